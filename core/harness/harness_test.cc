@@ -1,0 +1,90 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "harness/result.h"
+#include "harness/run.h"
+
+namespace fsqlshm::harness {
+namespace {
+
+TEST(Shard, PartsAreDisjointAndTogetherEverything) {
+  for (const std::uint64_t total : {0ULL, 1ULL, 7ULL, 1000ULL, ~0ULL}) {
+    for (const std::uint64_t count : {1ULL, 2ULL, 3ULL, 16ULL}) {
+      std::uint64_t next = 0;
+      for (std::uint64_t index = 1; index <= count; ++index) {
+        const Shard::Range range = Shard{index, count}.range(total);
+        EXPECT_EQ(range.first, next);
+        EXPECT_LE(range.first, range.last);
+        next = range.last;
+      }
+      EXPECT_EQ(next, total);
+    }
+  }
+}
+
+TEST(Shard, RefusesWhatIsNoShard) {
+  for (const char* text : {"", "1", "0/2", "3/2", "1/0", "a/b", "1/2/3", "-1/2", " 1/2", "1/2 "}) {
+    EXPECT_FALSE(Shard::parse(text)) << text;
+  }
+  EXPECT_EQ(Shard::parse("2/8")->index, 2U);
+  EXPECT_EQ(Shard::parse("2/8")->count, 8U);
+}
+
+TEST(Result, AnyFindingButAnExpectedOneIsFound) {
+  Result result("relacy", "hardened");
+  EXPECT_EQ(result.exit_code(), kExitClean);
+  result.findings.push_back({.severity = "expected", .title = "D1"});
+  EXPECT_EQ(result.exit_code(), kExitClean);
+  result.could_not_run = "no relacy";
+  EXPECT_EQ(result.exit_code(), kExitCouldNotRun);
+  EXPECT_EQ(result.to_json()["status"], "could_not_run");
+  EXPECT_EQ(result.to_json()["reason"], "no relacy");
+  result.findings.push_back({.severity = "vacuous", .title = "never retried"});
+  EXPECT_EQ(result.exit_code(), kExitFound);
+  EXPECT_EQ(result.to_json()["status"], "found");
+}
+
+TEST(Result, JunitEscapesAndCounts) {
+  Result result("stress", "hardened");
+  EXPECT_NE(result.to_junit().find("tests=\"1\" failures=\"0\""), std::string::npos);
+  result.findings.push_back({.severity = "violation", .title = "a<b", .detail = "x & \"y\"\x01"});
+  const std::string junit = result.to_junit();
+  EXPECT_NE(junit.find("failures=\"1\""), std::string::npos);
+  EXPECT_NE(junit.find("a&lt;b"), std::string::npos);
+  EXPECT_NE(junit.find("x &amp; &quot;y&quot;?"), std::string::npos);
+}
+
+TEST(Result, WritesWholeOrNotAtAll) {
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("fsqlshm_harness_test." + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  const auto path = folder / "result.json";
+  EXPECT_TRUE(Result("golden", "both").write_json(path));
+  std::ifstream in(path);
+  EXPECT_EQ(nlohmann::json::parse(in)["schema"], kResultSchema);
+  EXPECT_FALSE(Result("golden", "both").write_json(folder / "missing" / "result.json"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder),
+                          std::filesystem::directory_iterator()),
+            1);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Result, WriteFailsOnAFullDisk) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const auto error = write_file("/dev/full/x", "text");
+  ASSERT_FALSE(error);
+  EXPECT_NE(error.error().find("/dev/full"), std::string::npos);
+}
+
+TEST(Human, UsesThreeDigits) {
+  EXPECT_EQ(human(0), "0");
+  EXPECT_EQ(human(999), "999");
+  EXPECT_EQ(human(1234567), "1.23 M");
+  EXPECT_EQ(human(2e9), "2 G");
+}
+
+}  // namespace
+}  // namespace fsqlshm::harness

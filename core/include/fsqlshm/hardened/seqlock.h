@@ -1,0 +1,87 @@
+// A seqlock over (commit_seq, schema_epoch, ecs_epoch) without a locked instruction.
+//
+// The algorithm is that of H.-J. Boehm, "Can Seqlocks Get Along With Programming Language Memory
+// Models?" (MSPC 2012), with ordered accesses in the place of fences: a fence orders less visibly,
+// and ThreadSanitizer does not understand it.
+//
+// Thread safety: any number of readers; publishers only one at a time (the publication lock).
+//
+// Invariants:
+//   I1  snapshot_seq is odd while the triple changes and even otherwise. It is odd without a
+//       publisher only after the death of one, until the next publish or reconcile.
+//   I2  A triple that a read returns was published as a whole by one publish.
+//   I3  Successive reads of one reader never go back in publication order.
+//   I4  Whoever sees a new commit_seq sees its schema_epoch too (schema changes are published
+//       before the commits that need them).
+//
+// Why it holds. A reader that finds an even number at (6) has everything up to the publish that
+// ended with it: (6) synchronizes with (5). If any data load (7) then returns a younger value, it
+// synchronizes with the store (2), (3) or (4) that wrote it; the odd number (1) is sequenced before
+// that store, so the load (8) finds (1) or something younger, and the read is refused.
+
+#ifndef FSQLSHM_HARDENED_SEQLOCK_H_
+#define FSQLSHM_HARDENED_SEQLOCK_H_
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "fsqlshm/types.h"
+#include "fsqlshm/words.h"
+
+namespace fsqlshm::hardened {
+
+template <Words W>
+class Seqlock {
+ public:
+  explicit Seqlock(W& words) noexcept : words_(words) {}
+
+  /// Opens the window: even to odd; the number that a dead publisher left odd stays as it is.
+  /// REQUIRES: the caller holds the publication lock until after `end`.
+  void begin() {
+    const std::uint64_t seq = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
+    // (1) Released by the data stores behind it, of which each is a release.
+    words_.store(Field::kSnapshotSeq, seq | 1, std::memory_order::relaxed);
+  }
+
+  /// Closes the window.
+  /// REQUIRES: as for `begin`, which came before.
+  void end() {
+    const std::uint64_t seq = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
+    // (5) Synchronizes with (6): the triple is there before the even number is.
+    words_.store(Field::kSnapshotSeq, seq + 1, std::memory_order::release);
+  }
+
+  /// Puts `snapshot` in force.
+  /// REQUIRES: the caller holds the publication lock.
+  void publish(const ShmSnapshot& snapshot) {
+    begin();
+    // (2) (3) (4) Each synchronizes with the (7) that reads it and carries (1) along.
+    words_.store(Field::kSchemaEpoch, snapshot.schema_epoch.get(), std::memory_order::release);
+    words_.store(Field::kEcsEpoch, snapshot.ecs_epoch, std::memory_order::release);
+    words_.store(Field::kCommitSeq, snapshot.commit_seq.get(), std::memory_order::release);
+    end();
+  }
+
+  /// One attempt, five loads; none if a publish was in progress or intervened.
+  [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
+    // (6) Synchronizes with (5).
+    const std::uint64_t before = words_.load(Field::kSnapshotSeq, std::memory_order::acquire);
+    if (before % 2 == 1) return std::nullopt;
+    // (7) Each synchronizes with the store that wrote what it returns, and stays before (8).
+    const std::uint64_t commit_seq = words_.load(Field::kCommitSeq, std::memory_order::acquire);
+    const std::uint64_t schema_epoch = words_.load(Field::kSchemaEpoch, std::memory_order::acquire);
+    const std::uint64_t ecs_epoch = words_.load(Field::kEcsEpoch, std::memory_order::acquire);
+    // (8) Nothing depends on what it reads but the verdict, so it synchronizes with nobody.
+    const std::uint64_t after = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
+    if (before != after) return std::nullopt;
+    return ShmSnapshot{CommitSeq(commit_seq), SchemaEpoch(schema_epoch), ecs_epoch};
+  }
+
+ private:
+  W& words_;
+};
+
+}  // namespace fsqlshm::hardened
+
+#endif  // FSQLSHM_HARDENED_SEQLOCK_H_

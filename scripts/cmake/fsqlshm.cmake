@@ -1,0 +1,35 @@
+include_guard()
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+if(FSQLSHM_SANITIZER)
+  add_compile_options(-fsanitize=${FSQLSHM_SANITIZER} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${FSQLSHM_SANITIZER})
+endif()
+
+# Our warnings, for our targets alone.
+function(fsqlshm_warnings target)
+  if(PROJECT_IS_TOP_LEVEL)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Werror)
+  endif()
+endfunction()
+
+# fsqlshm_test(NAME source... [LIBRARIES library...] [LABELS label...]): one GoogleTest binary, each
+# of its tests known to CTest.
+function(fsqlshm_test name)
+  if(NOT FSQLSHM_BUILD_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBRARIES;LABELS")
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE fsqlshm::fsqlshm ${arg_LIBRARIES} GTest::gtest_main
+                                        GTest::gmock)
+  fsqlshm_warnings(${name})
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT 300 LABELS "${arg_LABELS}")
+endfunction()
