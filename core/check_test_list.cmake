@@ -1,0 +1,18 @@
+# Compares the tests that TEST_BINARY has with the names in the file NAMES, for each protocol.
+file(STRINGS ${NAMES} expected)
+list(LENGTH expected count)
+if(NOT count EQUAL 44)
+  message(FATAL_ERROR "${NAMES}: found ${count} names, expected 44")
+endif()
+list(SORT expected)
+execute_process(COMMAND ${TEST_BINARY} --gtest_list_tests OUTPUT_VARIABLE text
+                COMMAND_ERROR_IS_FATAL ANY)
+foreach(protocol reference hardened)
+  string(REGEX MATCH "Original/${protocol}\\.[^\n]*\n((  [^\n]*\n)+)" block "${text}")
+  string(REGEX MATCHALL "[a-z0-9_]+" found "${CMAKE_MATCH_1}")
+  list(SORT found)
+  if(NOT found STREQUAL expected)
+    message(FATAL_ERROR "Original/${protocol}: found ${found}, expected ${expected}")
+  endif()
+endforeach()
+message("all 44 tests of the original exist for both protocols")

@@ -1,0 +1,554 @@
+// The 44 tests of the Rust original (fsqlite-mvcc 0.1.2, shm.rs), under their own names and with
+// its assertions, against both protocols. original_tests.txt lists the names; CTest compares.
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "fsqlshm/shared_memory_layout.h"
+
+namespace fsqlshm {
+namespace {
+
+// How many cases a property is tried on, unless the environment says otherwise.
+const int kManyCases = ::setenv("RC_PARAMS", "max_success=5000", /*overwrite=*/0);
+
+constexpr auto kRelaxed = std::memory_order::relaxed;
+
+TxnId txn(std::uint64_t raw) { return TxnId::from_raw(raw).value(); }
+PageSize page(std::uint32_t bytes) { return PageSize::from_raw(bytes).value(); }
+
+bool nobody_lives(std::uint32_t, std::uint64_t) { return false; }
+bool everybody_lives(std::uint32_t, std::uint64_t) { return true; }
+
+std::uint32_t read_u32(const HeaderBytes& bytes, std::size_t offset) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes.data() + offset, sizeof(value));
+  return value;
+}
+std::uint64_t read_u64(const HeaderBytes& bytes, std::size_t offset) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes.data() + offset, sizeof(value));
+  return value;
+}
+void write_u32(HeaderBytes& bytes, std::size_t offset, std::uint32_t value) {
+  std::memcpy(bytes.data() + offset, &value, sizeof(value));
+}
+
+// Runs a hook before each compare-and-swap: what the original's own test hook was for.
+class HookedWords : public RawWords {
+ public:
+  using RawWords::RawWords;
+  std::function<void(Field, std::uint64_t)> before_compare_exchange;
+
+  bool compare_exchange(Field field, std::uint64_t& expected, std::uint64_t desired,
+                        std::memory_order success, std::memory_order failure,
+                        std::source_location where = std::source_location::current()) {
+    if (before_compare_exchange) before_compare_exchange(field, expected);
+    return RawWords::compare_exchange(field, expected, desired, success, failure, where);
+  }
+};
+static_assert(Words<HookedWords>);
+
+template <class Protocol>
+class Original : public testing::Test {
+ public:
+  using Layout = OwnedSharedMemoryLayout<Protocol>;
+
+  static std::uint64_t peek(const Layout& layout, Field field) {
+    return layout.words().load(field, kRelaxed);
+  }
+  static std::uint64_t seq(const Layout& layout) { return peek(layout, Field::kSnapshotSeq); }
+  static std::uint32_t writer_pid(const Layout& layout) {
+    return pid_of(peek(layout, Field::kSerializedWriterPidAndGen));
+  }
+  static std::uint64_t writer_birth(const Layout& layout) {
+    return peek(layout, Field::kSerializedWriterPidBirth);
+  }
+  static std::uint64_t writer_lease(const Layout& layout) {
+    return peek(layout, Field::kSerializedWriterLeaseExpiry);
+  }
+};
+
+struct ProtocolName {
+  template <class Protocol>
+  static std::string GetName(int) {  // NOLINT(readability-identifier-naming): GoogleTest's name
+    return std::string(Protocol::kName);
+  }
+};
+using Protocols = testing::Types<ReferenceProtocol, HardenedProtocol>;
+TYPED_TEST_SUITE(Original, Protocols, ProtocolName);
+
+// --- Construction and serialisation -----------------------------------------------------------
+
+TYPED_TEST(Original, test_default_layout) {
+  const typename TestFixture::Layout layout(PageSize(), 128);
+  EXPECT_EQ(layout.page_size(), PageSize());
+  EXPECT_EQ(layout.max_txn_slots(), 128U);
+  EXPECT_GE(layout.lock_table_offset(), TestFixture::Layout::HEADER_SIZE);
+  EXPECT_GT(layout.witness_offset(), layout.lock_table_offset());
+  EXPECT_GT(layout.txn_slot_offset(), layout.witness_offset());
+  EXPECT_GT(layout.committed_readers_offset(), layout.txn_slot_offset());
+}
+
+TYPED_TEST(Original, test_header_size_is_216) {
+  EXPECT_EQ(TestFixture::Layout::HEADER_SIZE, 216U);
+  const typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_EQ(layout.to_bytes().size(), 216U);
+}
+
+TYPED_TEST(Original, test_roundtrip_serialization) {
+  typename TestFixture::Layout layout(PageSize(), 256);
+  layout.publish_snapshot(CommitSeq(42), SchemaEpoch(7), 99);
+  layout.store_gc_horizon(CommitSeq(10));
+
+  const auto restored = TestFixture::Layout::open(layout.to_bytes());
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->page_size(), layout.page_size());
+  EXPECT_EQ(restored->max_txn_slots(), layout.max_txn_slots());
+  EXPECT_EQ(restored->lock_table_offset(), layout.lock_table_offset());
+  EXPECT_EQ(restored->witness_offset(), layout.witness_offset());
+  EXPECT_EQ(restored->txn_slot_offset(), layout.txn_slot_offset());
+  EXPECT_EQ(restored->committed_readers_offset(), layout.committed_readers_offset());
+  EXPECT_EQ(restored->committed_readers_bytes(), layout.committed_readers_bytes());
+  EXPECT_EQ(restored->layout_checksum(), layout.layout_checksum());
+  EXPECT_EQ(restored->load_commit_seq(), layout.load_commit_seq());
+  EXPECT_EQ(restored->load_schema_epoch(), layout.load_schema_epoch());
+  EXPECT_EQ(restored->load_ecs_epoch(), layout.load_ecs_epoch());
+  EXPECT_EQ(restored->load_gc_horizon(), layout.load_gc_horizon());
+}
+
+TYPED_TEST(Original, test_open_bad_magic) {
+  HeaderBytes bytes = typename TestFixture::Layout(PageSize(), 64).to_bytes();
+  bytes[0] = std::byte{'X'};
+  EXPECT_EQ(TestFixture::Layout::open(bytes).error(), ShmErrorCode::kBadMagic);
+}
+
+TYPED_TEST(Original, test_open_bad_version) {
+  HeaderBytes bytes = typename TestFixture::Layout(PageSize(), 64).to_bytes();
+  write_u32(bytes, offsets::kVersion, 99);
+  EXPECT_EQ(TestFixture::Layout::open(bytes).error(), ShmErrorCode::kVersionMismatch);
+}
+
+TYPED_TEST(Original, test_open_bad_checksum) {
+  HeaderBytes bytes = typename TestFixture::Layout(PageSize(), 64).to_bytes();
+  write_u32(bytes, offsets::kMaxTxnSlots, 999);
+  EXPECT_EQ(TestFixture::Layout::open(bytes).error(), ShmErrorCode::kChecksumMismatch);
+}
+
+// --- Alignment --------------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_atomic_u64_offsets_divisible_by_8) {
+  for (const std::size_t offset : {
+           offsets::kNextTxnId,
+           offsets::kSnapshotSeq,
+           offsets::kCommitSeq,
+           offsets::kSchemaEpoch,
+           offsets::kEcsEpoch,
+           offsets::kGcHorizon,
+           offsets::kSerializedWriterTxnId,
+           offsets::kSerializedWriterPidAndGen,
+           offsets::kSerializedWriterPidBirth,
+           offsets::kSerializedWriterLeaseExpiry,
+           offsets::kLockTableOffset,
+           offsets::kWitnessOffset,
+           offsets::kTxnSlotOffset,
+           offsets::kCommittedReadersOffset,
+           offsets::kCommittedReadersBytes,
+           offsets::kLayoutChecksum,
+       }) {
+    EXPECT_EQ(offset % 8, 0U) << offset;
+  }
+}
+
+TYPED_TEST(Original, test_atomic_u32_offsets_divisible_by_4) {
+  for (const std::size_t offset :
+       {offsets::kVersion, offsets::kPageSize, offsets::kMaxTxnSlots, offsets::kAlign0}) {
+    EXPECT_EQ(offset % 4, 0U) << offset;
+  }
+}
+
+// --- Checksum ---------------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_checksum_immutable_only) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  const std::uint64_t before = layout.layout_checksum();
+  layout.publish_snapshot(CommitSeq(999), SchemaEpoch(888), 777);
+  EXPECT_EQ(layout.geometry().compute_checksum(), before);
+  EXPECT_EQ(TestFixture::Layout::open(layout.to_bytes())->geometry().compute_checksum(), before);
+}
+
+TYPED_TEST(Original, test_checksum_deterministic) {
+  const typename TestFixture::Layout a(PageSize(), 64);
+  const typename TestFixture::Layout b(PageSize(), 64);
+  EXPECT_EQ(a.layout_checksum(), b.layout_checksum());
+}
+
+TYPED_TEST(Original, test_checksum_different_params_differ) {
+  const typename TestFixture::Layout a(PageSize(), 64);
+  const typename TestFixture::Layout b(PageSize(), 128);
+  EXPECT_NE(a.layout_checksum(), b.layout_checksum());
+  const typename TestFixture::Layout c(page(8192), 64);
+  EXPECT_NE(a.layout_checksum(), c.layout_checksum());
+}
+
+// --- Seqlock ----------------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_seqlock_begin_end_publish) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_EQ(this->seq(layout), 0U);
+  layout.begin_snapshot_publish();
+  EXPECT_EQ(this->seq(layout) % 2, 1U);
+  layout.end_snapshot_publish();
+  EXPECT_EQ(this->seq(layout) % 2, 0U);
+  EXPECT_EQ(this->seq(layout), 2U);
+}
+
+TYPED_TEST(Original, test_load_consistent_snapshot) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.publish_snapshot(CommitSeq(5), SchemaEpoch(3), 17);
+  const ShmSnapshot snapshot = layout.load_consistent_snapshot();
+  EXPECT_EQ(snapshot.commit_seq, CommitSeq(5));
+  EXPECT_EQ(snapshot.schema_epoch, SchemaEpoch(3));
+  EXPECT_EQ(snapshot.ecs_epoch, 17U);
+}
+
+// A writer publishes (i, 2i, 3i); a reader must never see anything else.
+template <class Layout>
+void publish_and_read(std::uint64_t publishes, std::uint64_t reads) {
+  Layout layout(PageSize(), 64);
+  std::thread writer([&] {
+    for (std::uint64_t i = 1; i <= publishes; ++i) {
+      layout.publish_snapshot(CommitSeq(i), SchemaEpoch(i * 2), i * 3);
+    }
+  });
+  std::thread reader([&] {
+    for (std::uint64_t i = 0; i < reads; ++i) {
+      const ShmSnapshot snapshot = layout.load_consistent_snapshot();
+      const std::uint64_t commit_seq = snapshot.commit_seq.get();
+      ASSERT_EQ(snapshot.schema_epoch.get(), commit_seq * 2);
+      ASSERT_EQ(snapshot.ecs_epoch, commit_seq * 3);
+    }
+  });
+  writer.join();
+  reader.join();
+  EXPECT_EQ(layout.load_consistent_snapshot().commit_seq, CommitSeq(publishes));
+}
+
+TYPED_TEST(Original, test_seqlock_threaded_retry) {
+  publish_and_read<typename TestFixture::Layout>(1000, 5000);
+}
+
+TYPED_TEST(Original, test_seqlock_crash_repair) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.begin_snapshot_publish();
+  EXPECT_EQ(this->seq(layout) % 2, 1U);
+
+  layout.reconcile(CommitSeq(10), SchemaEpoch(5), 3);
+  EXPECT_EQ(this->seq(layout) % 2, 0U);
+  const ShmSnapshot snapshot = layout.load_consistent_snapshot();
+  EXPECT_EQ(snapshot.commit_seq, CommitSeq(10));
+  EXPECT_EQ(snapshot.schema_epoch, SchemaEpoch(5));
+  EXPECT_EQ(snapshot.ecs_epoch, 3U);
+}
+
+TYPED_TEST(Original, test_seqlock_ddl_ordering) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.publish_snapshot(CommitSeq(100), SchemaEpoch(50), 25);
+  const ShmSnapshot snapshot = layout.load_consistent_snapshot();
+  EXPECT_EQ(snapshot.commit_seq, CommitSeq(100));
+  EXPECT_EQ(snapshot.schema_epoch, SchemaEpoch(50));
+  EXPECT_EQ(snapshot.ecs_epoch, 25U);
+}
+
+TYPED_TEST(Original, test_seqlock_ecs_epoch_included) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.publish_snapshot(CommitSeq(1), SchemaEpoch(1), 42);
+  EXPECT_EQ(layout.load_consistent_snapshot().ecs_epoch, 42U);
+}
+
+// --- Reconciliation ---------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_reconcile_clamp_ahead) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.publish_snapshot(CommitSeq(100), SchemaEpoch(50), 30);
+  layout.reconcile(CommitSeq(80), SchemaEpoch(40), 20);
+  const ShmSnapshot expected{CommitSeq(80), SchemaEpoch(40), 20};
+  EXPECT_EQ(layout.load_consistent_snapshot(), expected);
+}
+
+TYPED_TEST(Original, test_reconcile_advance_behind) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.publish_snapshot(CommitSeq(10), SchemaEpoch(5), 3);
+  layout.reconcile(CommitSeq(50), SchemaEpoch(25), 15);
+  const ShmSnapshot expected{CommitSeq(50), SchemaEpoch(25), 15};
+  EXPECT_EQ(layout.load_consistent_snapshot(), expected);
+}
+
+TYPED_TEST(Original, test_reconcile_repair_odd_seq) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.begin_snapshot_publish();
+  EXPECT_EQ(this->seq(layout) % 2, 1U);
+  layout.reconcile(CommitSeq(1), SchemaEpoch(1), 1);
+  EXPECT_EQ(this->seq(layout) % 2, 0U);
+}
+
+// --- Serialized writer ------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_serialized_writer_acquire_release) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_FALSE(layout.check_serialized_writer());
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(42), 1234, 999, 10'000));
+  EXPECT_EQ(layout.check_serialized_writer(), txn(42));
+  EXPECT_TRUE(layout.release_serialized_writer(txn(42)));
+  EXPECT_FALSE(layout.check_serialized_writer());
+}
+
+TYPED_TEST(Original, test_serialized_writer_idempotent_release) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(42), 1234, 999, 10'000));
+  EXPECT_TRUE(layout.release_serialized_writer(txn(42)));
+  EXPECT_FALSE(layout.release_serialized_writer(txn(42)));
+}
+
+TYPED_TEST(Original, test_serialized_writer_blocks_second_writer_txn_id) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(42), 1234, 999, 10'000));
+  EXPECT_FALSE(layout.acquire_serialized_writer(txn(99), 5678, 888, 10'000));
+  EXPECT_TRUE(layout.release_serialized_writer(txn(42)));
+}
+
+TYPED_TEST(Original, test_serialized_writer_lease_set) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(42), 1234, 999, 10'000));
+  EXPECT_EQ(this->writer_lease(layout), 10'000U);
+  EXPECT_EQ(this->writer_pid(layout), 1234U);
+  EXPECT_EQ(this->writer_birth(layout), 999U);
+}
+
+// --- Edge cases -------------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_buffer_too_small) {
+  const std::array<std::byte, 100> bytes{};
+  EXPECT_EQ(TestFixture::Layout::open(bytes).error(), ShmErrorCode::kTooSmall);
+}
+
+TYPED_TEST(Original, test_stale_indicator_cleared_by_cas) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  const std::uint64_t now = 100;
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(42), 1234, 999, now - 1));
+  EXPECT_TRUE(layout.check_serialized_writer());
+
+  EXPECT_EQ(layout.check_serialized_writer_exclusion(now, nobody_lives), Exclusion::kOk);
+  EXPECT_FALSE(layout.check_serialized_writer());
+  EXPECT_EQ(this->writer_pid(layout), 0U);
+  EXPECT_EQ(this->writer_birth(layout), 0U);
+  EXPECT_EQ(this->writer_lease(layout), 0U);
+}
+
+TYPED_TEST(Original, test_stale_indicator_clears_when_now_equals_lease_expiry) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  const std::uint64_t now = 500;
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(77), 4321, 123, now));
+  EXPECT_TRUE(layout.check_serialized_writer());
+  EXPECT_EQ(layout.check_serialized_writer_exclusion(now, everybody_lives), Exclusion::kOk);
+  EXPECT_FALSE(layout.check_serialized_writer());
+}
+
+TYPED_TEST(Original, test_cas_retry_on_new_writer_during_stale_clear) {
+  const std::uint64_t now = 100;
+  HeaderBlock block{};
+  const Geometry geometry = Geometry::derive(PageSize(), 64);
+  BasicSharedMemoryLayout<HookedWords, TypeParam> checker(geometry, block.data());
+  BasicSharedMemoryLayout<RawWords, TypeParam> others(geometry, block.data());
+  EXPECT_TRUE(others.acquire_serialized_writer(txn(42), 1234, 999, now - 1));
+
+  // Between the checker's verdict and its compare-and-swap the stale writer lets go and another
+  // one comes.
+  int hooks = 0;
+  checker.words().before_compare_exchange = [&](Field field, std::uint64_t expected) {
+    if (field != Field::kSerializedWriterTxnId || hooks++ > 0) return;
+    EXPECT_EQ(expected, 42U);
+    EXPECT_TRUE(others.release_serialized_writer(txn(42)));
+    EXPECT_TRUE(others.acquire_serialized_writer(txn(99), 5678, 888, now + 10'000));
+  };
+  EXPECT_EQ(checker.check_serialized_writer_exclusion(now, everybody_lives), Exclusion::kBusy);
+  EXPECT_EQ(hooks, 1);
+  EXPECT_EQ(checker.check_serialized_writer(), txn(99));
+}
+
+TYPED_TEST(Original, test_various_page_sizes) {
+  for (const std::uint32_t bytes : {512U, 1024U, 2048U, 4096U, 8192U, 16384U, 32768U, 65536U}) {
+    const typename TestFixture::Layout layout(page(bytes), 64);
+    const auto restored = TestFixture::Layout::open(layout.to_bytes());
+    ASSERT_TRUE(restored);
+    EXPECT_EQ(restored->page_size(), page(bytes));
+  }
+}
+
+// --- TxnId allocation -------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_alloc_txn_id) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_EQ(layout.alloc_txn_id(), txn(1));
+  EXPECT_EQ(layout.alloc_txn_id(), txn(2));
+}
+
+TYPED_TEST(Original, test_alloc_txn_id_threaded) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  std::array<std::vector<std::uint64_t>, 4> ids;
+  {
+    std::vector<std::jthread> threads;
+    for (auto& mine : ids) {
+      threads.emplace_back([&layout, &mine] {
+        for (int i = 0; i < 100; ++i) mine.push_back(layout.alloc_txn_id().value().get());
+      });
+    }
+  }
+  std::vector<std::uint64_t> all;
+  for (const auto& mine : ids) all.insert(all.end(), mine.begin(), mine.end());
+  std::ranges::sort(all);
+  EXPECT_EQ(std::ranges::unique(all).begin(), all.end());
+  EXPECT_EQ(all.size(), 400U);
+}
+
+// --- Completion tests -------------------------------------------------------------------------
+
+TYPED_TEST(Original, test_shm_magic_version_checksum) {
+  const typename TestFixture::Layout layout(PageSize(), 128);
+  const HeaderBytes bytes = layout.to_bytes();
+  EXPECT_EQ(std::memcmp(bytes.data(), "FSQLSHM\0", 8), 0);
+  EXPECT_EQ(read_u32(bytes, offsets::kVersion), 1U);
+  EXPECT_EQ(read_u64(bytes, offsets::kLayoutChecksum), layout.layout_checksum());
+}
+
+TYPED_TEST(Original, test_align_padding_fields_are_zero) {
+  const HeaderBytes bytes = typename TestFixture::Layout(PageSize(), 64).to_bytes();
+  EXPECT_EQ(read_u32(bytes, offsets::kAlign0), 0U);
+  for (std::size_t i = offsets::kPadding; i < kHeaderSize; ++i) EXPECT_EQ(bytes[i], std::byte{0});
+}
+
+TYPED_TEST(Original, test_begin_snapshot_publish_stale_odd_handled) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.begin_snapshot_publish();
+  const std::uint64_t odd = this->seq(layout);
+  EXPECT_EQ(odd % 2, 1U);
+  layout.begin_snapshot_publish();
+  EXPECT_EQ(this->seq(layout), odd);
+}
+
+TYPED_TEST(Original, test_load_consistent_snapshot_retries_until_even) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  layout.publish_snapshot(CommitSeq(10), SchemaEpoch(20), 30);
+
+  layout.begin_snapshot_publish();
+  layout.words().store(Field::kSchemaEpoch, 200, std::memory_order::release);
+  layout.words().store(Field::kEcsEpoch, 300, std::memory_order::release);
+  layout.words().store(Field::kCommitSeq, 100, std::memory_order::release);
+
+  ShmSnapshot snapshot;
+  std::thread reader([&] { snapshot = layout.load_consistent_snapshot(); });
+  // Time enough for the reader to spin on the odd number.
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  layout.end_snapshot_publish();
+  reader.join();
+
+  EXPECT_EQ(snapshot.commit_seq, CommitSeq(100));
+  EXPECT_EQ(snapshot.schema_epoch, SchemaEpoch(200));
+  EXPECT_EQ(snapshot.ecs_epoch, 300U);
+}
+
+TYPED_TEST(Original, test_serialized_writer_zero_means_no_writer) {
+  const typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_FALSE(layout.check_serialized_writer());
+}
+
+TYPED_TEST(Original, test_serialized_writer_aux_cleared_on_release) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  EXPECT_TRUE(layout.acquire_serialized_writer(txn(42), 1234, 999, 10'000));
+  EXPECT_EQ(this->writer_pid(layout), 1234U);
+  EXPECT_EQ(this->writer_birth(layout), 999U);
+
+  EXPECT_TRUE(layout.release_serialized_writer(txn(42)));
+  EXPECT_FALSE(layout.check_serialized_writer());
+  EXPECT_EQ(this->writer_pid(layout), 0U);
+  EXPECT_EQ(this->writer_birth(layout), 0U);
+  EXPECT_EQ(this->writer_lease(layout), 0U);
+}
+
+TYPED_TEST(Original, test_zero_max_txn_slots_uses_default) {
+  const typename TestFixture::Layout layout(PageSize(), 0);
+  EXPECT_EQ(layout.max_txn_slots(), 128U);
+}
+
+TYPED_TEST(Original, test_shm_reconciliation_never_ahead_of_durable) {
+  typename TestFixture::Layout layout(PageSize(), 64);
+  // The header is ahead of what is durable: down.
+  layout.publish_snapshot(CommitSeq(100), SchemaEpoch(50), 30);
+  layout.reconcile(CommitSeq(95), SchemaEpoch(45), 25);
+  ShmSnapshot snapshot = layout.load_consistent_snapshot();
+  EXPECT_EQ(snapshot.commit_seq, CommitSeq(95));
+  EXPECT_EQ(snapshot.schema_epoch, SchemaEpoch(45));
+  // It is behind: up.
+  layout.reconcile(CommitSeq(200), SchemaEpoch(100), 60);
+  snapshot = layout.load_consistent_snapshot();
+  EXPECT_EQ(snapshot.commit_seq, CommitSeq(200));
+  EXPECT_EQ(snapshot.schema_epoch, SchemaEpoch(100));
+}
+
+TYPED_TEST(Original, test_ddl_schema_epoch_stored_before_commit_seq) {
+  publish_and_read<typename TestFixture::Layout>(500, 2000);
+}
+
+TYPED_TEST(Original, test_no_reinterpret_cast_safe_mmap_only) {
+  // The layout is no overlay of the 216 bytes: it is opened from and written to bytes.
+  EXPECT_NE(sizeof(typename TestFixture::Layout), 216U);
+  const typename TestFixture::Layout layout(PageSize(), 64);
+  const HeaderBytes bytes = layout.to_bytes();
+  EXPECT_EQ(bytes.size(), 216U);
+  EXPECT_TRUE(TestFixture::Layout::open(bytes));
+  EXPECT_EQ(TestFixture::Layout::HEADER_SIZE, 216U);
+}
+
+// --- Properties -------------------------------------------------------------------------------
+
+std::uint64_t below_10000() { return *rc::gen::inRange<std::uint64_t>(0, 10'000); }
+
+TYPED_TEST(Original, seqlock_never_returns_mixed_snapshot) {
+  EXPECT_TRUE(rc::check("a snapshot is the triple that was published", [] {
+    const ShmSnapshot expected{CommitSeq(below_10000()), SchemaEpoch(below_10000()), below_10000()};
+    typename TestFixture::Layout layout(PageSize(), 64);
+    layout.publish_snapshot(expected.commit_seq, expected.schema_epoch, expected.ecs_epoch);
+    RC_ASSERT(layout.load_consistent_snapshot() == expected);
+  }));
+}
+
+TYPED_TEST(Original, reconciliation_sets_exact_values) {
+  EXPECT_TRUE(rc::check("reconcile puts exactly the durable triple in force", [] {
+    const ShmSnapshot durable{CommitSeq(below_10000()), SchemaEpoch(below_10000()), below_10000()};
+    typename TestFixture::Layout layout(PageSize(), 64);
+    layout.publish_snapshot(CommitSeq(5000), SchemaEpoch(5000), 5000);
+    layout.reconcile(durable.commit_seq, durable.schema_epoch, durable.ecs_epoch);
+    RC_ASSERT(layout.load_consistent_snapshot() == durable);
+  }));
+}
+
+TYPED_TEST(Original, checksum_deterministic_property) {
+  EXPECT_TRUE(rc::check("equal parameters make equal checksums", [] {
+    const PageSize size = page(std::uint32_t{1} << *rc::gen::inRange(9, 17));
+    const auto slots = *rc::gen::inRange<std::uint32_t>(1, 512);
+    const typename TestFixture::Layout a(size, slots);
+    const typename TestFixture::Layout b(size, slots);
+    RC_ASSERT(a.layout_checksum() == b.layout_checksum());
+  }));
+}
+
+}  // namespace
+}  // namespace fsqlshm

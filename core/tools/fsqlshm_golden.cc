@@ -1,0 +1,80 @@
+// fsqlshm-golden: replays vectors of the Rust original on this implementation.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "fsqlshm/protocol.h"
+#include "harness/result.h"
+#include "tools/golden_replay.h"
+
+namespace {
+
+using namespace fsqlshm;  // NOLINT(google-build-using-namespace): the program is about nothing else
+
+struct Options {
+  std::string folder;
+  std::string protocol = "both";
+  std::string json;
+};
+
+// Replays on one protocol and says how it went.
+template <class Protocol>
+void run(const Options& options, harness::Result& result) {
+  const golden::Report report = golden::replay<Protocol>(options.folder);
+  fmt::print("{}: {} headers, {} opens, {} traces of {} steps: {}\n", Protocol::kName,
+             report.headers, report.opens, report.traces, report.steps,
+             report.differences == 0 ? std::string("all match")
+                                     : fmt::format("{} differ", report.differences));
+  const std::string prefix = std::string(Protocol::kName) + "_";
+  result.counts[prefix + "headers"] = report.headers;
+  result.counts[prefix + "opens"] = report.opens;
+  result.counts[prefix + "traces"] = report.traces;
+  result.counts[prefix + "steps"] = report.steps;
+  if (report.differences == 0) return;
+  fmt::print("first difference:\n  {}", report.first_difference);
+  result.findings.push_back(
+      {.severity = "violation",
+       .property = "same results and bytes as the Rust original",
+       .title = fmt::format("{} vectors differ on {}", report.differences, Protocol::kName),
+       .detail = report.first_difference,
+       .replay = fmt::format("fsqlshm-golden {} --protocol {}", options.folder, Protocol::kName)});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app(
+      "Replays golden vectors made by the Rust original and compares results, return values and\n"
+      "all 216 bytes. Exit status: 0 all match, 1 a difference, 2 vectors missing or malformed.");
+  app.add_option("DIR", options.folder, "folder with headers.jsonl, open.jsonl and traces.jsonl")
+      ->required();
+  app.add_option("--protocol", options.protocol, "which implementation to run")
+      ->check(CLI::IsMember({"reference", "hardened", "both"}))
+      ->capture_default_str();
+  app.add_option("--json", options.json, "write the result document to this file");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? harness::kExitClean : harness::kExitCouldNotRun;
+  }
+
+  harness::Result result("golden", options.protocol);
+  try {
+    if (options.protocol != "hardened") run<ReferenceProtocol>(options, result);
+    if (options.protocol != "reference") run<HardenedProtocol>(options, result);
+  } catch (const golden::BadVectors& error) {
+    fmt::print(stderr, "fsqlshm-golden: {}\n", error.what());
+    result.could_not_run = error.what();
+  }
+  if (!options.json.empty()) {
+    if (const auto written = result.write_json(options.json); !written) {
+      fmt::print(stderr, "fsqlshm-golden: {}\n", written.error());
+      return harness::kExitCouldNotRun;
+    }
+  }
+  return result.exit_code();
+}
