@@ -92,14 +92,14 @@ TYPED_TEST(Original, test_default_layout) {
   const typename TestFixture::Layout layout(PageSize(), 128);
   EXPECT_EQ(layout.page_size(), PageSize());
   EXPECT_EQ(layout.max_txn_slots(), 128U);
-  EXPECT_GE(layout.lock_table_offset(), TestFixture::Layout::HEADER_SIZE);
+  EXPECT_GE(layout.lock_table_offset(), kHeaderSize);
   EXPECT_GT(layout.witness_offset(), layout.lock_table_offset());
   EXPECT_GT(layout.txn_slot_offset(), layout.witness_offset());
   EXPECT_GT(layout.committed_readers_offset(), layout.txn_slot_offset());
 }
 
 TYPED_TEST(Original, test_header_size_is_216) {
-  EXPECT_EQ(TestFixture::Layout::HEADER_SIZE, 216U);
+  EXPECT_EQ(kHeaderSize, 216U);
   const typename TestFixture::Layout layout(PageSize(), 64);
   EXPECT_EQ(layout.to_bytes().size(), 216U);
 }
@@ -514,7 +514,7 @@ TYPED_TEST(Original, test_no_reinterpret_cast_safe_mmap_only) {
   const HeaderBytes bytes = layout.to_bytes();
   EXPECT_EQ(bytes.size(), 216U);
   EXPECT_TRUE(TestFixture::Layout::open(bytes));
-  EXPECT_EQ(TestFixture::Layout::HEADER_SIZE, 216U);
+  EXPECT_EQ(kHeaderSize, 216U);
 }
 
 // --- Properties -------------------------------------------------------------------------------

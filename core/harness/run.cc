@@ -18,8 +18,9 @@ volatile std::sig_atomic_t g_stop = 0;
 extern "C" void on_stop_signal(int) { g_stop = 1; }
 
 bool parse_number(std::string_view text, std::uint64_t& out) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, out);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, out);
   return error == std::errc() && stop == end;
 }
 
@@ -85,9 +86,9 @@ double Progress::elapsed() const {
 }
 
 std::string human(double count) {
-  constexpr std::array<std::pair<double, const char*>, 3> kUnits = {
+  constexpr std::array<std::pair<double, const char*>, 3> units = {
       {{1e9, " G"}, {1e6, " M"}, {1e3, " k"}}};
-  for (const auto& [scale, unit] : kUnits) {
+  for (const auto& [scale, unit] : units) {
     if (count >= scale) return fmt::format("{:.3g}{}", count / scale, unit);
   }
   return fmt::format("{:.3g}", count);

@@ -56,8 +56,9 @@ std::optional<ProcessStat> parse_proc_stat(std::string_view text) noexcept {
       stat.state = token[0];
     }
     if (field == 22) {
-      const char* const end = token.data() + token.size();
-      const auto [stop, error] = std::from_chars(token.data(), end, stat.start_ticks);
+      const char* const begin = token.data();
+      const char* const end = begin + token.size();
+      const auto [stop, error] = std::from_chars(begin, end, stat.start_ticks);
       if (error != std::errc() || stop != end) return std::nullopt;
     }
     text.remove_prefix(token.size());

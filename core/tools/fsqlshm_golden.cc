@@ -45,6 +45,7 @@ void run(const Options& options, harness::Result& result) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(bugprone-exception-escape): out of memory may end the program as it likes
 int main(int argc, char** argv) {
   Options options;
   CLI::App app(

@@ -40,8 +40,6 @@ using HeaderBytes = std::array<std::byte, kHeaderSize>;
 template <Words W, class Protocol>
 class BasicSharedMemoryLayout {
  public:
-  static constexpr std::size_t HEADER_SIZE = kHeaderSize;
-
   /// Runs on words made from `arguments`; `geometry` is what their immutable fields say.
   template <class... Arguments>
   explicit BasicSharedMemoryLayout(const Geometry& geometry, Arguments&&... arguments)
