@@ -78,6 +78,7 @@ nlohmann::json Result::to_json() const {
                    fmt::gmtime(std::chrono::time_point_cast<std::chrono::seconds>(started_)))},
       {"duration_seconds", duration.count()},
       {"counts", counts},
+      {"headline", headline},
       {"findings", std::move(list)},
       {"details", details},
   };

@@ -10,6 +10,7 @@
 //   started           UTC, ISO 8601
 //   duration_seconds  number
 //   counts            name to number: executions, reads, kills ...
+//   headline          the same for a person, short enough for a table; may be empty
 //   findings          list of objects, see Finding
 //   details           whatever else the engine has to say; its own documentation describes it
 
@@ -58,6 +59,7 @@ class Result {
   nlohmann::json seed;                                // null or a number
   nlohmann::json budget = nlohmann::json::object();   // what was asked for
   nlohmann::json counts = nlohmann::json::object();   // name to number
+  std::string headline;                               // "2.1 M executions, 24 scenarios"
   nlohmann::json details = nlohmann::json::object();  // engine-specific
   std::vector<Finding> findings;
   /// Set when the engine could not do its work; says why.

@@ -71,6 +71,13 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "fsqlshm-golden: {}\n", error.what());
     result.could_not_run = error.what();
   }
+  if (!result.could_not_run) {
+    std::uint64_t vectors = 0;
+    for (const auto& [name, count] : result.counts.items()) {
+      if (!name.ends_with("_steps")) vectors += count.get<std::uint64_t>();
+    }
+    result.headline = fmt::format("{} vectors", vectors);
+  }
   if (!options.json.empty()) {
     if (const auto written = result.write_json(options.json); !written) {
       fmt::print(stderr, "fsqlshm-golden: {}\n", written.error());

@@ -17,6 +17,12 @@ function(fsqlshm_warnings target)
   endif()
 endfunction()
 
+# fsqlshm_engine(TARGET): a program that scripts/campaign runs; the target "engines" builds them all.
+add_custom_target(engines)
+function(fsqlshm_engine target)
+  add_dependencies(engines ${target})
+endfunction()
+
 # fsqlshm_test(NAME source... [LIBRARIES library...] [LABELS label...]): one GoogleTest binary, each
 # of its tests known to CTest.
 function(fsqlshm_test name)
