@@ -6,7 +6,9 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
+#include <limits>
 #include <string_view>
 
 namespace fsqlshm {
@@ -20,9 +22,14 @@ Lookup read_stat(std::uint32_t pid, ProcessStat& out) noexcept {
   std::snprintf(path.data(), path.size(), "/proc/%u/stat", pid);
   const int fd = ::open(path.data(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    // Without a mounted /proc every pid would seem to be missing.
+    // Without a mounted /proc every pid seems to be missing, and with hidepid=2 those of other
+    // users do; the signal that is none knows better.
     if (errno != ENOENT || ::access("/proc/self/stat", F_OK) != 0) return Lookup::kCannotTell;
-    return Lookup::kNoSuchProcess;
+    if (pid > static_cast<std::uint32_t>(std::numeric_limits<pid_t>::max())) {
+      return Lookup::kNoSuchProcess;
+    }
+    return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH ? Lookup::kNoSuchProcess
+                                                                     : Lookup::kCannotTell;
   }
   std::array<char, 1024> text{};
   ssize_t size = 0;
@@ -37,6 +44,13 @@ Lookup read_stat(std::uint32_t pid, ProcessStat& out) noexcept {
   if (!stat) return Lookup::kCannotTell;
   out = *stat;
   return Lookup::kFound;
+}
+
+bool parse_number(std::string_view token, std::uint64_t& out) noexcept {
+  const char* const begin = token.data();
+  const char* const end = begin + token.size();
+  const auto [stop, error] = std::from_chars(begin, end, out);
+  return error == std::errc() && stop == end;
 }
 
 }  // namespace
@@ -55,12 +69,8 @@ std::optional<ProcessStat> parse_proc_stat(std::string_view text) noexcept {
       if (token.size() != 1) return std::nullopt;
       stat.state = token[0];
     }
-    if (field == 22) {
-      const char* const begin = token.data();
-      const char* const end = begin + token.size();
-      const auto [stop, error] = std::from_chars(begin, end, stat.start_ticks);
-      if (error != std::errc() || stop != end) return std::nullopt;
-    }
+    if (field == 20 && !parse_number(token, stat.threads)) return std::nullopt;
+    if (field == 22 && !parse_number(token, stat.start_ticks)) return std::nullopt;
     text.remove_prefix(token.size());
   }
   return stat;
@@ -74,7 +84,7 @@ ProcessIdentity this_process() noexcept {
 }
 
 bool process_alive(std::uint32_t pid, std::uint64_t birth) noexcept {
-  if ((birth & kKnownBirth) == 0) return true;
+  if (pid == 0 || (birth & kKnownBirth) == 0) return true;
   ProcessStat stat;
   switch (read_stat(pid, stat)) {
     case Lookup::kNoSuchProcess:
@@ -84,8 +94,10 @@ bool process_alive(std::uint32_t pid, std::uint64_t birth) noexcept {
     case Lookup::kFound:
       break;
   }
-  // A zombie runs no more code; it only waits for its parent to ask for its exit status.
-  const bool dead_state = stat.state == 'Z' || stat.state == 'X' || stat.state == 'x';
+  // A zombie only waits for its parent to ask for its exit status. But the state is that of the
+  // first thread, which may end before the others, in a process that is being killed too.
+  const bool dead_state =
+      (stat.state == 'Z' || stat.state == 'X' || stat.state == 'x') && stat.threads <= 1;
   return !dead_state && (kKnownBirth | stat.start_ticks) == birth;
 }
 

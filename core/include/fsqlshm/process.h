@@ -28,14 +28,17 @@ inline constexpr std::uint64_t kLeaseSeconds = 30;
 /// birth is 0 where /proc cannot be read.
 [[nodiscard]] ProcessIdentity this_process() noexcept;
 
-/// False only if it is certain that the process is gone: no such pid, a zombie, or a pid that was
-/// given to a process of another birth. A birth without kKnownBirth, or a /proc that cannot be
-/// read, means "cannot tell" and answers true.
+/// False only if it is certain that the process is gone: no such pid, a zombie of which no thread
+/// is left, or a pid that was given to a process of another birth. So after false none of its
+/// stores is still to come. A pid of 0, a birth without kKnownBirth, or a /proc that is missing or
+/// hides the process, means "cannot tell" and answers true. Both processes must be in one pid
+/// namespace.
 [[nodiscard]] bool process_alive(std::uint32_t pid, std::uint64_t birth) noexcept;
 
 /// What process_alive wants to know of one line of /proc/PID/stat.
 struct ProcessStat {
-  char state = '?';               ///< field 3: R, S, D, Z ...
+  char state = '?';               ///< field 3, of the first thread: R, S, D, Z ...
+  std::uint64_t threads = 0;      ///< field 20: threads that are left, a first that ended included
   std::uint64_t start_ticks = 0;  ///< field 22: start time in clock ticks since boot
 };
 
