@@ -1,9 +1,12 @@
 #include "fsqlshm/error.h"
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cinttypes>
 #include <cstdarg>
 #include <cstdio>
+#include <system_error>
 
 namespace fsqlshm {
 namespace {
@@ -30,6 +33,28 @@ std::string derived(const char* field, int offset, std::uint64_t found, std::uin
   return format("%s (offset %d): found %" PRIu64 ", expected %" PRIu64
                 " as derived from max_txn_slots",
                 field, offset, found, expected);
+}
+
+std::string errno_text(std::uint64_t error) {
+  return std::generic_category().message(static_cast<int>(error));
+}
+
+const char* file_type(std::uint64_t type) {
+  switch (type) {
+    case S_IFDIR:
+      return "a directory";
+    case S_IFLNK:
+      return "a symbolic link";
+    case S_IFIFO:
+      return "a FIFO";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFCHR:
+    case S_IFBLK:
+      return "a device";
+    default:
+      return "something else";
+  }
 }
 
 }  // namespace
@@ -76,6 +101,32 @@ std::string_view to_string(ShmErrorCode code) noexcept {
       return "writer_unjudgeable";
     case ShmErrorCode::kWriterLeftovers:
       return "writer_leftovers";
+    case ShmErrorCode::kFileOpen:
+      return "file_open";
+    case ShmErrorCode::kFileNotRegular:
+      return "file_not_regular";
+    case ShmErrorCode::kFileExists:
+      return "file_exists";
+    case ShmErrorCode::kFileCreate:
+      return "file_create";
+    case ShmErrorCode::kFileNoSpace:
+      return "file_no_space";
+    case ShmErrorCode::kFileRegionsDoNotFit:
+      return "file_regions_do_not_fit";
+    case ShmErrorCode::kFileTruncated:
+      return "file_truncated";
+    case ShmErrorCode::kFileMap:
+      return "file_map";
+    case ShmErrorCode::kFileSync:
+      return "file_sync";
+    case ShmErrorCode::kFileClose:
+      return "file_close";
+    case ShmErrorCode::kFileLock:
+      return "file_lock";
+    case ShmErrorCode::kFileForked:
+      return "file_forked";
+    case ShmErrorCode::kNeedsReconcile:
+      return "needs_reconcile";
   }
   return "unknown";
 }
@@ -143,6 +194,41 @@ std::string ShmError::message() const {
     case ShmErrorCode::kWriterLeftovers:
       return format("serialized writer (offsets 80 to 103): found %" PRIu64
                     " in pid, birth or lease, expected 0 while there is no writer",
+                    found_);
+    case ShmErrorCode::kFileOpen:
+      return "file: cannot open: " + errno_text(found_);
+    case ShmErrorCode::kFileNotRegular:
+      return format("file: found %s, expected a regular file", file_type(found_));
+    case ShmErrorCode::kFileExists:
+      return "file: cannot create: it exists";
+    case ShmErrorCode::kFileCreate:
+      return "file: cannot create: " + errno_text(found_);
+    case ShmErrorCode::kFileNoSpace:
+      return format("file: cannot reserve %" PRIu64 " bytes: ", expected_) + errno_text(found_);
+    case ShmErrorCode::kFileRegionsDoNotFit:
+      return format("file: a region at offset %" PRIu64
+                    " does not fit: what lies before it ends "
+                    "at %" PRIu64 ", and no region may end beyond 2^63-1 or be too small",
+                    found_, expected_);
+    case ShmErrorCode::kFileTruncated:
+      return format("file: found %" PRIu64 " bytes, expected the %" PRIu64
+                    " that its header asks for",
+                    found_, expected_);
+    case ShmErrorCode::kFileMap:
+      return "file: cannot map: " + errno_text(found_);
+    case ShmErrorCode::kFileSync:
+      return "file: cannot sync: " + errno_text(found_);
+    case ShmErrorCode::kFileClose:
+      return "file: cannot close: " + errno_text(found_);
+    case ShmErrorCode::kFileLock:
+      return "publication lock: " + errno_text(found_);
+    case ShmErrorCode::kFileForked:
+      return format("publication lock: used by process %" PRIu64
+                    ", but the file was opened by %" PRIu64 " before a fork; open it again",
+                    found_, expected_);
+    case ShmErrorCode::kNeedsReconcile:
+      return format("snapshot_seq (offset 32): found %" PRIu64
+                    ", left behind by a publisher that died: reconcile before publishing",
                     found_);
   }
   return "unknown error";

@@ -11,7 +11,7 @@ namespace fsqlshm {
 
 /// Everything the library reports. The first block is what `open` refuses, in the order in which it
 /// looks; the second is what the constructors of the value types refuse; the third is what `open`
-/// accepts and `validate` does not.
+/// accepts and `validate` does not; the last is what files add.
 enum class ShmErrorCode : std::uint8_t {
   kTooSmall,          ///< fewer than 216 bytes
   kBadMagic,          ///< the first eight bytes are not "FSQLSHM\0"
@@ -35,6 +35,20 @@ enum class ShmErrorCode : std::uint8_t {
   kWriterTxnIdOutOfDomain,           ///< the writer word is neither an id nor a known state
   kWriterUnjudgeable,  ///< a writer without lease, pid or birth: it can never be cleared
   kWriterLeftovers,    ///< no writer, but pid, birth or lease is not 0
+
+  kFileOpen,             ///< cannot be opened; `found` is the errno here and below
+  kFileNotRegular,       ///< not a regular file; `found` is its type (st_mode & S_IFMT)
+  kFileExists,           ///< to be created, but there is a file of that name
+  kFileCreate,           ///< cannot be created
+  kFileNoSpace,          ///< no room for `expected` bytes
+  kFileRegionsDoNotFit,  ///< a region overlaps what lies before it, or ends beyond 2^63-1
+  kFileTruncated,        ///< shorter than its header says
+  kFileMap,              ///< cannot be mapped
+  kFileSync,             ///< cannot be written to its disk
+  kFileClose,            ///< closing it failed
+  kFileLock,             ///< the publication lock failed
+  kFileForked,           ///< opened by the parent process: its lock is not for the child
+  kNeedsReconcile,       ///< the last publisher died half-way: reconcile first
 };
 
 /// The code's name without the k, in snake_case: "bad_magic".

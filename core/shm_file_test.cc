@@ -1,0 +1,587 @@
+#include "fsqlshm/shm_file.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace fsqlshm {
+namespace {
+
+using Code = ShmErrorCode;
+namespace fs = std::filesystem;
+
+// A folder of its own for each test, on the machine's temporary file system.
+class ShmFileTest : public testing::Test {
+ protected:
+  ShmFileTest() {
+    std::string pattern = fs::temp_directory_path() / "fsqlshm_file_test.XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  ~ShmFileTest() override { fs::remove_all(folder_); }
+
+  [[nodiscard]] fs::path path(std::string_view name = "foo.db.fsqlite-shm") const {
+    return folder_ / name;
+  }
+  [[nodiscard]] std::size_t entries() const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  void write(const fs::path& where, std::span<const std::byte> bytes, std::size_t size) const {
+    std::ofstream out(where, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(bytes.data()),
+              static_cast<std::streamsize>(std::min(size, bytes.size())));
+    out.close();
+    fs::resize_file(where, size);
+  }
+
+  fs::path folder_;
+};
+
+template <class T>
+void expect_error(const std::expected<T, ShmError>& result, Code code) {
+  ASSERT_FALSE(result) << "expected " << to_string(code);
+  EXPECT_EQ(to_string(result.error().code()), to_string(code)) << result.error().message();
+}
+
+// Runs `body` in a forked child and returns what it returns; -1 if the child did not get that far.
+template <class Body>
+int in_child(Body&& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+constexpr int kSkip = 77;
+
+int open_fds() {
+  return static_cast<int>(
+      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+}
+
+// --- Who may publish ---------------------------------------------------------------------------
+
+template <class T>
+concept Publishes = requires(T& t) { t.publish_snapshot(CommitSeq(1), SchemaEpoch(1), 1); };
+template <class T>
+concept Begins =
+    requires(T& t) { t.begin_snapshot_publish(); } || requires(T& t) { t.end_snapshot_publish(); };
+template <class T>
+concept Reconciles = requires(T& t) { t.reconcile(CommitSeq(1), SchemaEpoch(1), 1); };
+template <class T>
+concept ShowsWords = requires(T& t) { t.words(); };
+template <class T>
+concept Writes =
+    requires(T& t) { t.alloc_txn_id(); } || requires(T& t) { t.store_gc_horizon(CommitSeq(1)); } ||
+    requires(T& t, TxnId id) { t.release_serialized_writer(id); } ||
+    requires(T& t, TxnId id) { t.acquire_serialized_writer(id, 1, 1, 1); } ||
+    requires(T& t) { t.check_serialized_writer_exclusion(1, process_alive); };
+
+// The concepts can tell: a plain view offers it all.
+static_assert(Publishes<SharedMemoryLayoutView> && Begins<SharedMemoryLayoutView> &&
+              Reconciles<SharedMemoryLayoutView> && ShowsWords<SharedMemoryLayoutView> &&
+              Writes<SharedMemoryLayoutView>);
+static_assert(!Publishes<ShmFile::Layout> && !Begins<ShmFile::Layout> &&
+              !Reconciles<ShmFile::Layout> && !ShowsWords<ShmFile::Layout> &&
+              Writes<ShmFile::Layout>);
+static_assert(
+    !std::is_convertible_v<ShmFile::Layout&, BasicSharedMemoryLayout<RawWords, HardenedProtocol>&>);
+static_assert(Publishes<ShmFile::Guard> && Reconciles<ShmFile::Guard> && !Begins<ShmFile::Guard>);
+static_assert(!std::is_copy_constructible_v<ShmFile::Guard>);
+using ReadOnly = decltype(std::declval<ReadOnlyShmFile>().layout());
+static_assert(!Publishes<ReadOnly> && !Begins<ReadOnly> && !Reconciles<ReadOnly> &&
+              !ShowsWords<ReadOnly> && !Writes<ReadOnly>);
+
+// --- Create and open ---------------------------------------------------------------------------
+
+TEST_F(ShmFileTest, CreatesWhatOpenAndValidateAccept) {
+  ShmFileOptions options;
+  options.page_size = *PageSize::from_raw(8192);
+  options.max_txn_slots = 17;
+  const auto created = ShmFile::create(path(), options);
+  ASSERT_TRUE(created) << created.error().message();
+  EXPECT_EQ(validate(created->header_bytes()), std::vector<ShmError>{});
+  EXPECT_EQ(created->header_bytes(),
+            SharedMemoryLayout(options.page_size, options.max_txn_slots).to_bytes());
+
+  const auto opened = ShmFile::open(path());
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ(opened->geometry(), Geometry::derive(options.page_size, 17));
+  EXPECT_EQ(fs::file_size(path()), *required_size(opened->geometry()));
+  EXPECT_EQ(opened->regions().size(), fs::file_size(path()) - kHeaderSize);
+
+  // The same memory, seen through three mappings.
+  EXPECT_EQ(created->layout().alloc_txn_id()->get(), 1U);
+  EXPECT_EQ(opened->layout().alloc_txn_id()->get(), 2U);
+  const auto read_only = ReadOnlyShmFile::open(path());
+  ASSERT_TRUE(read_only);
+  EXPECT_EQ(read_only->header_bytes(), created->header_bytes());
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(ShmFileTest, RunsEitherProtocol) {
+  auto file = BasicShmFile<ReferenceProtocol>::create(path());
+  ASSERT_TRUE(file);
+  auto layout = file->layout();
+  EXPECT_TRUE(layout.acquire_serialized_writer(*TxnId::from_raw(5), 1, 2, 3));
+  EXPECT_TRUE(layout.release_serialized_writer(*TxnId::from_raw(5)));
+  EXPECT_TRUE(file->lock_publication()->publish_snapshot(CommitSeq(1), SchemaEpoch(2), 3));
+  EXPECT_EQ(layout.load_consistent_snapshot().ecs_epoch, 3U);
+}
+
+TEST_F(ShmFileTest, SpaceIsReserved) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  struct stat status = {};
+  ASSERT_EQ(::stat(path().c_str(), &status), 0);
+  EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, *required_size(file->geometry()));
+}
+
+TEST_F(ShmFileTest, OpenFillsHoles) {
+  const SharedMemoryLayout header;
+  const std::uint64_t size = *required_size(header.geometry());
+  write(path(), header.to_bytes(), size);
+  struct stat status = {};
+  ASSERT_EQ(::stat(path().c_str(), &status), 0);
+  if (static_cast<std::uint64_t>(status.st_blocks) * 512 >= size) GTEST_SKIP() << "no holes here";
+  ASSERT_TRUE(ShmFile::open(path()));
+  ASSERT_EQ(::stat(path().c_str(), &status), 0);
+  EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, size);
+}
+
+TEST_F(ShmFileTest, ModeIsExactWhateverTheUmask) {
+  const mode_t old = ::umask(0);
+  ASSERT_TRUE(ShmFile::create(path("private")));
+  ::umask(0077);
+  ShmFileOptions options;
+  options.mode = 0664;
+  ASSERT_TRUE(ShmFile::create(path("shared"), options));
+  ::umask(old);
+  EXPECT_EQ(*mode_of(path("private")), 0600U);
+  EXPECT_EQ(*mode_of(path("shared")), 0664U);
+  expect_error(mode_of(folder_), Code::kFileNotRegular);
+  expect_error(mode_of(path("missing")), Code::kFileOpen);
+}
+
+TEST_F(ShmFileTest, CreateRefusesAnExistingNameAndLeavesItAlone) {
+  write(path(), {}, 3);
+  expect_error(ShmFile::create(path()), Code::kFileExists);
+  EXPECT_EQ(fs::file_size(path()), 3U);
+  EXPECT_EQ(entries(), 1U);
+  fs::create_symlink("nowhere", path("link"));
+  expect_error(ShmFile::create(path("link")), Code::kFileExists);
+}
+
+TEST_F(ShmFileTest, CreateNeedsAFolderAndAName) {
+  expect_error(ShmFile::create(path("missing/x")), Code::kFileCreate);
+  expect_error(ShmFile::create(folder_ / ""), Code::kFileCreate);
+  expect_error(ShmFile::create(""), Code::kFileCreate);
+}
+
+TEST_F(ShmFileTest, RefusesWhatIsNoRegularFile) {
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  fs::create_directory(path("folder"));
+  ASSERT_TRUE(ShmFile::create(path("target")));
+  fs::create_symlink(path("target"), path("link"));
+  fs::create_symlink("nowhere", path("dangling"));
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path("socket").c_str(), sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+
+  const std::array<std::pair<fs::path, const char*>, 6> cases = {{{path("fifo"), "a FIFO"},
+                                                                  {path("folder"), "a directory"},
+                                                                  {path("link"), "a symbolic link"},
+                                                                  {path("dangling"), "symbolic"},
+                                                                  {path("socket"), "a socket"},
+                                                                  {"/dev/zero", "a device"}}};
+  for (const auto& [where, word] : cases) {
+    for (const auto& error :
+         {ShmFile::open(where).error(), ShmFile::open_or_create(where).error(),
+          ReadOnlyShmFile::open(where).error(), read_header_bytes(where).error()}) {
+      EXPECT_EQ(error, Code::kFileNotRegular) << where;
+      EXPECT_NE(error.message().find(word), std::string::npos) << error.message();
+    }
+  }
+  ::close(socket);
+}
+
+TEST_F(ShmFileTest, RefusesMissingEmptyShortForeignAndTruncatedFiles) {
+  const SharedMemoryLayout header;
+  const HeaderBytes good = header.to_bytes();
+  const std::uint64_t size = *required_size(header.geometry());
+  const auto open_bytes = [&](std::span<const std::byte> bytes, std::size_t length) {
+    write(path("x"), bytes, length);
+    return ShmFile::open(path("x"));
+  };
+  EXPECT_EQ(ShmFile::open(path("missing")).error(),
+            ShmError(Code::kFileOpen, static_cast<std::uint64_t>(ENOENT)));
+  EXPECT_EQ(open_bytes(good, 0).error(), ShmError(Code::kTooSmall, 0, kHeaderSize));
+  EXPECT_EQ(open_bytes(good, 215).error(), ShmError(Code::kTooSmall, 215, kHeaderSize));
+  EXPECT_EQ(open_bytes(good, 216).error(), ShmError(Code::kFileTruncated, 216, size));
+  EXPECT_EQ(open_bytes(good, size - 1).error(), ShmError(Code::kFileTruncated, size - 1, size));
+  EXPECT_TRUE(open_bytes(good, size));
+  EXPECT_TRUE(open_bytes(good, size + 1));
+  std::string text = "SQLite format 3";
+  text.resize(4096);
+  expect_error(open_bytes(std::as_bytes(std::span(text)), text.size()), Code::kBadMagic);
+  HeaderBytes bad = good;
+  bad[offsets::kVersion] = std::byte{2};
+  expect_error(open_bytes(bad, size), Code::kVersionMismatch);
+  bad = good;
+  bad[offsets::kPageSize] = std::byte{1};
+  expect_error(open_bytes(bad, size), Code::kInvalidPageSize);
+  bad = good;
+  bad[offsets::kLayoutChecksum] ^= std::byte{1};
+  expect_error(open_bytes(bad, size), Code::kChecksumMismatch);
+  EXPECT_EQ(*read_header_bytes(path("x")), bad);
+}
+
+// A header whose checksum is right and whose geometry is `geometry`.
+HeaderBytes sealed(Geometry geometry) {
+  geometry.layout_checksum = geometry.compute_checksum();
+  std::array<std::uint64_t, kHeaderWords> words{};
+  encode_geometry(geometry, words);
+  return std::bit_cast<HeaderBytes>(words);
+}
+
+TEST_F(ShmFileTest, RefusesRegionsThatDoNotFit) {
+  const Geometry good = Geometry::derive({}, 8);
+  const auto open_with = [&](auto&& change) {
+    Geometry geometry = good;
+    change(geometry);
+    write(path("x"), sealed(geometry), *required_size(good));
+    return ShmFile::open(path("x"));
+  };
+  EXPECT_TRUE(open_with([](Geometry&) {}));
+  constexpr std::uint64_t kTop = ~std::uint64_t{0};
+  // More slots than the offsets leave room for.
+  expect_error(open_with([](Geometry& g) { g.max_txn_slots = 9; }), Code::kFileRegionsDoNotFit);
+  expect_error(open_with([](Geometry& g) { g.max_txn_slots = 0xffffffff; }),
+               Code::kFileRegionsDoNotFit);
+  // Into the header, and into the region before.
+  expect_error(open_with([](Geometry& g) { g.lock_table_offset = 215; }),
+               Code::kFileRegionsDoNotFit);
+  expect_error(open_with([](Geometry& g) { --g.witness_offset; }), Code::kFileRegionsDoNotFit);
+  expect_error(open_with([](Geometry& g) { --g.txn_slot_offset; }), Code::kFileRegionsDoNotFit);
+  expect_error(open_with([](Geometry& g) { --g.committed_readers_offset; }),
+               Code::kFileRegionsDoNotFit);
+  expect_error(open_with([](Geometry& g) { g.committed_readers_bytes = 0; }),
+               Code::kFileRegionsDoNotFit);
+  // Beyond the end, with and without an overflow on the way.
+  for (const std::uint64_t huge :
+       {kTop, kTop - 1023, (kTop >> 1) - 10, kTop >> 1, (kTop >> 1) + 1}) {
+    expect_error(open_with([&](Geometry& g) { g.lock_table_offset = huge; }),
+                 Code::kFileRegionsDoNotFit);
+    expect_error(open_with([&](Geometry& g) { g.committed_readers_bytes = huge; }),
+                 Code::kFileRegionsDoNotFit);
+  }
+  expect_error(open_with([&](Geometry& g) { g.committed_readers_offset = kTop >> 1; }),
+               Code::kFileRegionsDoNotFit);
+  expect_error(open_with([](Geometry& g) { g.committed_readers_offset += 1; }),
+               Code::kFileTruncated);
+  expect_error(open_with([](Geometry& g) { g.committed_readers_bytes = (kTop >> 1) - 4096; }),
+               Code::kFileTruncated);
+}
+
+TEST_F(ShmFileTest, RefusesAFileItMayNotWrite) {
+  ShmFileOptions options;
+  options.mode = 0444;
+  ASSERT_TRUE(ShmFile::create(path(), options));
+  fs::permissions(folder_, fs::perms::all);
+  const int result = in_child([&] {
+    // Nothing is forbidden to root.
+    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return kSkip;
+    const auto file = ShmFile::open(path());
+    if (file || file.error() != ShmError(Code::kFileOpen, static_cast<std::uint64_t>(EACCES))) {
+      return 1;
+    }
+    return ReadOnlyShmFile::open(path()) ? 0 : 2;
+  });
+  if (result == kSkip) GTEST_SKIP() << "cannot give up root";
+  EXPECT_EQ(result, 0);
+}
+
+// --- Space -------------------------------------------------------------------------------------
+
+TEST_F(ShmFileTest, TooManySlotsForTheDiskIsAnErrorAndLeavesNothing) {
+  ShmFileOptions options;
+  options.max_txn_slots = 0xffffffff;  // 1.3 TiB
+  if (fs::space(folder_).available > *required_size(Geometry::derive({}, options.max_txn_slots))) {
+    GTEST_SKIP() << "there is room for it";
+  }
+  const auto file = ShmFile::create(path(), options);
+  expect_error(file, Code::kFileNoSpace);
+  EXPECT_EQ(file.error().found(), static_cast<std::uint64_t>(ENOSPC));
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(ShmFileTest, AFileSizeLimitIsAnErrorAndNoSignal) {
+  EXPECT_EQ(
+      in_child([&] {
+        struct rlimit limit = {4096, 4096};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        const auto file = ShmFile::create(path());
+        return !file && file.error() == Code::kFileNoSpace && file.error().found() == EFBIG ? 0 : 1;
+      }),
+      0);
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(ShmFileTest, AFullDiskIsAnError) {
+  const int result = in_child([&] {
+    // A small file system of our own; without root a user namespace may allow it.
+    if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kSkip;
+    ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    if (::mount("none", folder_.c_str(), "tmpfs", 0, "size=64k") != 0) return kSkip;
+    ShmFileOptions options;
+    if (!ShmFile::create(path("fits"), options)) return 1;  // 128 slots: 41 KB
+    const auto full = ShmFile::create(path("full"), options);
+    if (full || full.error() != Code::kFileNoSpace || full.error().found() != ENOSPC) return 2;
+    if (fs::exists(path("full"))) return 3;
+    return 0;
+  });
+  if (result == kSkip) GTEST_SKIP() << "cannot mount a small file system";
+  EXPECT_EQ(result, 0);
+}
+
+// --- Every system call fails once
+// -----------------------------------------------------------------
+
+TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
+  for (const bool nameless : {true, false}) {
+    int calls = 0;
+    for (int failing = 1;; ++failing) {
+      calls = 0;
+      std::string failed;
+      ShmFileOptions options;
+      options.durable = true;
+      options.before_call = [&](const char* call) -> int {
+        // Without O_TMPFILE the file is made under a name nobody looks for.
+        if (!nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
+        if (++calls != failing) return 0;
+        failed = call;
+        return EIO;
+      };
+      const int fds = open_fds();
+      {
+        const auto file = ShmFile::create(path(), options);
+        if (failed.empty()) {
+          ASSERT_TRUE(file) << file.error().message();
+          break;
+        }
+        // Only unlinking the name in the making may fail without harm.
+        if (failed != "unlinkat") {
+          ASSERT_FALSE(file) << failed;
+          EXPECT_NE(file.error().message().find("file: cannot "), std::string::npos) << failed;
+        }
+      }
+      EXPECT_EQ(open_fds(), fds) << failed;
+      // Either there is nothing or there is all of it.
+      if (fs::exists(path())) {
+        EXPECT_TRUE(ShmFile::open(path())) << failed;
+        fs::remove(path());
+      }
+      EXPECT_EQ(entries(), failed == "unlinkat" ? 1U : 0U) << failed;
+      for (const auto& entry : fs::directory_iterator(folder_)) fs::remove(entry);
+    }
+    EXPECT_GE(calls, 11);
+    EXPECT_EQ(entries(), 1U);
+    fs::remove(path());
+  }
+}
+
+TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCall) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  int failing = 1;
+  for (;; ++failing) {
+    int calls = 0;
+    const int fds = open_fds();
+    if (ShmFile::open(path(), [&](const char*) { return ++calls == failing ? EIO : 0; })) break;
+    EXPECT_EQ(calls, failing);
+    EXPECT_EQ(open_fds(), fds);
+  }
+  EXPECT_GE(failing, 6);
+}
+
+TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> created = 0;
+    std::atomic<std::uint64_t> ids = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        ShmFileOptions options;
+        options.before_call = [&](const char* call) {
+          if (std::string_view(call) == "pwrite") ++created;
+          return 0;
+        };
+        const auto file = ShmFile::open_or_create(path(), options);
+        if (file) ids += std::uint64_t{1} << (8 * (file->layout().alloc_txn_id()->get() - 1));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GE(created, 1);
+    EXPECT_EQ(ids, 0x01010101U);  // ids 1 to 4, each once: it was one file
+    fs::remove(path());
+  }
+}
+
+TEST_F(ShmFileTest, TheLoserOfTheRaceOpensTheWinnersFile) {
+  // The winner finishes just before the loser gives its file the name.
+  ShmFileOptions options;
+  options.before_call = [&](const char* call) {
+    if (std::string_view(call) == "linkat") {
+      ShmFileOptions winner;
+      winner.max_txn_slots = 3;
+      EXPECT_TRUE(ShmFile::create(path(), winner));
+    }
+    return 0;
+  };
+  const auto file = ShmFile::open_or_create(path(), options);
+  ASSERT_TRUE(file) << file.error().message();
+  EXPECT_EQ(file->geometry().max_txn_slots, 3U);
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(ShmFileTest, SyncAndCloseReport) {
+  auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->sync());
+  EXPECT_TRUE(file->close());
+  expect_error(file->sync(), Code::kFileSync);
+  EXPECT_TRUE(file->close());  // nothing left to do
+}
+
+TEST_F(ShmFileTest, Moves) {
+  auto a = ShmFile::create(path("a"));
+  auto b = ShmFile::create(path("b"));
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(a->layout().alloc_txn_id()->get(), 1U);
+  ShmFile c = std::move(*a);
+  *b = std::move(c);
+  EXPECT_EQ(b->layout().alloc_txn_id()->get(), 2U);
+  EXPECT_TRUE(b->lock_publication());
+}
+
+// --- The publication lock ----------------------------------------------------------------------
+
+TEST_F(ShmFileTest, OneGuardAtATimeOverThreadsAndOpens) {
+  const auto mine = ShmFile::create(path());
+  const auto other = ShmFile::open(path());
+  const auto looker = ReadOnlyShmFile::open(path());
+  ASSERT_TRUE(mine && other && looker);
+  EXPECT_FALSE(*looker->publication_locked());
+  {
+    const auto guard = mine->lock_publication();
+    ASSERT_TRUE(guard);
+    EXPECT_FALSE(*other->try_lock_publication());  // another description: the kernel's lock
+    EXPECT_FALSE(*mine->try_lock_publication());   // the same one: this process's turns
+    EXPECT_FALSE(*mine->try_lock_publication_for(std::chrono::milliseconds(5)));
+    EXPECT_FALSE(*other->try_lock_publication_for(std::chrono::milliseconds(5)));
+    EXPECT_TRUE(*looker->publication_locked());
+    EXPECT_TRUE(*other->publication_locked());
+  }
+  EXPECT_FALSE(*looker->publication_locked());
+  EXPECT_TRUE(*other->try_lock_publication());
+  EXPECT_TRUE(*mine->try_lock_publication_for(std::chrono::milliseconds(5)));
+  // The lock lies in the padding and changes none of it.
+  EXPECT_EQ(validate(mine->header_bytes()), std::vector<ShmError>{});
+}
+
+TEST_F(ShmFileTest, WaitersGetTheirTurn) {
+  const auto mine = ShmFile::create(path());
+  const auto other = ShmFile::open(path());
+  ASSERT_TRUE(mine && other);
+  std::uint64_t published = 0;  // guarded by the publication lock alone
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int turn = 0; turn < 250; ++turn) {
+        auto guard = (i % 2 == 0 ? mine : other)->lock_publication();
+        ASSERT_TRUE(guard);
+        ASSERT_FALSE(guard->needs_reconcile());
+        const std::uint64_t n = ++published;
+        ASSERT_TRUE(guard->publish_snapshot(CommitSeq(n), SchemaEpoch(n), n));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(mine->layout().load_consistent_snapshot(),
+            (ShmSnapshot{CommitSeq(1000), SchemaEpoch(1000), 1000}));
+}
+
+TEST_F(ShmFileTest, DeathFreesTheLockAndAnOddSequenceMustBeReconciled) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // The known-bad publisher: it dies in the middle, with the lock in its hand.
+    const auto own = ShmFile::open(path());
+    auto guard = own->lock_publication();
+    const int fd = ::open(path().c_str(), O_RDWR | O_CLOEXEC);
+    const std::uint64_t odd = 7;
+    if (::pwrite(fd, &odd, 8, offsets::kSnapshotSeq) != 8) ::_exit(1);
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_FALSE(file->layout().try_load_consistent_snapshot(100));
+  auto guard = file->try_lock_publication();
+  ASSERT_TRUE(guard && *guard);
+  EXPECT_TRUE((*guard)->needs_reconcile());
+  expect_error((*guard)->publish_snapshot(CommitSeq(9), SchemaEpoch(9), 9), Code::kNeedsReconcile);
+  EXPECT_FALSE(file->layout().try_load_consistent_snapshot(100));
+  (*guard)->reconcile(CommitSeq(4), SchemaEpoch(5), 6);
+  EXPECT_FALSE((*guard)->needs_reconcile());
+  EXPECT_EQ(file->layout().try_load_consistent_snapshot(1),
+            (ShmSnapshot{CommitSeq(4), SchemaEpoch(5), 6}));
+  EXPECT_TRUE((*guard)->publish_snapshot(CommitSeq(9), SchemaEpoch(9), 9));
+}
+
+TEST_F(ShmFileTest, AForkedChildIsToldToOpenTheFileItself) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  EXPECT_EQ(in_child([&] {
+              const auto inherited = file->try_lock_publication();
+              if (inherited || inherited.error() != Code::kFileForked) return 1;
+              if (file->lock_publication()) return 2;
+              const auto own = ShmFile::open(path());
+              return own && own->lock_publication() ? 0 : 3;
+            }),
+            0);
+}
+
+TEST_F(ShmFileTest, FilesAreClosedOnExec) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (fs::read_symlink(entry, gone) != path()) continue;
+    EXPECT_NE(::fcntl(std::stoi(entry.path().filename()), F_GETFD) & FD_CLOEXEC, 0);
+  }
+}
+
+}  // namespace
+}  // namespace fsqlshm
