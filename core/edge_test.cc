@@ -455,11 +455,13 @@ TEST(Messages, EveryCodeHasANameAndAMessageOfItsOwn) {
     ++codes;
     names.emplace(to_string(code));
     const std::string message = ShmError(code, 3, 4).message();
-    EXPECT_THAT(message, HasSubstr("found")) << to_string(code);
-    EXPECT_THAT(message, HasSubstr("expected")) << to_string(code);
+    if (code < ShmErrorCode::kFileOpen) {  // about a header; those of files quote the system
+      EXPECT_THAT(message, HasSubstr("found")) << to_string(code);
+      EXPECT_THAT(message, HasSubstr("expected")) << to_string(code);
+    }
     messages.insert(message);
   }
-  EXPECT_GE(codes, static_cast<int>(ShmErrorCode::kWriterLeftovers) + 1);
+  EXPECT_EQ(codes, static_cast<int>(ShmErrorCode::kNeedsReconcile) + 1);
   EXPECT_EQ(names.size(), static_cast<std::size_t>(codes));
   EXPECT_EQ(messages.size(), static_cast<std::size_t>(codes));
 }
