@@ -281,6 +281,7 @@ TEST(HardenedState, CarriesTheExactIdentity) {
 TEST(HardenedState, WhatDoesNotFitIsUnknown) {
   for (const ProcessIdentity& who :
        {ProcessIdentity{.pid = 1U << 22, .birth = kKnownBirth | 1},
+        ProcessIdentity{.pid = (1U << 22) | 5, .birth = kKnownBirth | 1},
         ProcessIdentity{.pid = 1, .birth = kKnownBirth | (std::uint64_t{1} << 40)},
         ProcessIdentity{.pid = 1, .birth = 12345}, ProcessIdentity{}}) {
     EXPECT_EQ(hardened::process_of(state_word(WriterTag::kClaiming, who)), ProcessIdentity());
