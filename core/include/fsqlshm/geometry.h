@@ -25,7 +25,7 @@ struct Geometry {
   std::uint64_t txn_slot_offset = 0;           ///< bytes from the start of the file
   std::uint64_t committed_readers_offset = 0;  ///< bytes from the start of the file
   std::uint64_t committed_readers_bytes = 0;   ///< bytes
-  std::uint64_t layout_checksum = 0;           ///< as stored; decode_geometry verified it
+  std::uint64_t layout_checksum = 0;           ///< as stored; `open` verified it
 
   /// The regions one behind the other, starting right after the header; 0 slots means 128.
   [[nodiscard]] static Geometry derive(PageSize page_size, std::uint32_t max_txn_slots) noexcept;
@@ -36,11 +36,58 @@ struct Geometry {
   friend bool operator==(const Geometry&, const Geometry&) noexcept = default;
 };
 
-/// Checks magic, version, page size and checksum, in this order, and reports the first that fails.
-/// Offsets and slot count are taken as they are: a valid checksum vouches for them, `validate` does
-/// not. `words` is a private copy, not a live header.
-[[nodiscard]] std::expected<Geometry, ShmError> decode_geometry(
-    std::span<const std::uint64_t, kHeaderWords> words) noexcept;
+/// The nine words of a header that never change, each read once: a private copy, so that what was
+/// checked is what is used.
+struct ImmutableWords {
+  std::uint64_t magic;
+  std::uint64_t version_and_page_size;  ///< version in the low half
+  std::uint64_t slots_and_align0;       ///< max_txn_slots in the low half
+  std::uint64_t lock_table_offset;
+  std::uint64_t witness_offset;
+  std::uint64_t txn_slot_offset;
+  std::uint64_t committed_readers_offset;
+  std::uint64_t committed_readers_bytes;
+  std::uint64_t layout_checksum;
+
+  /// Calls load_word(i), i the index among the header's 27 words, once for each.
+  template <class LoadWord>
+  [[nodiscard]] static ImmutableWords read(LoadWord&& load_word) {
+    constexpr std::size_t kRegions = offsets::kLockTableOffset / 8;
+    return {load_word(0),
+            load_word(1),
+            load_word(2),
+            load_word(kRegions),
+            load_word(kRegions + 1),
+            load_word(kRegions + 2),
+            load_word(kRegions + 3),
+            load_word(kRegions + 4),
+            load_word(kRegions + 5)};
+  }
+
+  /// Whether magic, version, page size and checksum are all good. Offsets and slot count are taken
+  /// as they are: a valid checksum vouches for them, `validate` does not. Pure, so that the caller
+  /// may keep the words in registers across the call.
+  [[nodiscard, gnu::pure]] bool valid() const noexcept;
+
+  /// What is wrong: the first that fails, in this order.
+  /// REQUIRES: not valid().
+  [[nodiscard]] ShmError first_error() const noexcept;
+
+  /// What they say. Inline, so that it is built right where it is to stay.
+  /// REQUIRES: valid().
+  [[nodiscard]] Geometry geometry() const noexcept {
+    return {
+        .page_size = *PageSize::from_raw(static_cast<std::uint32_t>(version_and_page_size >> 32)),
+        .max_txn_slots = static_cast<std::uint32_t>(slots_and_align0),
+        .lock_table_offset = lock_table_offset,
+        .witness_offset = witness_offset,
+        .txn_slot_offset = txn_slot_offset,
+        .committed_readers_offset = committed_readers_offset,
+        .committed_readers_bytes = committed_readers_bytes,
+        .layout_checksum = layout_checksum,
+    };
+  }
+};
 
 /// Writes magic, version and `geometry` into the immutable words of `words`; leaves the rest alone.
 void encode_geometry(const Geometry& geometry,

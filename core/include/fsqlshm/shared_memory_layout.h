@@ -210,21 +210,20 @@ class OwnedSharedMemoryLayout : public BasicSharedMemoryLayout<OwnedWords, Proto
     if (bytes.size() < kHeaderSize) {
       return std::unexpected(ShmError(ShmErrorCode::kTooSmall, bytes.size(), kHeaderSize));
     }
-    std::array<std::uint64_t, kHeaderWords> words;
-    std::memcpy(words.data(), bytes.data(), kHeaderSize);
-    const std::expected<Geometry, ShmError> geometry = decode_geometry(words);
-    if (!geometry) return std::unexpected(geometry.error());
-    return std::expected<OwnedSharedMemoryLayout, ShmError>(std::in_place, words, *geometry);
+    // Word by word: a wider load would straddle the fields and wait for the stores behind them.
+    const auto words = ImmutableWords::read([&](std::size_t i) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, bytes.data() + i * sizeof(word), sizeof(word));
+      return word;
+    });
+    if (!words.valid()) return std::unexpected(words.first_error());
+    return std::expected<OwnedSharedMemoryLayout, ShmError>(std::in_place, words.geometry(),
+                                                            bytes.template first<kHeaderSize>());
   }
 
-  /// For `open` only: it checked `words`.
-  OwnedSharedMemoryLayout(std::span<const std::uint64_t, kHeaderWords> words,
-                          const Geometry& geometry)
-      : Base(geometry) {
-    for (const Field field : kAtomicFields) {
-      this->words().store(field, words[word_index(field)], std::memory_order::relaxed);
-    }
-  }
+  /// For `open` only: it checked `bytes`.
+  OwnedSharedMemoryLayout(const Geometry& geometry, std::span<const std::byte, kHeaderSize> bytes)
+      : Base(geometry, bytes) {}
 };
 
 /// A layout in place. Cheap to copy; the bytes must outlive it.
@@ -233,9 +232,9 @@ class InPlaceSharedMemoryLayout : public BasicSharedMemoryLayout<RawWords, Proto
   using Base = BasicSharedMemoryLayout<RawWords, Protocol>;
 
  public:
-  /// Works on the first 216 of `bytes`, which may be in use by other processes: every word is read
-  /// atomically, and once. Fails like OwnedSharedMemoryLayout::open, and with kMisaligned.
-  /// REQUIRES: `bytes` stays mapped, and writable if the layout is written to.
+  /// Works on the first 216 of `bytes`, which may be in use by other processes: every immutable
+  /// word is read atomically, and once. Fails like OwnedSharedMemoryLayout::open, and with
+  /// kMisaligned. REQUIRES: `bytes` stays mapped, and writable if the layout is written to.
   [[nodiscard]] static std::expected<InPlaceSharedMemoryLayout, ShmError> open(
       std::span<std::byte> bytes) {
     if (bytes.size() < kHeaderSize) {
@@ -246,13 +245,11 @@ class InPlaceSharedMemoryLayout : public BasicSharedMemoryLayout<RawWords, Proto
       return std::unexpected(ShmError(ShmErrorCode::kMisaligned, address % alignof(std::uint64_t)));
     }
     const RawWords live(reinterpret_cast<std::uint64_t*>(bytes.data()));
-    std::array<std::uint64_t, kHeaderWords> words;
-    for (std::size_t i = 0; i < kHeaderWords; ++i) {
-      words[i] = live.load_word(i, std::memory_order::relaxed);
-    }
-    const std::expected<Geometry, ShmError> geometry = decode_geometry(words);
-    if (!geometry) return std::unexpected(geometry.error());
-    return InPlaceSharedMemoryLayout(*geometry, live);
+    const auto words = ImmutableWords::read(
+        [&](std::size_t i) { return live.load_word(i, std::memory_order::relaxed); });
+    if (!words.valid()) return std::unexpected(words.first_error());
+    return std::expected<InPlaceSharedMemoryLayout, ShmError>(std::in_place, words.geometry(),
+                                                              live);
   }
 
  private:

@@ -11,8 +11,12 @@
 #include <array>
 #include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <source_location>
+#include <span>
+#include <utility>
 
 #include "fsqlshm/process.h"
 #include "fsqlshm/wire_format.h"
@@ -55,7 +59,13 @@ inline void cpu_pause() noexcept {
 }
 
 /// The 27 words of a header in memory of its own, on cache lines of its own.
-struct alignas(64) HeaderBlock : std::array<std::uint64_t, kHeaderWords> {};
+struct alignas(64) HeaderBlock : std::array<std::uint64_t, kHeaderWords> {
+  HeaderBlock() noexcept : array{} {}
+  /// Copies them.
+  explicit HeaderBlock(std::span<const std::byte, kHeaderSize> bytes) noexcept {
+    std::memcpy(data(), bytes.data(), kHeaderSize);
+  }
+};
 static_assert(sizeof(HeaderBlock) == 256 && alignof(HeaderBlock) == 64);
 
 /// The seam in production: std::atomic_ref, made per operation and never kept, on the words of
@@ -66,7 +76,10 @@ template <class Storage>
 class AtomicWords {
  public:
   AtomicWords() = default;
-  explicit AtomicWords(Storage storage) noexcept : storage_(storage) {}
+  /// Makes the storage in place from `argument`.
+  template <class Argument>
+    requires std::constructible_from<Storage, Argument>
+  explicit AtomicWords(Argument&& argument) noexcept : storage_(std::forward<Argument>(argument)) {}
 
   [[nodiscard]] std::uint64_t load(
       Field field, std::memory_order order,
