@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
@@ -139,6 +142,31 @@ TYPED_TEST(Edge, open_takes_any_slot_count_and_offsets_under_a_valid_checksum) {
   ASSERT_TRUE(layout) << layout.error().message();
   EXPECT_EQ(layout->max_txn_slots(), 0U);
   EXPECT_EQ(layout->witness_offset(), kMax64);
+}
+
+TEST(Checksum, IsThePublicHashOfTheSixtyBytes) {
+  EXPECT_TRUE(rc::check("compute_checksum is XXH3_64bits", [] {
+    Geometry geometry;
+    geometry.page_size = PageSize::from_raw(std::uint32_t{1} << *rc::gen::inRange(9, 17)).value();
+    geometry.max_txn_slots = *rc::gen::arbitrary<std::uint32_t>();
+    std::uint64_t* const regions[] = {&geometry.lock_table_offset, &geometry.witness_offset,
+                                      &geometry.txn_slot_offset, &geometry.committed_readers_offset,
+                                      &geometry.committed_readers_bytes};
+    for (std::uint64_t* region : regions) *region = *rc::gen::arbitrary<std::uint64_t>();
+
+    std::vector<std::byte> bytes;
+    const auto append = [&](const auto& value) {
+      const auto raw = std::as_bytes(std::span(&value, 1));
+      bytes.insert(bytes.end(), raw.begin(), raw.end());
+    };
+    append(kMagic);
+    append(kLayoutVersion);
+    append(geometry.page_size.get());
+    append(geometry.max_txn_slots);
+    for (const std::uint64_t* region : regions) append(*region);
+    RC_ASSERT(bytes.size() == 60U);
+    RC_ASSERT(geometry.compute_checksum() == XXH3_64bits(bytes.data(), bytes.size()));
+  }));
 }
 
 // --- Seqlock ----------------------------------------------------------------------------------

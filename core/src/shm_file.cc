@@ -450,9 +450,10 @@ std::expected<FileMapping, ShmError> FileMapping::map(int raw_fd, Access access,
   {
     const Mapping header(fd.get(), kHeaderSize, PROT_READ, calls);
     if (!header.ok()) return failure_errno(Code::kFileMap);
-    const auto decoded = decode_geometry(load_words(header.bytes()));
-    if (!decoded) return std::unexpected(decoded.error());
-    geometry = *decoded;
+    const HeaderWordArray words = load_words(header.bytes());
+    const auto immutable = ImmutableWords::read([&](std::size_t i) { return words[i]; });
+    if (!immutable.valid()) return std::unexpected(immutable.first_error());
+    geometry = immutable.geometry();
   }
   const auto size = required_size(*geometry);
   if (!size) return std::unexpected(size.error());

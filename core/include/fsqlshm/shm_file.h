@@ -255,7 +255,7 @@ class BasicShmFile {
   }
 
   /// Fails with kFileOpen (`found` is the errno), kFileNotRegular, kTooSmall, the errors of
-  /// decode_geometry, kFileRegionsDoNotFit, kFileTruncated, kFileNoSpace or kFileMap.
+  /// SharedMemoryLayout::open, kFileRegionsDoNotFit, kFileTruncated, kFileNoSpace or kFileMap.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> open(
       const std::filesystem::path& path, const BeforeCall& before_call = {}) {
     return wrap(FileMapping::open(path, FileMapping::Access::kReadWrite, before_call));
