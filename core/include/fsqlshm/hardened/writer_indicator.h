@@ -93,13 +93,14 @@ class WriterIndicator {
                                  std::memory_order::acquire, std::memory_order::relaxed)) {
       return false;
     }
-    // (2) Ours alone while the state says so; published by (3).
+    // (2) Ours alone while the state says so; published by (3). Released for (8): who reads them
+    // sees that the state has changed.
     const std::uint64_t old =
         words_.load(Field::kSerializedWriterPidAndGen, std::memory_order::relaxed);
     words_.store(Field::kSerializedWriterPidAndGen, next_pid_and_gen(old, pid),
-                 std::memory_order::relaxed);
-    words_.store(Field::kSerializedWriterPidBirth, birth, std::memory_order::relaxed);
-    words_.store(Field::kSerializedWriterLeaseExpiry, lease_expiry, std::memory_order::relaxed);
+                 std::memory_order::release);
+    words_.store(Field::kSerializedWriterPidBirth, birth, std::memory_order::release);
+    words_.store(Field::kSerializedWriterLeaseExpiry, lease_expiry, std::memory_order::release);
     // (3) Synchronizes with (7): who sees the id sees the words. It fails only if somebody took us
     // for dead, and then the indicator is not ours.
     expected = claiming;
@@ -149,7 +150,14 @@ class WriterIndicator {
           return tag == WriterTag::kCleaning ? Exclusion::kOk : Exclusion::kBusy;
         }
       } else if (!load_words().stale(now_epoch_secs, alive)) {
-        return Exclusion::kBusy;
+        // (9) If the state has changed, the words were not this owner's: zeroes that a release or
+        // an eviction wrote look like an owner that nobody can judge. Who read such a word has
+        // synchronized with its store, and so sees the change.
+        if (words_.load(Field::kSerializedWriterTxnId, std::memory_order::relaxed) == state) {
+          return Exclusion::kBusy;
+        }
+        words_.pause();
+        continue;
       }
       const std::uint64_t cleaning = state_word(WriterTag::kCleaning, words_.self());
       // (5) It succeeds only if the state did not change since (7), so the words that were judged
@@ -168,18 +176,20 @@ class WriterIndicator {
  private:
   WriterWords load_words() const {
     WriterWords seen;
-    seen.pid_and_gen = words_.load(Field::kSerializedWriterPidAndGen, std::memory_order::relaxed);
-    seen.birth = words_.load(Field::kSerializedWriterPidBirth, std::memory_order::relaxed);
+    // (8) Each synchronizes with the store that it reads from, and stays before (9).
+    seen.pid_and_gen = words_.load(Field::kSerializedWriterPidAndGen, std::memory_order::acquire);
+    seen.birth = words_.load(Field::kSerializedWriterPidBirth, std::memory_order::acquire);
     seen.lease_expiry =
-        words_.load(Field::kSerializedWriterLeaseExpiry, std::memory_order::relaxed);
+        words_.load(Field::kSerializedWriterLeaseExpiry, std::memory_order::acquire);
     return seen;
   }
 
   // CLEANING to free, by whoever `cleaning` names.
   void clean(std::uint64_t cleaning) {
-    words_.store(Field::kSerializedWriterPidAndGen, 0, std::memory_order::relaxed);
-    words_.store(Field::kSerializedWriterPidBirth, 0, std::memory_order::relaxed);
-    words_.store(Field::kSerializedWriterLeaseExpiry, 0, std::memory_order::relaxed);
+    // As (2), for (8).
+    words_.store(Field::kSerializedWriterPidAndGen, 0, std::memory_order::release);
+    words_.store(Field::kSerializedWriterPidBirth, 0, std::memory_order::release);
+    words_.store(Field::kSerializedWriterLeaseExpiry, 0, std::memory_order::release);
     // (6) Synchronizes with (1) and (7). It fails only if somebody took us for dead; then they
     // zero the words and free the indicator.
     words_.compare_exchange(Field::kSerializedWriterTxnId, cleaning, 0, std::memory_order::release,
