@@ -67,14 +67,16 @@ class Seqlock {
   [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
     // (6) Synchronizes with (5).
     const std::uint64_t before = words_.load(Field::kSnapshotSeq, std::memory_order::acquire);
-    if (before % 2 == 1) return std::nullopt;
+    if (before % 2 == 1) [[unlikely]]
+      return std::nullopt;
     // (7) Each synchronizes with the store that wrote what it returns, and stays before (8).
     const std::uint64_t commit_seq = words_.load(Field::kCommitSeq, std::memory_order::acquire);
     const std::uint64_t schema_epoch = words_.load(Field::kSchemaEpoch, std::memory_order::acquire);
     const std::uint64_t ecs_epoch = words_.load(Field::kEcsEpoch, std::memory_order::acquire);
     // (8) Nothing depends on what it reads but the verdict, so it synchronizes with nobody.
     const std::uint64_t after = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
-    if (before != after) return std::nullopt;
+    if (before != after) [[unlikely]]
+      return std::nullopt;
     return ShmSnapshot{CommitSeq(commit_seq), SchemaEpoch(schema_epoch), ecs_epoch};
   }
 

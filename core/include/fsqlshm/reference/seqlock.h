@@ -54,12 +54,14 @@ class Seqlock {
   /// One attempt; none if a publish was in progress or intervened.
   [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
     const std::uint64_t before = words_.load(Field::kSnapshotSeq, std::memory_order::acquire);
-    if (before % 2 == 1) return std::nullopt;
+    if (before % 2 == 1) [[unlikely]]
+      return std::nullopt;
     const std::uint64_t commit_seq = words_.load(Field::kCommitSeq, std::memory_order::acquire);
     const std::uint64_t schema_epoch = words_.load(Field::kSchemaEpoch, std::memory_order::acquire);
     const std::uint64_t ecs_epoch = words_.load(Field::kEcsEpoch, std::memory_order::acquire);
     const std::uint64_t after = words_.load(Field::kSnapshotSeq, std::memory_order::acquire);
-    if (before != after) return std::nullopt;
+    if (before != after) [[unlikely]]
+      return std::nullopt;
     return ShmSnapshot{CommitSeq(commit_seq), SchemaEpoch(schema_epoch), ecs_epoch};
   }
 
