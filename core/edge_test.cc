@@ -195,16 +195,17 @@ TYPED_TEST(Edge, a_dead_publisher_does_not_hang_a_bounded_reader) {
   EXPECT_EQ(layout.try_load_consistent_snapshot(0), expected);
 }
 
-// Publishes once from inside a read: what a reader meets between its two looks at the number.
+// Runs something right before a field is read: what others may do in the middle of an operation.
 class InterferingWords : public RawWords {
  public:
   using RawWords::RawWords;
+  Field field = Field::kSchemaEpoch;
   std::function<void()> interfere;
 
-  std::uint64_t load(Field field, std::memory_order order,
+  std::uint64_t load(Field which, std::memory_order order,
                      std::source_location where = std::source_location::current()) const {
-    if (field == Field::kSchemaEpoch && interfere) interfere();
-    return RawWords::load(field, order, where);
+    if (which == field && interfere) interfere();
+    return RawWords::load(which, order, where);
   }
 };
 
@@ -268,6 +269,21 @@ TYPED_TEST(Edge, an_evicted_owner_touches_nothing_of_its_successor) {
   const HeaderBytes before = layout.to_bytes();
   EXPECT_FALSE(layout.release_serialized_writer(txn(1)));
   EXPECT_EQ(layout.to_bytes(), before);
+}
+
+// Lets go from inside a check: after the check found the owner, before it read the owner's words.
+TYPED_TEST(Edge, a_check_judges_no_words_of_an_owner_that_let_go) {
+  HeaderBlock block{};
+  const Geometry geometry = Geometry::derive(PageSize(), 64);
+  BasicSharedMemoryLayout<InterferingWords, TypeParam> checker(geometry, block.data());
+  BasicSharedMemoryLayout<RawWords, TypeParam> owner(geometry, block.data());
+  ASSERT_TRUE(owner.acquire_serialized_writer(txn(1), 7, kKnownBirth | 9, 100));
+  checker.words().field = Field::kSerializedWriterPidAndGen;
+  checker.words().interfere = [&] { owner.release_serialized_writer(txn(1)); };
+  const Exclusion answer = checker.check_serialized_writer_exclusion(100, everybody_lives);
+  // The published protocol takes the zeroes for an owner that nobody can judge.
+  constexpr bool kHardened = std::is_same_v<TypeParam, HardenedProtocol>;
+  EXPECT_EQ(answer, kHardened ? Exclusion::kOk : Exclusion::kBusy);
 }
 
 TYPED_TEST(Edge, a_generation_wraps) {
@@ -499,6 +515,7 @@ TEST(Validate, AFreshHeaderIsGood) {
   for (const std::uint32_t slots : {0U, 1U, 7U, 8U, 9U, 0xffffffffU}) {
     EXPECT_TRUE(validate(SharedMemoryLayout(PageSize(), slots).to_bytes()).empty());
   }
+  EXPECT_TRUE(validate(with_word(Field::kNextTxnId, TxnId::kMaxRaw + 1)).empty()) << "used up";
   SharedMemoryLayout used;
   used.publish_snapshot(CommitSeq(9), SchemaEpoch(2), 3);
   used.store_gc_horizon(CommitSeq(9));
