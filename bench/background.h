@@ -1,0 +1,106 @@
+// What goes on beside a measurement: publishers at a given rate and further readers, in threads or
+// processes, on processors of their own where the machine has them.
+
+#ifndef FSQLSHM_BENCH_BACKGROUND_H_
+#define FSQLSHM_BENCH_BACKGROUND_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mapping.h"
+
+namespace fsqlshm::bench {
+
+/// The processors that this process may run on.
+[[nodiscard]] const std::vector<int>& allowed_cpus();
+
+/// Moves the calling thread to `cpu`; false if the machine does not allow that.
+bool pin_to(int cpu) noexcept;
+
+/// The processor of measuring thread number `i`, counted from the front, and of publishers, counted
+/// from the back: on two or more processors, reader 0 and the publisher never share one.
+[[nodiscard]] int reader_cpu(std::size_t i);
+[[nodiscard]] int publisher_cpu();
+
+/// Pins the calling thread for as long as this lives.
+class PinScope {
+ public:
+  explicit PinScope(int cpu);
+  ~PinScope();
+  PinScope(const PinScope&) = delete;
+  PinScope& operator=(const PinScope&) = delete;
+};
+
+inline constexpr double kSaturating = std::numeric_limits<double>::infinity();
+
+/// 0 as "0", 100000 as "100k", kSaturating as "saturating"; and back (a negative number if `text`
+/// is none of that).
+[[nodiscard]] std::string rate_name(double per_second);
+[[nodiscard]] double parse_rate(const std::string& text);
+
+enum class Where : std::uint8_t { kThread, kProcess };
+
+/// Lets one step begin at each tick of a clock of `per_second` ticks. Far from the next tick it
+/// sleeps, close to it it spins. Ticks that were missed by more than kMaxLag are given up, so a
+/// publisher that lost its processor does not come back with a burst.
+class Pacer {
+ public:
+  static constexpr std::chrono::milliseconds kMaxLag{1};
+
+  explicit Pacer(double per_second);
+
+  /// Waits for the next tick; false if `stop` was set meanwhile.
+  bool wait(const std::atomic<bool>& stop);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool saturating_;
+  Clock::duration interval_{};
+  Clock::time_point due_{};
+};
+
+/// Something that repeats in the background from construction to stop().
+class Background {
+ public:
+  /// Runs step(1), step(2) ... at `per_second` (above 0), pinned to `cpu`, in a thread or a forked
+  /// process. Returns when the first step is done. In a process `step` must do with what is safe
+  /// after a fork of a program with threads: memory accesses and system calls.
+  /// Throws std::system_error.
+  Background(Where where, int cpu, double per_second, std::function<void(std::uint64_t)> step);
+  ~Background();
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+
+  /// Ends it; to be called before the results are asked for. A process that does not end within
+  /// ten seconds is killed.
+  void stop();
+
+  /// Steps done, and steps a second as achieved.
+  [[nodiscard]] std::uint64_t steps() const noexcept;
+  [[nodiscard]] double rate() const noexcept;
+
+ private:
+  struct Control {
+    alignas(64) std::atomic<bool> stop{false};
+    alignas(64) std::atomic<std::uint64_t> steps{0};
+    std::atomic<std::int64_t> first_ns{0};  // when step 1 was done
+    std::atomic<std::int64_t> last_ns{0};   // when the last one was
+  };
+  void run(int cpu, double per_second, const std::function<void(std::uint64_t)>& step);
+
+  Mapped<Control> control_;
+  std::thread thread_;
+  pid_t child_ = -1;
+};
+
+}  // namespace fsqlshm::bench
+
+#endif  // FSQLSHM_BENCH_BACKGROUND_H_

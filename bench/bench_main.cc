@@ -1,0 +1,266 @@
+// fsqlshm-bench: times of single operations, this library's and what it is compared with, in one
+// process and in random order.
+//
+// `details` of its result document:
+//   context     compiler, build_type, cpus (processors it may use), pinned, min_time_seconds
+//   benchmarks  list of {name, arg (number or null), clock: "cpu" or "real",
+//               ns: [one a repetition, by that clock], real_ns: [the same by the wall],
+//               iterations: [...], counters: {name: [...]}, racy: bool}
+//   complexity  list of {name, big_o, coefficient_ns, rms}: Google Benchmark's fit over the args
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <regex>
+
+#include "cases.h"
+#include "context.h"
+#include "harness/result.h"
+#include "harness/run.h"
+
+namespace fsqlshm::bench {
+namespace {
+
+struct Options {
+  std::string filter = ".";
+  double min_time = 0.05;
+  int repetitions = 1;
+  std::string json;
+  std::string junit;
+  std::string shard = "1/1";
+  bool list = false;
+  bool quiet = false;
+};
+
+Cases all_cases() {
+  Cases cases;
+  add_read_cases(cases);
+  add_publish_cases(cases);
+  add_header_cases(cases);
+  add_writer_cases(cases);
+  add_growth_cases(cases);
+  add_sharing_cases(cases);
+  return cases;
+}
+
+void register_case(const Case& one, const Options& options) {
+  auto* const registered =
+      benchmark::RegisterBenchmark(one.name.c_str(), [body = one.body](benchmark::State& state) {
+        if (harness::stop_requested()) {
+          state.SkipWithError("interrupted");
+          return;
+        }
+        try {
+          body(state);
+        } catch (const std::exception& error) {
+          state.SkipWithError(error.what());
+        }
+      });
+  for (const std::int64_t arg : one.args) registered->Arg(arg);
+  registered->MinTime(options.min_time)->Repetitions(options.repetitions);
+  if (one.clock == Clock::kReal) registered->UseRealTime();
+  if (one.complexity) registered->Complexity();
+}
+
+/// Keeps every repetition; also prints as usual unless it is to be quiet.
+class Collector : public benchmark::ConsoleReporter {
+ public:
+  Collector(harness::Result& result, std::size_t expected, bool quiet)
+      : ConsoleReporter(OO_Tabular),
+        result_(result),
+        progress_("bench", std::chrono::duration<double>(0)),
+        expected_(expected),
+        quiet_(quiet) {
+    result_.details["benchmarks"] = nlohmann::json::array();
+    result_.details["complexity"] = nlohmann::json::array();
+  }
+
+  bool ReportContext(const Context& context) override {
+    return quiet_ || ConsoleReporter::ReportContext(context);
+  }
+
+  void ReportRuns(const std::vector<Run>& runs) override {
+    if (!quiet_) ConsoleReporter::ReportRuns(runs);
+    for (const Run& run : runs) add(run);
+    progress_.update(
+        fmt::format("{} of {} benchmarks", result_.details["benchmarks"].size(), expected_));
+  }
+
+ private:
+  void add(const Run& run) {
+    if (run.error_occurred) {
+      add_error(run);
+    } else if (run.run_type == Run::RT_Iteration) {
+      add_time(run);
+    } else if (run.aggregate_name == "BigO") {
+      result_.details["complexity"].push_back({{"name", run.run_name.function_name},
+                                               {"big_o", big_o_name(run.complexity)},
+                                               {"coefficient_ns", run.GetAdjustedRealTime()}});
+    } else if (run.aggregate_name == "RMS" && !result_.details["complexity"].empty()) {
+      result_.details["complexity"].back()["rms"] = run.GetAdjustedRealTime();
+    }
+  }
+
+  void add_error(const Run& run) {
+    const std::string& text = run.error_message;
+    if (text.starts_with("wrong result")) {
+      result_.findings.push_back(
+          {.severity = "violation",
+           .property = "benchmarks measure what works",
+           .title = run.benchmark_name() + ": " + text,
+           .replay = fmt::format("fsqlshm-bench --filter '^{}$'", run.run_name.function_name)});
+    } else {
+      result_.could_not_run = text == "interrupted" ? text : run.benchmark_name() + ": " + text;
+    }
+  }
+
+  void add_time(const Run& run) {
+    auto& list = result_.details["benchmarks"];
+    const auto [at, added] = index_.try_emplace(run.benchmark_name(), list.size());
+    if (added) {
+      const std::string& arg = run.run_name.args;
+      list.push_back({{"name", run.run_name.function_name},
+                      {"arg", arg.empty() ? nlohmann::json() : nlohmann::json(std::stoll(arg))},
+                      {"clock", run.run_name.time_type == "real_time" ? "real" : "cpu"},
+                      {"ns", nlohmann::json::array()},
+                      {"real_ns", nlohmann::json::array()},
+                      {"iterations", nlohmann::json::array()},
+                      {"counters", nlohmann::json::object()},
+                      {"racy", run.run_name.function_name.find("/plain_") != std::string::npos}});
+    }
+    auto& entry = list[at->second];
+    entry["ns"].push_back(entry["clock"] == "real" ? run.GetAdjustedRealTime()
+                                                   : run.GetAdjustedCPUTime());
+    entry["real_ns"].push_back(run.GetAdjustedRealTime());
+    entry["iterations"].push_back(run.iterations);
+    for (const auto& [name, counter] : run.counters) {
+      entry["counters"][name].push_back(counter.value);
+    }
+    result_.counts["measurements"] = result_.counts.value("measurements", 0) + 1;
+  }
+
+  static const char* big_o_name(benchmark::BigO big_o) {
+    switch (big_o) {
+      case benchmark::oN:
+        return "N";
+      case benchmark::oNSquared:
+        return "N^2";
+      case benchmark::oNCubed:
+        return "N^3";
+      case benchmark::oLogN:
+        return "log N";
+      case benchmark::oNLogN:
+        return "N log N";
+      case benchmark::o1:
+        return "1";
+      default:
+        return "?";
+    }
+  }
+
+  harness::Result& result_;
+  harness::Progress progress_;
+  std::size_t expected_;
+  bool quiet_;
+  std::map<std::string, std::size_t> index_;  // benchmark name to place in the list
+};
+
+int fail(const std::string& sentence) {
+  fmt::print(stderr, "fsqlshm-bench: {}\n", sentence);
+  return harness::kExitCouldNotRun;
+}
+
+std::expected<Cases, std::string> selected_cases(const Options& options) {
+  const auto shard = harness::Shard::parse(options.shard);
+  if (!shard) return std::unexpected(shard.error());
+  Cases cases;
+  try {
+    const std::regex filter(options.filter);
+    for (Case& one : all_cases()) {
+      if (std::regex_search(one.name, filter)) cases.push_back(std::move(one));
+    }
+  } catch (const std::regex_error&) {
+    return std::unexpected(
+        fmt::format("--filter \"{}\" is not a regular expression", options.filter));
+  }
+  const auto range = shard->range(cases.size());
+  cases = Cases(cases.begin() + static_cast<std::ptrdiff_t>(range.first),
+                cases.begin() + static_cast<std::ptrdiff_t>(range.last));
+  if (cases.empty()) return std::unexpected("no benchmark matches; --list shows their names");
+  return cases;
+}
+
+int run(const Options& options, const char* program) {
+  const auto cases = selected_cases(options);
+  if (!cases) return fail(cases.error());
+  if (options.list) {
+    for (const Case& one : *cases) fmt::print("{}\n", one.name);
+    return harness::kExitClean;
+  }
+  harness::Result result("bench", "operations");
+  result.budget = {{"min_time_seconds", options.min_time}, {"repetitions", options.repetitions}};
+  result.details["context"] = context();
+  harness::install_stop_handler();
+
+  std::vector<std::string> words = {program, "--benchmark_enable_random_interleaving=true"};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  std::size_t expected = 0;
+  for (const Case& one : *cases) {
+    register_case(one, options);
+    expected += std::max<std::size_t>(1, one.args.size());
+  }
+  Collector collector(result, expected, options.quiet);
+  benchmark::RunSpecifiedBenchmarks(&collector);
+  benchmark::Shutdown();
+
+  if (!options.json.empty()) {
+    if (const auto written = result.write_json(options.json); !written)
+      return fail(written.error());
+  }
+  if (!options.junit.empty()) {
+    if (const auto written = result.write_junit(options.junit); !written) {
+      return fail(written.error());
+    }
+  }
+  for (const harness::Finding& finding : result.findings) fmt::print("FOUND {}\n", finding.title);
+  if (result.could_not_run) fmt::print(stderr, "fsqlshm-bench: {}\n", *result.could_not_run);
+  return result.exit_code();
+}
+
+}  // namespace
+}  // namespace fsqlshm::bench
+
+int main(int argc, char** argv) {
+  fsqlshm::bench::Options options;
+  CLI::App app(
+      "Times of this library's operations and of what they are compared with, in random order.\n"
+      "scripts/bench runs it several times, compares runs and draws the tables.");
+  app.name("fsqlshm-bench");
+  app.add_option("--filter", options.filter, "only benchmarks whose name matches this regex");
+  app.add_option("--min-time", options.min_time, "seconds for each measurement")
+      ->check(CLI::Range(1e-4, 3600.0))
+      ->capture_default_str();
+  app.add_option("--repetitions", options.repetitions, "measurements of each benchmark")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  app.add_option("--json", options.json, "write the result document to this file");
+  app.add_option("--junit", options.junit, "write a JUnit file");
+  app.add_option("--shard", options.shard, "I/N: only part I of N of the benchmarks");
+  app.add_flag("--list", options.list, "print the names and end");
+  app.add_flag("--quiet", options.quiet, "no table on standard output");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return app.exit(done);
+  } catch (const CLI::ParseError& error) {
+    return fsqlshm::bench::fail(error.what());
+  }
+  return fsqlshm::bench::run(options, argv[0]);
+}

@@ -1,0 +1,100 @@
+// What happens when there are more of them: readers in threads and processes, with and without a
+// publisher, and threads that allocate transaction ids.
+
+#include <algorithm>
+
+#include "cases.h"
+#include "comparators/all.h"
+#include "mapping.h"
+
+namespace fsqlshm::bench {
+namespace {
+
+/// The measured reader's time a read while range(0) - 1 others do the same, and a publisher runs at
+/// 10 k a second or not at all. "all_per_second" is what all readers did together.
+template <class S>
+void readers(benchmark::State& state, Where where, double per_second) {
+  const PinScope pin(reader_cpu(0));
+  Mapped<typename S::Shared> shared;
+  S subject(*shared);
+  subject.publish(triple_of(1));
+  const auto publisher = start_publisher<S>(where, per_second, *shared);
+  constexpr int kReadsPerStep = 64;  // so that counting them costs little
+  std::vector<std::unique_ptr<Background>> others;
+  for (std::int64_t i = 1; i < state.range(0); ++i) {
+    others.push_back(std::make_unique<Background>(where, reader_cpu(static_cast<std::size_t>(i)),
+                                                  kSaturating, [subject](std::uint64_t) {
+                                                    for (int n = 0; n < kReadsPerStep; ++n) {
+                                                      consume(subject.read());
+                                                    }
+                                                  }));
+  }
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) consume(subject.read());
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+  double all_per_second = static_cast<double>(state.iterations()) / passed.count();
+  for (const auto& other : others) {
+    other->stop();
+    all_per_second += other->rate() * kReadsPerStep;
+  }
+  state.counters["all_per_second"] = all_per_second;
+  if (publisher) report_rate(state, "publishes_per_second", *publisher);
+  state.SetComplexityN(state.range(0));
+}
+
+/// Ids by range(0) threads; the time is one thread's for one id.
+void allocate(benchmark::State& state) {
+  const PinScope pin(reader_cpu(0));
+  Mapped<Hardened::Shared> shared;
+  Hardened subject(*shared);
+  std::vector<std::unique_ptr<Background>> others;
+  for (std::int64_t i = 1; i < state.range(0); ++i) {
+    others.push_back(std::make_unique<Background>(
+        Where::kThread, reader_cpu(static_cast<std::size_t>(i)), kSaturating,
+        [subject](std::uint64_t) mutable { (void)subject.layout().alloc_txn_id(); }));
+  }
+  bool good = true;
+  std::uint64_t last = 0;
+  for (auto _ : state) {
+    const auto id = subject.layout().alloc_txn_id();
+    good &= id && id->get() > last;
+    last = id ? id->get() : last;
+  }
+  if (!good) state.SkipWithError("wrong result: ids of one thread do not ascend");
+  state.SetComplexityN(state.range(0));
+}
+
+}  // namespace
+
+void add_growth_cases(Cases& cases) {
+  const auto cores = static_cast<std::int64_t>(allowed_cpus().size());
+  std::vector<std::int64_t> numbers;
+  for (std::int64_t n = 1; n <= 2 * cores; n = n < 4 ? n + 1 : std::min(2 * n, n + cores)) {
+    numbers.push_back(n);
+  }
+  cases.push_back({.name = "growth/alloc_txn_id",
+                   .clock = Clock::kReal,
+                   .body = allocate,
+                   .args = numbers,
+                   .complexity = true});
+  const auto add = [&]<class S>() {
+    for (const Where where : {Where::kThread, Where::kProcess}) {
+      if (where == Where::kProcess && !S::kAcrossProcesses) continue;
+      for (const double rate : {0.0, 1e4}) {
+        cases.push_back(
+            {.name = std::string("growth/readers_") +
+                     (where == Where::kThread ? "thread/" : "process/") + rate_name(rate) + "/" +
+                     std::string(S::kName),
+             .clock = Clock::kReal,
+             .body = [where, rate](benchmark::State& state) { readers<S>(state, where, rate); },
+             .args = numbers,
+             .complexity = rate == 0});
+      }
+    }
+  };
+  for_each_subject(SubjectList<Hardened, DoubleCopy, LeftRight, Locked<std::mutex>,
+                               Locked<std::shared_mutex>, Locked<ProcessSharedMutex>>(),
+                   add);
+}
+
+}  // namespace fsqlshm::bench

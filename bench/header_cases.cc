@@ -1,0 +1,102 @@
+// Opening, creating, serialising, and reading behind a publisher that died.
+
+#include "cases.h"
+#include "fsqlshm/shared_memory_layout.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace fsqlshm::bench {
+namespace {
+
+// A header in memory, as open() would find it, that the compiler knows nothing of.
+struct alignas(64) LiveHeader {
+  HeaderBytes bytes = SharedMemoryLayout().to_bytes();
+  LiveHeader() { keep(*this); }
+};
+
+void open_owned(benchmark::State& state) {
+  const LiveHeader header;
+  for (auto _ : state) {
+    asm volatile("" : : : "memory");
+    keep(SharedMemoryLayout::open(header.bytes));
+  }
+}
+
+void open_in_place(benchmark::State& state) {
+  LiveHeader header;
+  for (auto _ : state) {
+    asm volatile("" : : : "memory");
+    keep(SharedMemoryLayoutView::open(header.bytes));
+  }
+}
+
+/// open() cannot be faster than the checksum that it has to verify: the same hash of 60 bytes that
+/// lie in a row, in memory.
+void hash_60_bytes(benchmark::State& state) {
+  std::array<unsigned char, 60> bytes{};
+  keep(bytes);
+  for (auto _ : state) {
+    asm volatile("" : : : "memory");
+    const XXH64_hash_t hash = XXH3_64bits(bytes.data(), bytes.size());
+    asm volatile("" : : "r"(hash));
+  }
+}
+
+void checksum(benchmark::State& state) {
+  Geometry geometry = Geometry::derive({}, 0);
+  for (auto _ : state) {
+    keep(geometry);
+    const std::uint64_t hash = geometry.compute_checksum();
+    asm volatile("" : : "r"(hash));
+  }
+}
+
+void create(benchmark::State& state) {
+  std::uint32_t slots = kDefaultMaxTxnSlots;
+  for (auto _ : state) {
+    asm volatile("" : "+r"(slots));
+    keep(SharedMemoryLayout(PageSize(), slots));
+  }
+}
+
+void to_bytes(benchmark::State& state) {
+  const SharedMemoryLayout layout;
+  keep(layout);
+  for (auto _ : state) {
+    asm volatile("" : : : "memory");
+    keep(layout.to_bytes());
+  }
+}
+
+/// The number of attempts is the argument; every one finds the odd number that the dead left.
+void dead_publisher(benchmark::State& state) {
+  LiveHeader header;
+  auto view = SharedMemoryLayoutView::open(header.bytes).value();
+  view.begin_snapshot_publish();
+  const auto attempts = static_cast<std::uint64_t>(state.range(0));
+  for (auto _ : state) {
+    if (view.try_load_consistent_snapshot(attempts)) {
+      state.SkipWithError("wrong result: a read in an open window");
+      break;
+    }
+  }
+  state.SetComplexityN(state.range(0));
+}
+
+}  // namespace
+
+void add_header_cases(Cases& cases) {
+  cases.push_back({.name = "header/open_owned", .body = open_owned});
+  cases.push_back({.name = "header/open_in_place", .body = open_in_place});
+  cases.push_back({.name = "header/xxh3_64_of_60_bytes", .body = hash_60_bytes});
+  cases.push_back({.name = "header/checksum", .body = checksum});
+  cases.push_back({.name = "header/create", .body = create});
+  cases.push_back({.name = "header/to_bytes", .body = to_bytes});
+  cases.push_back({.name = "dead_publisher/try_load",
+                   .body = dead_publisher,
+                   .args = {1, 4, 16, 64, 256},
+                   .complexity = true});
+}
+
+}  // namespace fsqlshm::bench

@@ -1,0 +1,90 @@
+// What is compared: ways to read and publish three words that belong together.
+//
+// A subject is a handle on something that lies in shared memory. All subjects are measured by the
+// same loops, on memory of the same kind, in the same run.
+
+#ifndef FSQLSHM_BENCH_SUBJECT_H_
+#define FSQLSHM_BENCH_SUBJECT_H_
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "fsqlshm/words.h"
+
+namespace fsqlshm::bench {
+
+/// The 24 bytes that every subject guards.
+struct Triple {
+  std::uint64_t commit_seq = 0;
+  std::uint64_t schema_epoch = 0;
+  std::uint64_t ecs_epoch = 0;
+
+  friend constexpr bool operator==(const Triple&, const Triple&) noexcept = default;
+};
+
+/// The triple of publish number `n`: any two of its words tell whether they belong together, and
+/// making it costs next to nothing.
+[[nodiscard]] constexpr Triple triple_of(std::uint64_t n) noexcept {
+  return {
+      .commit_seq = n, .schema_epoch = n + 0x1000000000000, .ecs_epoch = n ^ 0x5555555555555555};
+}
+
+/// Whether `triple` mixes the words of several publishes.
+[[nodiscard]] constexpr bool torn(const Triple& triple) noexcept {
+  return triple != triple_of(triple.commit_seq);
+}
+
+/// A subject S has
+///   kName, kSource      what it is, and whose description it follows
+///   kRacy               true if a read may be torn: a floor, not a way to do it
+///   kAcrossProcesses    whether it works on a mapping that processes share
+///   Shared              what lies in the shared memory; default constructed there
+///   S(Shared&)          a handle, one for each thread
+///   moved_by(bytes)     the same handle on memory so many bytes on (for chains of dependent reads)
+///   read()              the triple in force, however long it takes
+///   try_read()          one attempt; none if a publish got in the way
+///   publish(triple)     one caller at a time
+template <class S>
+concept Subject = requires(S subject, const S& reader, typename S::Shared& shared, Triple triple) {
+  { S::kName } -> std::convertible_to<std::string_view>;
+  { S::kSource } -> std::convertible_to<std::string_view>;
+  { S::kRacy } -> std::convertible_to<bool>;
+  { S::kAcrossProcesses } -> std::convertible_to<bool>;
+  S(shared);
+  { reader.moved_by(std::size_t{0}) } -> std::same_as<S>;
+  { reader.read() } -> std::same_as<Triple>;
+  { reader.try_read() } -> std::same_as<std::optional<Triple>>;
+  subject.publish(triple);
+};
+
+/// `object`, `bytes` further on.
+template <class T>
+[[nodiscard]] T& moved(T& object, std::size_t bytes) noexcept {
+  return *reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(&object) + bytes);
+}
+
+/// What `read` does for a subject that only knows attempts. Counts those that failed.
+template <class S>
+[[nodiscard]] Triple read_counting(const S& subject, std::uint64_t& retries) {
+  while (true) {
+    if (const std::optional<Triple> triple = subject.try_read()) return *triple;
+    ++retries;
+    cpu_pause();
+  }
+}
+
+/// Makes the compiler produce the three words, in registers, here and now. The same for every
+/// subject, and nothing that it believes of memory outlives it.
+inline void consume(const Triple& triple) noexcept {
+  asm volatile(""
+               :
+               : "r"(triple.commit_seq), "r"(triple.schema_epoch), "r"(triple.ecs_epoch)
+               : "memory");
+}
+
+}  // namespace fsqlshm::bench
+
+#endif  // FSQLSHM_BENCH_SUBJECT_H_
