@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <map>
 #include <regex>
+#include <thread>
 
 #include "cases.h"
 #include "context.h"
@@ -70,7 +71,7 @@ void register_case(const Case& one, const Options& options) {
 class Collector : public benchmark::ConsoleReporter {
  public:
   Collector(harness::Result& result, std::size_t expected, bool quiet)
-      : ConsoleReporter(OO_Tabular),
+      : ConsoleReporter(OO_None),
         result_(result),
         progress_("bench", std::chrono::duration<double>(0)),
         expected_(expected),
@@ -217,7 +218,14 @@ int run(const Options& options, const char* program) {
     expected += std::max<std::size_t>(1, one.args.size());
   }
   Collector collector(result, expected, options.quiet);
-  benchmark::RunSpecifiedBenchmarks(&collector);
+  {
+    // While a program has but one thread, the C library's locks skip their atomic operations. What
+    // is measured here is a program with threads.
+    const std::jthread second_thread([](const std::stop_token& stop) {
+      while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    });
+    benchmark::RunSpecifiedBenchmarks(&collector);
+  }
   benchmark::Shutdown();
 
   if (!options.json.empty()) {

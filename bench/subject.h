@@ -9,7 +9,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "fsqlshm/words.h"
@@ -45,8 +44,9 @@ struct Triple {
 ///   S(Shared&)          a handle, one for each thread
 ///   moved_by(bytes)     the same handle on memory so many bytes on (for chains of dependent reads)
 ///   read()              the triple in force, however long it takes
-///   try_read()          one attempt; none if a publish got in the way
+///   try_read(triple)    one attempt; false if a publish got in the way
 ///   publish(triple)     one caller at a time
+/// All of them are inlined always, so that none is favoured by the compiler's mood.
 template <class S>
 concept Subject = requires(S subject, const S& reader, typename S::Shared& shared, Triple triple) {
   { S::kName } -> std::convertible_to<std::string_view>;
@@ -56,7 +56,7 @@ concept Subject = requires(S subject, const S& reader, typename S::Shared& share
   S(shared);
   { reader.moved_by(std::size_t{0}) } -> std::same_as<S>;
   { reader.read() } -> std::same_as<Triple>;
-  { reader.try_read() } -> std::same_as<std::optional<Triple>>;
+  { reader.try_read(triple) } -> std::same_as<bool>;
   subject.publish(triple);
 };
 
@@ -68,12 +68,14 @@ template <class T>
 
 /// What `read` does for a subject that only knows attempts. Counts those that failed.
 template <class S>
-[[nodiscard]] Triple read_counting(const S& subject, std::uint64_t& retries) {
-  while (true) {
-    if (const std::optional<Triple> triple = subject.try_read()) return *triple;
+[[nodiscard, gnu::always_inline]] inline Triple read_counting(const S& subject,
+                                                              std::uint64_t& retries) {
+  Triple triple;
+  while (!subject.try_read(triple)) [[unlikely]] {
     ++retries;
     cpu_pause();
   }
+  return triple;
 }
 
 /// Makes the compiler produce the three words, in registers, here and now. The same for every

@@ -15,7 +15,6 @@
 
 #include <array>
 #include <atomic>
-#include <optional>
 #include <string_view>
 
 #include "subject.h"
@@ -29,8 +28,12 @@ class DoubleCopy {
   static constexpr bool kRacy = false;
   static constexpr bool kAcrossProcesses = true;
 
-  /// The triple and its checksum.
-  using Copy = std::array<std::atomic<std::uint64_t>, 4>;
+  struct Copy {
+    std::atomic<std::uint64_t> commit_seq{0};
+    std::atomic<std::uint64_t> schema_epoch{0};
+    std::atomic<std::uint64_t> ecs_epoch{0};
+    std::atomic<std::uint64_t> checksum{0};
+  };
   struct alignas(64) Shared {
     std::array<Copy, 2> copies{};
   };
@@ -40,56 +43,60 @@ class DoubleCopy {
     return DoubleCopy(moved(*shared_, bytes));
   }
 
-  [[nodiscard]] Triple read() const noexcept {
+  [[nodiscard, gnu::always_inline]] Triple read() const noexcept {
     std::uint64_t retries = 0;
     return read_counting(*this, retries);
   }
 
-  [[nodiscard]] std::optional<Triple> try_read() const noexcept {
-    const Values first = load(shared_->copies[0]);
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const noexcept {
+    const Copy& one = shared_->copies[0];
+    const std::uint64_t commit_seq = one.commit_seq.load(std::memory_order::relaxed);
+    const std::uint64_t schema_epoch = one.schema_epoch.load(std::memory_order::relaxed);
+    const std::uint64_t ecs_epoch = one.ecs_epoch.load(std::memory_order::relaxed);
+    const std::uint64_t sum = one.checksum.load(std::memory_order::relaxed);
     // (1) Synchronizes with (2): if the first copy has a word of some publish, the second copy is
     // already as young as that, whole.
     std::atomic_thread_fence(std::memory_order::acquire);
-    const Values second = load(shared_->copies[1]);
-    if (first != second) return std::nullopt;
-    const Triple triple = {first[0], first[1], first[2]};
-    if (checksum(triple) != first[3]) return std::nullopt;
-    return triple;
+    const Copy& two = shared_->copies[1];
+    if (two.commit_seq.load(std::memory_order::relaxed) != commit_seq ||
+        two.schema_epoch.load(std::memory_order::relaxed) != schema_epoch ||
+        two.ecs_epoch.load(std::memory_order::relaxed) != ecs_epoch ||
+        two.checksum.load(std::memory_order::relaxed) != sum ||
+        checksum(commit_seq, schema_epoch, ecs_epoch) != sum) [[unlikely]] {
+      return false;
+    }
+    triple = {commit_seq, schema_epoch, ecs_epoch};
+    return true;
   }
 
-  void publish(const Triple& triple) noexcept {
-    const Values values = {triple.commit_seq, triple.schema_epoch, triple.ecs_epoch,
-                           checksum(triple)};
-    store(shared_->copies[1], values);
+  [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
+    const std::uint64_t sum = checksum(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+    store(shared_->copies[1], triple, sum);
     // (2) Synchronizes with (1).
     std::atomic_thread_fence(std::memory_order::release);
-    store(shared_->copies[0], values);
-  }
-
-  /// SQLite's: s0 += x[i] + s1; s1 += x[i+1] + s0.
-  [[nodiscard]] static constexpr std::uint64_t checksum(const Triple& triple) noexcept {
-    std::uint32_t s0 = 0;
-    std::uint32_t s1 = 0;
-    for (const std::uint64_t word : {triple.commit_seq, triple.schema_epoch, triple.ecs_epoch}) {
-      s0 += static_cast<std::uint32_t>(word) + s1;
-      s1 += static_cast<std::uint32_t>(word >> 32) + s0;
-    }
-    return s0 | (std::uint64_t{s1} << 32);
+    store(shared_->copies[0], triple, sum);
   }
 
  private:
-  using Values = std::array<std::uint64_t, 4>;
-  static Values load(const Copy& copy) noexcept {
-    Values values;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = copy[i].load(std::memory_order::relaxed);
-    }
-    return values;
+  // SQLite's: s0 += x[i] + s1; s1 += x[i + 1] + s0, over 32-bit words.
+  static constexpr std::uint64_t checksum(std::uint64_t a, std::uint64_t b,
+                                          std::uint64_t c) noexcept {
+    std::uint32_t s0 = 0;
+    std::uint32_t s1 = 0;
+    const auto add = [&](std::uint64_t word) {
+      s0 += static_cast<std::uint32_t>(word) + s1;
+      s1 += static_cast<std::uint32_t>(word >> 32) + s0;
+    };
+    add(a);
+    add(b);
+    add(c);
+    return s0 | (std::uint64_t{s1} << 32);
   }
-  static void store(Copy& copy, const Values& values) noexcept {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      copy[i].store(values[i], std::memory_order::relaxed);
-    }
+  static void store(Copy& copy, const Triple& triple, std::uint64_t sum) noexcept {
+    copy.commit_seq.store(triple.commit_seq, std::memory_order::relaxed);
+    copy.schema_epoch.store(triple.schema_epoch, std::memory_order::relaxed);
+    copy.ecs_epoch.store(triple.ecs_epoch, std::memory_order::relaxed);
+    copy.checksum.store(sum, std::memory_order::relaxed);
   }
 
   Shared* shared_;

@@ -8,7 +8,6 @@
 #define FSQLSHM_BENCH_COMPARATORS_FENCE_SEQLOCK_H_
 
 #include <atomic>
-#include <optional>
 #include <string_view>
 
 #include "subject.h"
@@ -34,25 +33,28 @@ class FenceSeqlock {
     return FenceSeqlock(moved(*shared_, bytes));
   }
 
-  [[nodiscard]] Triple read() const noexcept {
+  [[nodiscard, gnu::always_inline]] Triple read() const noexcept {
     std::uint64_t retries = 0;
     return read_counting(*this, retries);
   }
 
-  [[nodiscard]] std::optional<Triple> try_read() const noexcept {
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const noexcept {
     // (1) Synchronizes with (4).
     const std::uint64_t before = shared_->seq.load(std::memory_order::acquire);
-    if (before % 2 == 1) return std::nullopt;
-    const Triple triple = {shared_->commit_seq.load(std::memory_order::relaxed),
-                           shared_->schema_epoch.load(std::memory_order::relaxed),
-                           shared_->ecs_epoch.load(std::memory_order::relaxed)};
+    if (before % 2 == 1) [[unlikely]]
+      return false;
+    const std::uint64_t commit_seq = shared_->commit_seq.load(std::memory_order::relaxed);
+    const std::uint64_t schema_epoch = shared_->schema_epoch.load(std::memory_order::relaxed);
+    const std::uint64_t ecs_epoch = shared_->ecs_epoch.load(std::memory_order::relaxed);
     // (2) Synchronizes with (3) through any data word that is younger than `before`.
     std::atomic_thread_fence(std::memory_order::acquire);
-    if (shared_->seq.load(std::memory_order::relaxed) != before) return std::nullopt;
-    return triple;
+    if (shared_->seq.load(std::memory_order::relaxed) != before) [[unlikely]]
+      return false;
+    triple = {commit_seq, schema_epoch, ecs_epoch};
+    return true;
   }
 
-  void publish(const Triple& triple) noexcept {
+  [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
     const std::uint64_t seq = shared_->seq.load(std::memory_order::relaxed);
     shared_->seq.store(seq + 1, std::memory_order::relaxed);
     // (3) Synchronizes with (2): no data word is seen before the odd number.

@@ -3,7 +3,6 @@
 #ifndef FSQLSHM_BENCH_COMPARATORS_HEADER_H_
 #define FSQLSHM_BENCH_COMPARATORS_HEADER_H_
 
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -33,13 +32,16 @@ class Header {
     return Header(layout_.geometry(), moved(*shared_, bytes));
   }
 
-  [[nodiscard]] Triple read() const { return plain(layout_.load_consistent_snapshot()); }
-  [[nodiscard]] std::optional<Triple> try_read() const {
-    const std::optional<ShmSnapshot> snapshot = layout_.try_load_consistent_snapshot(1);
-    if (!snapshot) return std::nullopt;
-    return plain(*snapshot);
+  [[nodiscard, gnu::always_inline]] Triple read() const {
+    return plain(layout_.load_consistent_snapshot());
   }
-  void publish(const Triple& triple) {
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
+    const std::optional<ShmSnapshot> snapshot = layout_.try_load_consistent_snapshot(1);
+    if (!snapshot) return false;
+    triple = plain(*snapshot);
+    return true;
+  }
+  [[gnu::always_inline]] void publish(const Triple& triple) {
     layout_.publish_snapshot(CommitSeq(triple.commit_seq), SchemaEpoch(triple.schema_epoch),
                              triple.ecs_epoch);
   }

@@ -10,7 +10,6 @@
 
 #include <array>
 #include <atomic>
-#include <optional>
 #include <string_view>
 
 #include "subject.h"
@@ -42,7 +41,7 @@ class LeftRight {
     return LeftRight(moved(*shared_, bytes));
   }
 
-  [[nodiscard]] Triple read() const noexcept {
+  [[nodiscard, gnu::always_inline]] Triple read() const noexcept {
     // Sequentially consistent throughout, as published: a reader's arrival and the writer's look
     // at the indicator must not pass each other.
     auto& readers = shared_->indicators[shared_->version.load()].readers;
@@ -51,9 +50,12 @@ class LeftRight {
     readers.fetch_sub(1, std::memory_order::release);
     return triple;
   }
-  [[nodiscard]] std::optional<Triple> try_read() const noexcept { return read(); }
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const noexcept {
+    triple = read();
+    return true;
+  }
 
-  void publish(const Triple& triple) noexcept {
+  [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
     const std::uint32_t old_instance = shared_->left_right.load(std::memory_order::relaxed);
     shared_->instances[1 - old_instance].triple = triple;
     shared_->left_right.store(1 - old_instance);

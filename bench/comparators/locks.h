@@ -6,7 +6,6 @@
 #include <pthread.h>
 
 #include <mutex>
-#include <optional>
 #include <shared_mutex>
 #include <string_view>
 
@@ -79,13 +78,16 @@ class Locked {
     return Locked(moved(*shared_, bytes));
   }
 
-  [[nodiscard]] Triple read() const {
+  [[nodiscard, gnu::always_inline]] Triple read() const {
     const typename LockTraits<Mutex>::ReadLock lock(shared_->mutex);
     return shared_->triple;
   }
-  [[nodiscard]] std::optional<Triple> try_read() const { return read(); }
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
+    triple = read();
+    return true;
+  }
 
-  void publish(const Triple& triple) {
+  [[gnu::always_inline]] void publish(const Triple& triple) {
     const std::lock_guard lock(shared_->mutex);
     shared_->triple = triple;
   }

@@ -5,7 +5,6 @@
 #define FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
 
 #include <atomic>
-#include <optional>
 #include <string_view>
 
 #include "fsqlshm/words.h"
@@ -34,16 +33,19 @@ class PlainWords {
     return PlainWords(moved(*shared_, bytes));
   }
 
-  [[nodiscard]] Triple read() const noexcept {
+  [[nodiscard, gnu::always_inline]] Triple read() const noexcept {
     if constexpr (kCount == 5) force(load(Field::kSnapshotSeq));
     const Triple triple = {load(Field::kCommitSeq), load(Field::kSchemaEpoch),
                            load(Field::kEcsEpoch)};
     if constexpr (kCount == 5) force(load(Field::kSnapshotSeq));
     return triple;
   }
-  [[nodiscard]] std::optional<Triple> try_read() const noexcept { return read(); }
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const noexcept {
+    triple = read();
+    return true;
+  }
 
-  void publish(const Triple& triple) noexcept {
+  [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
     if constexpr (kCount == 5) store(Field::kSnapshotSeq, triple.commit_seq);
     store(Field::kSchemaEpoch, triple.schema_epoch);
     store(Field::kEcsEpoch, triple.ecs_epoch);
