@@ -228,6 +228,9 @@ int run(const Options& options, const char* program) {
   }
   benchmark::Shutdown();
 
+  result.headline =
+      fmt::format("{} measurements of {} operations", result.counts.value("measurements", 0),
+                  result.details["benchmarks"].size());
   if (!options.json.empty()) {
     if (const auto written = result.write_json(options.json); !written)
       return fail(written.error());

@@ -294,6 +294,8 @@ int run(const Options& options) {
                                        {"runs", row.runs}});
   }
   result.counts["reads"] = reads;
+  result.headline =
+      fmt::format("{} reads timed and checked", harness::human(static_cast<double>(reads)));
   if (!options.quiet) print_table(*rows);
   for (const harness::Finding& finding : result.findings) fmt::print("FOUND {}\n", finding.title);
   if (!options.json.empty()) {
