@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <map>
 #include <regex>
+#include <set>
 #include <thread>
 
 #include "cases.h"
@@ -48,19 +49,42 @@ Cases all_cases() {
   return cases;
 }
 
-void register_case(const Case& one, const Options& options) {
-  auto* const registered =
-      benchmark::RegisterBenchmark(one.name.c_str(), [body = one.body](benchmark::State& state) {
-        if (harness::stop_requested()) {
-          state.SkipWithError("interrupted");
-          return;
-        }
-        try {
-          body(state);
-        } catch (const std::exception& error) {
-          state.SkipWithError(error.what());
-        }
-      });
+/// Why a benchmark has no result, by name. Google Benchmark has errors of its own, but those crash
+/// it when it fits complexities.
+struct Troubles {
+  std::map<std::string, std::string> wrong;   // the operation did not do what it should
+  std::map<std::string, std::string> failed;  // it could not be set up
+  std::set<std::string> interrupted;
+
+  [[nodiscard]] bool has(const std::string& name) const {
+    return wrong.contains(name) || failed.contains(name) || interrupted.contains(name);
+  }
+};
+
+void run_body(const Case& one, benchmark::State& state, Troubles& troubles) {
+  if (harness::stop_requested()) {
+    troubles.interrupted.insert(one.name);
+  } else {
+    try {
+      one.body(state);
+    } catch (const WrongResult& wrong) {
+      troubles.wrong.emplace(one.name, wrong.what());
+    } catch (const std::exception& error) {
+      troubles.failed.emplace(one.name, error.what());
+    }
+  }
+  // Every run must have had its loop.
+  if (state.iterations() == 0) {
+    for (auto _ : state) {
+    }
+    state.SetComplexityN(1);
+  }
+}
+
+void register_case(const Case& one, const Options& options, Troubles& troubles) {
+  auto* const registered = benchmark::RegisterBenchmark(
+      one.name.c_str(),
+      [&one, &troubles](benchmark::State& state) { run_body(one, state, troubles); });
   for (const std::int64_t arg : one.args) registered->Arg(arg);
   registered->MinTime(options.min_time)->Repetitions(options.repetitions);
   if (one.clock == Clock::kReal) registered->UseRealTime();
@@ -70,9 +94,10 @@ void register_case(const Case& one, const Options& options) {
 /// Keeps every repetition; also prints as usual unless it is to be quiet.
 class Collector : public benchmark::ConsoleReporter {
  public:
-  Collector(harness::Result& result, std::size_t expected, bool quiet)
+  Collector(harness::Result& result, const Troubles& troubles, std::size_t expected, bool quiet)
       : ConsoleReporter(OO_None),
         result_(result),
+        troubles_(troubles),
         progress_("bench", std::chrono::duration<double>(0)),
         expected_(expected),
         quiet_(quiet) {
@@ -93,9 +118,8 @@ class Collector : public benchmark::ConsoleReporter {
 
  private:
   void add(const Run& run) {
-    if (run.error_occurred) {
-      add_error(run);
-    } else if (run.run_type == Run::RT_Iteration) {
+    if (troubles_.has(run.run_name.function_name)) return;
+    if (run.run_type == Run::RT_Iteration) {
       add_time(run);
     } else if (run.aggregate_name == "BigO") {
       result_.details["complexity"].push_back({{"name", run.run_name.function_name},
@@ -103,19 +127,6 @@ class Collector : public benchmark::ConsoleReporter {
                                                {"coefficient_ns", run.GetAdjustedRealTime()}});
     } else if (run.aggregate_name == "RMS" && !result_.details["complexity"].empty()) {
       result_.details["complexity"].back()["rms"] = run.GetAdjustedRealTime();
-    }
-  }
-
-  void add_error(const Run& run) {
-    const std::string& text = run.error_message;
-    if (text.starts_with("wrong result")) {
-      result_.findings.push_back(
-          {.severity = "violation",
-           .property = "benchmarks measure what works",
-           .title = run.benchmark_name() + ": " + text,
-           .replay = fmt::format("fsqlshm-bench --filter '^{}$'", run.run_name.function_name)});
-    } else {
-      result_.could_not_run = text == "interrupted" ? text : run.benchmark_name() + ": " + text;
     }
   }
 
@@ -164,6 +175,7 @@ class Collector : public benchmark::ConsoleReporter {
   }
 
   harness::Result& result_;
+  const Troubles& troubles_;
   harness::Progress progress_;
   std::size_t expected_;
   bool quiet_;
@@ -212,12 +224,13 @@ int run(const Options& options, const char* program) {
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());
+  Troubles troubles;
   std::size_t expected = 0;
   for (const Case& one : *cases) {
-    register_case(one, options);
+    register_case(one, options, troubles);
     expected += std::max<std::size_t>(1, one.args.size());
   }
-  Collector collector(result, expected, options.quiet);
+  Collector collector(result, troubles, expected, options.quiet);
   {
     // While a program has but one thread, the C library's locks skip their atomic operations. What
     // is measured here is a program with threads.
@@ -228,6 +241,16 @@ int run(const Options& options, const char* program) {
   }
   benchmark::Shutdown();
 
+  for (const auto& [name, text] : troubles.wrong) {
+    result.findings.push_back({.severity = "violation",
+                               .property = "what is measured works",
+                               .title = fmt::format("{}: {}", name, text),
+                               .replay = fmt::format("fsqlshm-bench --filter '^{}$'", name)});
+  }
+  for (const auto& [name, text] : troubles.failed) {
+    result.could_not_run = fmt::format("{}: {}", name, text);
+  }
+  if (!troubles.interrupted.empty()) result.could_not_run = "interrupted";
   result.headline =
       fmt::format("{} measurements of {} operations", result.counts.value("measurements", 0),
                   result.details["benchmarks"].size());

@@ -6,6 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,12 @@ void add_header_cases(Cases& cases);   // open, create, to_bytes, checksum, dead
 void add_writer_cases(Cases& cases);   // the serialized writer
 void add_growth_cases(Cases& cases);   // more readers, more allocators
 void add_sharing_cases(Cases& cases);  // traffic on the seqlock's cache line
+
+/// What a body throws, after its loop, when the operation it measured did not do what it should.
+class WrongResult : public std::runtime_error {
+ public:
+  using runtime_error::runtime_error;
+};
 
 /// Google Benchmark's DoNotOptimize stores to memory what is larger than a word; this does so for
 /// everything, so that objects that are built in memory are compared fairly.

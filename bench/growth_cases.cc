@@ -60,8 +60,8 @@ void allocate(benchmark::State& state) {
     good &= id && id->get() > last;
     last = id ? id->get() : last;
   }
-  if (!good) state.SkipWithError("wrong result: ids of one thread do not ascend");
   state.SetComplexityN(state.range(0));
+  if (!good) throw WrongResult("ids of one thread do not ascend");
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ struct Writer {
   }
 };
 
-void require(benchmark::State& state, bool good) {
-  if (!good) state.SkipWithError("wrong result: the indicator is not in the state it was put in");
+void require(bool good) {
+  if (!good) throw WrongResult("the indicator is not in the state it was put in");
 }
 
 template <class S>
@@ -46,7 +46,7 @@ void acquire_release(benchmark::State& state) {
     good &= writer.acquire(kNow + kLeaseSeconds);
     good &= writer.release();
   }
-  require(state, good);
+  require(good);
 }
 
 /// One check of an indicator that was prepared by `prepare` and does not change by it.
@@ -56,7 +56,7 @@ void check(benchmark::State& state, Prepare prepare, const Alive& alive, Exclusi
   Writer<S> writer;
   bool good = prepare(writer);
   for (auto _ : state) good &= writer.check(alive) == expected;
-  require(state, good);
+  require(good);
 }
 
 /// A writer whose lease has run out, and the check that evicts it: a check alone cannot be
@@ -70,7 +70,7 @@ void acquire_evict(benchmark::State& state) {
     good &= writer.acquire(kNow);
     good &= writer.check(kAlive) == Exclusion::kOk;
   }
-  require(state, good);
+  require(good);
 }
 
 template <class S>
