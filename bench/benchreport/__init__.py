@@ -1,0 +1,1 @@
+"""Running the benchmark programs, and what is made of their results."""
