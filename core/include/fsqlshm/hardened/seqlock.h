@@ -52,15 +52,20 @@ class Seqlock {
     words_.store(Field::kSnapshotSeq, seq + 1, std::memory_order::release);
   }
 
-  /// Puts `snapshot` in force.
+  /// Puts `snapshot` in force: begin, three stores, end, but the sequence number is loaded once. A
+  /// second load would have to fetch the cache line back from the readers while the window is open.
   /// REQUIRES: the caller holds the publication lock.
   void publish(const ShmSnapshot& snapshot) {
-    begin();
+    const std::uint64_t odd =
+        words_.load(Field::kSnapshotSeq, std::memory_order::relaxed) | std::uint64_t{1};
+    // As (1) above.
+    words_.store(Field::kSnapshotSeq, odd, std::memory_order::relaxed);
     // (2) (3) (4) Each synchronizes with the (7) that reads it and carries (1) along.
     words_.store(Field::kSchemaEpoch, snapshot.schema_epoch.get(), std::memory_order::release);
     words_.store(Field::kEcsEpoch, snapshot.ecs_epoch, std::memory_order::release);
     words_.store(Field::kCommitSeq, snapshot.commit_seq.get(), std::memory_order::release);
-    end();
+    // As (5) above.
+    words_.store(Field::kSnapshotSeq, odd + 1, std::memory_order::release);
   }
 
   /// One attempt, five loads; none if a publish was in progress or intervened.
