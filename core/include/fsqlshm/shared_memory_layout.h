@@ -77,8 +77,9 @@ class BasicSharedMemoryLayout {
   [[nodiscard]] std::optional<ShmSnapshot> try_load_consistent_snapshot(
       std::uint64_t attempts) const {
     while (true) {
-      if (const auto snapshot = seqlock().try_load_once()) return snapshot;
-      if (attempts <= 1) return std::nullopt;
+      // The one object that is ever returned, so that it is never copied.
+      std::optional<ShmSnapshot> snapshot = seqlock().try_load_once();
+      if (snapshot || attempts <= 1) return snapshot;
       --attempts;
       words_.pause();
     }
