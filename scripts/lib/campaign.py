@@ -1,72 +1,26 @@
 """Runs the engines one after the other within a time budget and sums up. Called by scripts/campaign.
 
-An engine is an executable scripts/engines/NAME. It gets --seconds N --out DIR [--seed N]
-[--shard I/N], writes result documents DIR/*.json and ends with 0, 1 or 2. What it prints on standard
-error is its progress.
+What an engine is stands in engines.py, what a summary is in results.py.
 """
 
 import argparse
 import contextlib
 import datetime
-import fcntl
-import json
 import os
 import pathlib
 import platform
 import re
-import select
-import signal
 import subprocess
 import sys
 import time
 
+import engines
 import results
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+from engines import ROOT, CouldNotRun
 
 # The engines in the order in which they run, with their share of the time. Golden needs none.
 WEIGHTS = {"golden": 0, "relacy": 3, "fuzz": 3, "stress": 3, "bench": 1}
-# An engine that is still running this long after its time is up is ended. Generous, because a
-# loaded machine is slow, and because an engine may have to finish a run that it began.
-GRACE_SECONDS = 60
-PRESETS = ("release", "asan", "tsan")
-
-
-class CouldNotRun(Exception):
-    """The campaign cannot go on; the text says why."""
-
-
-class Clock:
-    """Elapsed and remaining time, and lines that begin with them."""
-
-    def __init__(self):
-        self.start = time.monotonic()
-        self.budget = None  # seconds, once the engines run
-
-    def elapsed(self):
-        return time.monotonic() - self.start
-
-    def say(self, text):
-        left = ""
-        if self.budget is not None:
-            left = f", {max(0, self.budget - self.elapsed()):3.0f} s left"
-        print(f"[{self.elapsed():4.0f} s{left}] {text}", flush=True)
-
-    def run_engines_for(self, seconds):
-        self.start = time.monotonic()
-        self.budget = seconds
-
-
-class Stopper:
-    """Turns SIGINT and SIGTERM into a flag, so that what was done is still summed up."""
-
-    def __init__(self):
-        self.requested = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, _number, _frame):
-        self.requested = True
+SUBJECTS = ("hardened", "reference")
 
 
 def parse_arguments(arguments):
@@ -76,19 +30,28 @@ def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="campaign", add_help=False, allow_abbrev=False)
     parser.error = fail
     parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--engines", default=",".join(WEIGHTS))
+    parser.add_argument("--engines")
+    parser.add_argument("--subject")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--shard", default="1/1")
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args(arguments)
     if not 0.5 <= options.minutes <= 7 * 24 * 60:
         fail("--minutes must be from 0.5 to 10080")
-    options.engines = options.engines.split(",")
-    for name in options.engines:
+    chosen = options.engines.split(",") if options.engines is not None else list(WEIGHTS)
+    for name in chosen:
         if name not in WEIGHTS:
             fail(f"unknown engine '{name}'")
-    if len(set(options.engines)) != len(options.engines):
+    if len(set(chosen)) != len(chosen):
         fail("--engines names one twice")
+    if options.subject is not None:
+        if options.subject not in SUBJECTS:
+            fail(f"--subject must be one of {', '.join(SUBJECTS)}")
+        able = [name for name in chosen if "--subject" in engines.takes(engines.program_of(name))]
+        if options.engines is not None and able != chosen:
+            fail(f"with --subject only these engines: {', '.join(able) or 'none'}")
+        chosen = able
+    options.engines = chosen
     match = re.fullmatch(r"(\d+)/(\d+)", options.shard)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         fail("--shard must be I/N with 1 <= I <= N")
@@ -122,112 +85,6 @@ def link_latest(folder):
     link.replace(parent / "latest")
 
 
-def build(folder, clock, stop):
-    """Builds what the engines need; two campaigns at once take turns."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    with open(ROOT / "build" / "lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            clock.say("build: waiting for another build to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for preset in PRESETS:
-            log = folder / f"build-{preset}.log"
-            with open(log, "wb") as output:
-                for command in (
-                    ["cmake", "--preset", preset],
-                    ["cmake", "--build", "--preset", preset, "--target", "engines"],
-                ):
-                    try:
-                        code = subprocess.run(
-                            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
-                            stderr=output, check=False).returncode
-                    except OSError as error:
-                        raise CouldNotRun(f"cannot run {command[0]}: {error}") from error
-                    if stop.requested:
-                        raise CouldNotRun("interrupted while building")
-                    if code != 0:
-                        raise CouldNotRun(f"the {preset} build failed, see {log}")
-            clock.say(f"build: {preset} ready")
-
-
-def end_process_group(process, number):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def follow(process, name, log, deadline, clock, stop):
-    """Prints the engine's progress until it ends. Returns why it was ended, or None."""
-    reason = None
-    told_to_stop = None
-    pending = b""
-    while True:
-        ready, _, _ = select.select([process.stderr], [], [], 0.2)
-        if ready:
-            chunk = os.read(process.stderr.fileno(), 65536)
-            if not chunk:
-                break
-            log.write(chunk)
-            *lines, pending = (pending + chunk).split(b"\n")
-            for line in lines:
-                text = line.decode("utf-8", "replace").rstrip()
-                if text:
-                    clock.say(f"{name}: {text.removeprefix(name + ': ')}")
-        elif process.poll() is not None:
-            break
-        if told_to_stop is None and (stop.requested or time.monotonic() > deadline):
-            reason = "interrupted" if stop.requested else "did not end in time"
-            end_process_group(process, signal.SIGINT)
-            told_to_stop = time.monotonic()
-        elif told_to_stop is not None and time.monotonic() > told_to_stop + 20:
-            end_process_group(process, signal.SIGKILL)
-    process.wait()
-    # Whatever the engine left behind in its group.
-    end_process_group(process, signal.SIGKILL)
-    return reason
-
-
-def run_engine(name, seconds, options, folder, clock, stop):
-    """One engine; returns its documents, at least one."""
-    out = folder / name
-    out.mkdir()
-    command = [str(ROOT / "scripts" / "engines" / name), "--seconds", str(seconds),
-               "--out", str(out), "--seed", str(options.seed), "--shard", options.shard]
-    started = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    start = time.monotonic()
-    clock.say(f"{name}: starting" + (f", {seconds} s" if seconds else ""))
-
-    def failure(reason):
-        return results.could_not_run(name, reason, time.monotonic() - start, started)
-
-    with open(out / "log.txt", "wb") as log:
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=subprocess.PIPE, start_new_session=True)
-        except OSError as error:
-            return [failure(f"cannot be started: {error}")]
-        reason = follow(process, name, log, start + seconds + GRACE_SECONDS, clock, stop)
-
-    documents = []
-    for path in sorted(out.glob("*.json")):
-        try:
-            document = results.load(path)
-        except results.BadDocument as error:
-            documents.append(failure(str(error)))
-            continue
-        document["document"] = str(path.relative_to(folder))
-        documents.append(document)
-    if not documents:
-        documents.append(failure(f"wrote no result (exit status {process.returncode}), "
-                                 f"see {out / 'log.txt'}"))
-    elif reason is not None:
-        documents.append(failure(reason))
-    elif process.returncode != results.exit_status(documents):
-        documents.append(failure(f"exit status {process.returncode} contradicts its results"))
-    return documents
-
-
-
 def table(documents):
     """The summary table as lines."""
     rows = [("engine", "subject", "status", "work done", "findings", "time")]
@@ -236,19 +93,15 @@ def table(documents):
         others = len(document["findings"]) - expected
         findings = str(others) + (f" (+{expected} expected)" if expected else "")
         status = document["status"].replace("_", " ")
-        rows.append((document["engine"], document["subject"], status,
-                     document.get("headline", ""), findings,
-                     f"{document['duration_seconds']:.0f} s"))
+        rows.append((document["engine"], document["subject"], status, results.headline(document),
+                     findings, f"{document['duration_seconds']:.0f} s"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
             for row in rows]
 
 
-def sum_up(documents, options, folder, seconds):
-    """Prints the table and what was found; writes summary.json; returns the exit status."""
-    status = results.exit_status(documents)
-    verdict = {results.CLEAN: "nothing found", results.FOUND: "something was found",
-               results.COULD_NOT_RUN: "could not run to the end"}[status]
+def print_results(documents):
+    """The table, what was found and what could not run."""
     print()
     for line in table(documents):
         print(line)
@@ -256,29 +109,21 @@ def sum_up(documents, options, folder, seconds):
         for finding in document["findings"]:
             if finding["severity"] == "expected":
                 continue
-            print(f"\n{document['engine']} {finding['severity']}: {finding['title']}\n"
+            severity = engines.colour(finding["severity"], "31;1", sys.stdout)
+            print(f"\n{document['engine']} {severity}: {finding['title']}\n"
                   f"  property: {finding['property']}\n  reproduce: {finding['replay']}")
         if document["status"] == "could_not_run":
-            print(f"\n{document['engine']} could not run: {document.get('reason', 'no reason given')}")
-    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True,
-                            text=True, check=False).stdout.strip()
-    summary = {
-        "schema": "fsqlshm-campaign/1",
-        "status": ("clean", "found", "could_not_run")[status],
-        "minutes": options.minutes,
-        "seed": options.seed,
-        "shard": options.shard,
-        "duration_seconds": round(seconds, 1),
-        "commit": commit,
-        "machine": {"system": platform.platform(), "processor": processor(),
-                    "cores": os.cpu_count()},
-        "results": documents,
-    }
-    temporary = folder / "summary.json.tmp"
-    temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / "summary.json")
-    print(f"\ncampaign: {verdict}, {seconds:.0f} s; {folder / 'summary.json'}", flush=True)
-    return status
+            print(f"\n{document['engine']} {engines.colour('could not run', '33;1', sys.stdout)}: "
+                  f"{document.get('reason', 'no reason given')}")
+
+
+def commit():
+    return subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True,
+                          text=True, check=False).stdout.strip()
+
+
+def machine():
+    return {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
 
 
 def processor():
@@ -289,21 +134,68 @@ def processor():
     return platform.processor()
 
 
+def make_report(folder):
+    """The report of a folder whose summary.json has been written; returns what was made of it."""
+    try:
+        # Here, because drawing needs packages that a run itself does not.
+        import report  # pylint: disable=import-outside-toplevel
+        report.write(folder)
+    except (results.BadDocument, OSError, ImportError) as error:
+        raise CouldNotRun(f"no report: {error}") from error
+    return folder / "report.html"
+
+
+def sum_up(documents, options, folder, seconds, started):
+    """Prints what was found; writes summary.json and the report; returns the exit status."""
+    status = results.exit_status(documents)
+    print_results(documents)
+    summary = {
+        "schema": results.CAMPAIGN_SCHEMA,
+        "status": results.STATUS_OF_EXIT[status],
+        "minutes": options.minutes,
+        "seed": options.seed,
+        "shard": options.shard,
+        "started": started,
+        "duration_seconds": round(seconds, 1),
+        "commit": commit(),
+        "machine": machine(),
+        "results": documents,
+    }
+    if options.subject is not None:
+        summary["subject"] = options.subject
+    results.write_json(folder / "summary.json", summary)
+    try:
+        report = make_report(folder)
+    except CouldNotRun as error:
+        # What was found is no less found.
+        print(f"campaign: {error}", file=sys.stderr)
+        report = folder / "summary.json"
+        status = status if status == results.FOUND else results.COULD_NOT_RUN
+    code = {results.CLEAN: "32;1", results.FOUND: "31;1", results.COULD_NOT_RUN: "33;1"}[status]
+    verdict = engines.colour(results.verdict(documents), code, sys.stdout)
+    print(f"\ncampaign: {verdict}, {engines.duration(seconds)}; {report}", flush=True)
+    return status
+
+
 def main(arguments):
-    stop = Stopper()
-    clock = Clock()
+    stop = engines.Stopper()
+    clock = engines.Clock()
     try:
         options = parse_arguments(arguments)
         folder = make_output_folder(options.out)
-        build(folder, clock, stop)
+        engines.build(folder, clock, stop)
     except (CouldNotRun, OSError) as error:
         print(f"campaign: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
 
+    started = engines.now()
     clock.run_engines_for(options.minutes * 60)
     clock.say(f"engines: {', '.join(options.engines)}; seed {options.seed}")
     documents = []
     left = list(options.engines)
+    arguments = ["--seed", str(options.seed), "--shard", options.shard]
+    if options.subject is not None:
+        arguments += ["--subject", options.subject]
     try:
         while left:
             name = left.pop(0)
@@ -313,11 +205,11 @@ def main(arguments):
             # What an engine leaves over or takes too much is shared by those after it.
             weight = WEIGHTS[name] / max(1, WEIGHTS[name] + sum(WEIGHTS[n] for n in left))
             seconds = max(5, int((clock.budget - clock.elapsed()) * weight)) if weight else 0
-            documents += run_engine(name, seconds, options, folder, clock, stop)
-        status = sum_up(documents, options, folder, clock.elapsed())
+            documents += engines.run_engine(name, folder / name, arguments, seconds, clock, stop)
+        status = sum_up(documents, options, folder, clock.elapsed(), started)
         if options.out is None:
             link_latest(folder)
-    except OSError as error:
+    except (CouldNotRun, OSError) as error:
         print(f"campaign: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
     return status

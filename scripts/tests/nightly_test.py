@@ -1,0 +1,193 @@
+"""A nightly run goes on after whatever interrupted it, and loses nothing."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+
+HERE = pathlib.Path(__file__).resolve().parent
+TABLE = """
+golden 0  golden
+relacy 40 relacy
+fuzz   30 fuzz
+stress 30 stress
+"""
+
+
+class NightlyTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary()
+        self.addCleanup(self.folder.cleanup)
+        self.top = pathlib.Path(self.folder.name)
+        self.engines = support.make_engines(self.top / "engines", ["golden", "relacy", "fuzz", "stress"])
+        (self.top / "table").write_text(TABLE, encoding="utf-8")
+
+    def start(self, state, *arguments):
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "drive.py"), "nightly", str(self.engines), "--hours", "0.02",
+             "--table", str(self.top / "table"), "--state", str(self.top / state), *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def finish(self, process):
+        output, _ = process.communicate(timeout=100)
+        return process.returncode, output
+
+    def findings(self, state):
+        return {tuple(f["key"]) for f in support.read(self.top / state / "findings.json")["findings"]}
+
+    def processes(self):
+        """The pretended engines that are still alive."""
+        out = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in out.splitlines() if str(self.engines) in line and "drive.py" not in line]
+
+    def test_a_night(self):
+        status, output = self.finish(self.start("a", "--seed", "1"))
+        self.assertEqual(status, 1, output)
+        summary = support.read(self.top / "a" / "latest" / "summary.json")
+        self.assertEqual(summary["status"], "found")
+        for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
+            self.assertTrue((self.top / "a" / "latest" / name).is_file(), name)
+        # Two slices of relacy and fuzz and stress, one of golden, 100 executions each and 1000.
+        counts = {(d["engine"], d["subject"]): d["counts"]["executions"] for d in summary["results"]}
+        self.assertEqual(counts[("relacy", "early")], 200)
+        self.assertEqual(counts[("golden", "late")], 1000)
+        self.assertEqual(len(summary["history"]), 1)
+        self.assertEqual(len(list((self.top / "a" / "corpus" / "target").iterdir())), 7)
+
+    def test_the_next_night_goes_on_where_the_last_one_stopped(self):
+        self.finish(self.start("a", "--seed", "1"))
+        state = support.read(self.top / "a" / "state.json")
+        self.assertIsNone(state["night"])
+        self.assertEqual(state["next_seed"], 8)
+        # Seven slices of ten iterations each.
+        self.assertEqual(state["next_iteration"], 71)
+        self.finish(self.start("a"))
+        state = support.read(self.top / "a" / "state.json")
+        self.assertEqual((state["next_seed"], state["next_iteration"]), (15, 141))
+        summary = support.read(self.top / "a" / "latest" / "summary.json")
+        self.assertEqual([h["seed"] for h in summary["history"]], [1, 8])
+        self.assertTrue(summary["found_before"])
+
+    def test_killed_three_times_it_finds_the_same(self):
+        status, _ = self.finish(self.start("alone", "--seed", "5"))
+        self.assertEqual(status, 1)
+        choose = random.Random(int(os.environ.get("FSQLSHM_TEST_SEED", time.time_ns())))
+        for kill in range(3):
+            process = self.start("killed", "--seed", "5")
+            # Not before it is at work, or nothing would be interrupted.
+            line = ""
+            while "starting" not in line:
+                line = process.stdout.readline()
+                self.assertTrue(line, "ended before it could be killed")
+            time.sleep(choose.uniform(0, 0.5))
+            process.kill()
+            self.finish(process)
+            self.assertEqual(process.returncode, -signal.SIGKILL, f"kill {kill}")
+        status, output = self.finish(self.start("killed", "--seed", "5"))
+        self.assertEqual(status, 1, output)
+        self.assertIn("going on with night", output)
+        self.assertEqual(self.findings("killed"), self.findings("alone"))
+        self.assertGreaterEqual(len(self.findings("alone")), 3)
+        night = self.top / "killed" / "latest" / "slices"
+        self.assertTrue(list(night.glob("*.interrupted-*")), "no kill hit a slice")
+        state = support.read(self.top / "killed" / "state.json")
+        self.assertEqual(state, support.read(self.top / "alone" / "state.json"))
+
+    def test_a_killed_run_leaves_no_engine_behind(self):
+        support.make_engines(self.engines, ["golden"], pause=30)
+        process = self.start("a")
+        line = ""
+        while "at work" not in line:
+            line = process.stdout.readline()
+            self.assertTrue(line)
+        self.assertTrue(self.processes())
+        process.kill()
+        self.finish(process)
+        for _ in range(100):
+            if not self.processes():
+                break
+            time.sleep(0.1)
+        self.assertEqual(self.processes(), [])
+
+    def test_what_an_interrupted_slice_found_counts(self):
+        # The early document of the first slice has a finding (seed 3); then it is killed.
+        support.make_engines(self.engines, ["golden"], pause=30)
+        process = self.start("a", "--seed", "3")
+        part = self.top / "a"
+        for _ in range(200):
+            if list(part.glob("nights/*/slices/*.part/early.json")):
+                break
+            time.sleep(0.05)
+        process.kill()
+        self.finish(process)
+        # From now on that engine finds nothing.
+        support.make_engines(self.engines, ["golden"], text=support.ENGINE.replace("n % 3 == 0", "False"))
+        self.finish(self.start("a"))
+        self.assertIn(("golden", "early", "violation", "P", "golden finds 3"), self.findings("a"))
+
+    def test_interrupted_it_sums_up_and_goes_on(self):
+        support.make_engines(self.engines, ["stress"], pause=1.5)
+        process = self.start("a", "--seed", "1")
+        line = ""
+        while "stress: starting" not in line:
+            line = process.stdout.readline()
+            self.assertTrue(line)
+        process.send_signal(signal.SIGTERM)
+        status, output = self.finish(process)
+        self.assertIn(status, (1, 2), output)
+        self.assertIn("the next run goes on", output)
+        self.assertTrue((self.top / "a" / "latest" / "report.html").is_file())
+        status, output = self.finish(self.start("a"))
+        self.assertIn("going on with night", output)
+        self.assertIsNone(support.read(self.top / "a" / "state.json")["night"])
+
+    def test_two_at_once(self):
+        support.make_engines(self.engines, ["golden"], pause=3)
+        first = self.start("a")
+        line = ""
+        while "at work" not in line:
+            line = first.stdout.readline()
+            self.assertTrue(line)
+        status, output = self.finish(self.start("a"))
+        self.assertEqual(status, 2)
+        self.assertIn("another nightly run", output)
+        first.terminate()
+        self.finish(first)
+
+    def test_no_canary_is_no_success(self):
+        text = support.ENGINE.replace('"canary": {"found": True}', '"x": 1').replace("n % 3 == 0", "False")
+        support.make_engines(self.engines, ["golden", "relacy", "fuzz", "stress"], text=text)
+        status, output = self.finish(self.start("a"))
+        self.assertEqual(status, 2, output)
+        self.assertIn("canary", output)
+
+    def test_an_engine_that_says_nothing_is_no_success(self):
+        support.make_engines(self.engines, ["stress"], text="#!/bin/sh\nexit 0\n")
+        support.make_engines(self.engines, ["golden", "relacy", "fuzz"],
+                             text=support.ENGINE.replace("n % 3 == 0", "False"))
+        status, output = self.finish(self.start("a"))
+        self.assertEqual(status, 2, output)
+        self.assertIn("wrote no result", output)
+
+    def test_bad_arguments(self):
+        for arguments in (["--hours", "0"], ["--hours", "x"], ["--seed", "-1"], ["--table", "/nowhere"], ["--foo"]):
+            status, output = self.finish(self.start("a", *arguments))
+            self.assertEqual(status, 2, output)
+            self.assertEqual(len(output.strip().splitlines()), 1, output)
+
+    def test_a_broken_state_is_no_fresh_start(self):
+        (self.top / "a").mkdir()
+        (self.top / "a" / "state.json").write_text("{", encoding="utf-8")
+        status, output = self.finish(self.start("a"))
+        self.assertEqual(status, 2)
+        self.assertIn("state.json", output)
+
+
+if __name__ == "__main__":
+    unittest.main()

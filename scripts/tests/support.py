@@ -1,0 +1,91 @@
+"""What the tests of the scripts share: documents, and engines that only pretend."""
+
+import json
+import pathlib
+import stat
+import sys
+import tempfile
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SCRIPTS / "lib"))
+sys.dont_write_bytecode = True
+
+
+def finding(**changes):
+    return {"severity": "violation", "property": "P2 integrity", "title": "a lease was lost",
+            "detail": "lease 0, expected 42", "replay": "fsqlshm-relacy --replay 'x/y/random/7'",
+            "artefacts": []} | changes
+
+
+def document(**changes):
+    value = {"schema": "fsqlshm-result/1", "engine": "relacy", "subject": "hardened", "status": "clean",
+             "seed": 7, "budget": {"seconds": 1}, "started": "2026-01-02T03:04:05Z", "duration_seconds": 1.5,
+             "counts": {"executions": 1000}, "headline": "1 k executions", "findings": [], "details": {}} | changes
+    if any(f["severity"] != "expected" for f in value["findings"]):
+        value["status"] = "found"
+    return value
+
+
+def summary(documents, **changes):
+    import results
+    return {"schema": "fsqlshm-campaign/1", "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
+            "minutes": 1, "seed": 7, "shard": "1/1", "started": "2026-01-02T03:04:05Z", "duration_seconds": 61.5,
+            "commit": "0123456789abcdef", "machine": {"system": "test", "cores": 2}, "results": documents} | changes
+
+
+# A pretended engine. Its findings follow from its seed alone, as those of a real one would with a
+# budget of iterations. It takes a moment, so that it can be killed, and writes one of its two
+# documents early.
+ENGINE = '''#!/usr/bin/python3
+# takes: --first-iteration --corpus
+import argparse, json, os, pathlib, sys, time
+parser = argparse.ArgumentParser()
+for name in ("seconds", "seed", "first-iteration"):
+    parser.add_argument("--" + name, type=int, default=1)
+for name in ("out", "shard", "corpus"):
+    parser.add_argument("--" + name)
+o = parser.parse_args()
+me = pathlib.Path(__file__).name
+index, count = map(int, o.shard.split("/"))
+def write(subject, findings, counts, details):
+    bad = any(f["severity"] != "expected" for f in findings)
+    value = {"schema": "fsqlshm-result/1", "engine": me, "subject": subject, "status": "found" if bad else "clean",
+             "seed": o.seed, "budget": {"seconds": o.seconds}, "started": "2026-01-02T03:04:05Z",
+             "duration_seconds": 0.1, "counts": counts, "headline": "", "findings": findings, "details": details}
+    path = pathlib.Path(o.out) / (subject + ".json")
+    path.with_suffix(".tmp").write_text(json.dumps(value))
+    path.with_suffix(".tmp").replace(path)
+    return bad
+def found(n):
+    return [{"severity": "violation", "property": "P", "title": f"{me} finds {n}", "detail": "", "replay": f"{me} {n}",
+             "artefacts": []}] if n % 3 == 0 else []
+print(f"{me}: at work", file=sys.stderr, flush=True)
+bad = write("early", found(o.seed), {"executions": 100}, {})
+time.sleep(PAUSE)
+if o.corpus:
+    folder = pathlib.Path(o.corpus) / "target"
+    folder.mkdir(exist_ok=True)
+    (folder / str(o.seed)).write_text(str(o.seed))
+numbers = range(1000 * (index - 1) // count, 1000 * index // count)
+bad |= write("late", found(o.seed + o.first_iteration), {"executions": len(numbers)},
+             {"next_iteration": o.first_iteration + 10, "canary": {"found": True}})
+sys.exit(int(bad))
+'''
+
+
+def make_engines(folder, names, pause=0.1, text=ENGINE):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        path = folder / name
+        path.write_text(text.replace("PAUSE", str(pause)), encoding="utf-8")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+def temporary():
+    return tempfile.TemporaryDirectory(prefix="fsqlshm-report-test-")
+
+
+def read(path):
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
