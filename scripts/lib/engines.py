@@ -94,7 +94,8 @@ class Clock:
             self.say(text)
             return
         with contextlib.suppress(OSError):
-            line = f"{self._prefix()} {text}"[: max(20, os.get_terminal_size(self.stream.fileno()).columns - 1)]
+            columns = os.get_terminal_size(self.stream.fileno()).columns or 80
+            line = f"{self._prefix()} {text}"[: columns - 1]
             print(f"\r\x1b[K{line}", end="", file=self.stream, flush=True)
             self.drawn = True
 

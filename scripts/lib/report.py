@@ -13,6 +13,7 @@ import sys
 
 import jinja2
 
+import report_charts
 import report_engines
 import report_formats
 import report_html as html
@@ -22,8 +23,9 @@ import results
 FILES = ("report.html", "junit.xml", "summary.md", "report.sarif")
 ICONS = {"clean": "✓", "found": "✗", "could_not_run": "!"}
 WORDS = {"clean": "clean", "found": "found", "could_not_run": "could not run"}
-SEVERITY = {"violation": ("✗", "Violates"), "vacuous": ("!", "Did not see"), "expected": ("✓", "Violates, as expected,")}
+SEVERITY = {"violation": ("✗", "Violates"), "vacuous": ("!", "Did not see"), "expected": ("✓", "Violates, as expected")}
 DETAIL_LIMIT = 40000
+IN_FULL = 8
 FOLDER = pathlib.Path(__file__).resolve().parent / "report"
 
 
@@ -68,6 +70,17 @@ def _findings(summary):
     return sorted(grouped.values(), key=lambda f: order[f["severity"]])
 
 
+def _shorten(findings):
+    """The first few of each engine, subject and property in full, the others by name."""
+    seen = collections.Counter()
+    full, rest = [], []
+    for finding in findings:
+        group = tuple(finding[k] for k in ("engine", "subject", "severity", "property"))
+        seen[group] += 1
+        (full if seen[group] <= IN_FULL else rest).append(finding)
+    return full, rest
+
+
 def _matrix(summary):
     rows = []
     for document in summary["results"]:
@@ -91,6 +104,7 @@ def _environment(summary):
 
 def page(summary):
     """The report as one HTML document."""
+    report_charts.new_page()
     findings = _findings(summary)
     bad = [f for f in findings if f["severity"] != "expected"]
     expected = [f for f in findings if f["severity"] == "expected"]
@@ -110,7 +124,7 @@ def page(summary):
         status=summary["status"], verdict=results.verdict(summary["results"]), reasons=reasons,
         subtitle=f"{summary.get('started') or 'date unknown'}, commit {commit}, seed {summary['seed']}, "
                  f"{html.number(round(summary['duration_seconds']))} s",
-        toc=toc, findings=bad, expected=expected, matrix=_matrix(summary), sections=sections,
+        toc=toc, findings=_shorten(bad), expected=_shorten(expected), matrix=_matrix(summary), sections=sections,
         environment=_environment(summary)) + "\n"
 
 

@@ -34,6 +34,12 @@ _STYLE = {
 _numbers = itertools.count(1)
 
 
+def new_page():
+    """Charts of one page are numbered from one, so that the same documents make the same page."""
+    global _numbers  # pylint: disable=global-statement
+    _numbers = itertools.count(1)
+
+
 def _human(value, _position=None):
     for scale, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= scale:
@@ -115,8 +121,10 @@ def nights(names, series, title, y_label, log_y=False):
         if log_y:
             axes.set_yscale("log")
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(bottom=0, top=None if any(v for _, ps in series for _, v in ps) else 1)
             axes.yaxis.set_major_formatter(HUMAN)
+            if all(isinstance(v, int) for _, ps in series for _, v in ps):
+                axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=5))
         axes.set_title(title)
         axes.set_ylabel(y_label)
         if len(series) > 1:
@@ -124,7 +132,7 @@ def nights(names, series, title, y_label, log_y=False):
         return _svg(figure, title)
 
 
-def bars(rows, title, x_label, log=False, emphasise=()):
+def bars(rows, title, x_label, emphasise=()):
     """Horizontal bars; `rows`: list of (name, value, low, high), low and high may be None."""
     if not rows:
         return None
@@ -142,9 +150,26 @@ def bars(rows, title, x_label, log=False, emphasise=()):
                           va="center", fontsize=8)
         axes.set_yticks(positions, [row[0] for row in rows])
         axes.grid(False, axis="y")
-        if log:
-            axes.set_xscale("log")
         axes.margins(x=0.12)
         axes.set_title(title)
         axes.set_xlabel(x_label)
+        return _svg(figure, title)
+
+
+def percentiles(series, names, title):
+    """`series`: list of (name, [(index in names, ns)]). Drawn so that small differences in the tail
+    can be told: both axes logarithmic in effect, one mark a percentile."""
+    series = [(name, points) for name, points in series if points]
+    if not series:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _figure(3.0)
+        for i, (name, points) in enumerate(series):
+            axes.plot([p[0] for p in points], [p[1] for p in points], label=name, color=SERIES[i % 6],
+                      linestyle=DASHES[(i // 6 + i) % 6], marker=MARKERS[(i // 6 + i) % 6], markersize=3.5)
+        axes.set_yscale("log")
+        axes.set_xticks(range(len(names)), names)
+        axes.set_title(title)
+        axes.set_ylabel("ns")
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         return _svg(figure, title)

@@ -4,18 +4,30 @@ Whatever a section does not know is shown as plain tables at its end, so that no
 lost, and an engine that says less leaves a shorter section, not an error.
 """
 
+import report_bench
+import report_fuzz
 import report_html as html
+import report_relacy
+import report_stress
+import report_trends
 
 TITLES = {"golden": "Golden vectors", "relacy": "Relacy: interleavings", "fuzz": "Fuzzing",
           "stress": "Stress: processes and kills", "bench": "Benchmarks"}
-
-
-def _counts(document):
-    return html.table(["count", "value"], [[html.words(k), v] for k, v in document["counts"].items()])
+BODIES = {"relacy": report_relacy.body, "fuzz": report_fuzz.body, "stress": report_stress.body, "bench": report_bench.body}
 
 
 def _plain(document):
-    return _counts(document) + html.anything(document["details"])
+    counts = html.table(["count", "value"], [[html.words(k), v] for k, v in document["counts"].items()])
+    return counts + html.anything(document["details"])
+
+
+def _body(document):
+    """As its section draws it, or plainly where the document is not what that section expects."""
+    draw = BODIES.get(document["engine"], _plain)
+    try:
+        return draw(document)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        return html.paragraph(f"These details are not as expected ({type(error).__name__}: {error}).", note=True) + _plain(document)
 
 
 def sections(summary):
@@ -24,12 +36,21 @@ def sections(summary):
     for document in summary["results"]:
         by_engine.setdefault(document["engine"], []).append(document)
     out = []
+    trends = report_trends.section(summary)
+    if trends:
+        out.append(trends)
     for engine, documents in by_engine.items():
         parts = []
         for document in documents:
-            body = _plain(document)
+            body = _body(document)
             if body:
-                parts += [html.heading(f"{engine}, {document['subject']}"), body]
+                parts += [html.heading(f"{document['subject']}{_which(document, documents)}"), body]
         if parts:
             out.append({"anchor": engine, "title": TITLES.get(engine, engine), "body": html.Markup("").join(parts)})
     return out
+
+
+def _which(document, documents):
+    """The file's name where one subject has several documents."""
+    same = [d for d in documents if d["subject"] == document["subject"]]
+    return f" ({document['document'].rsplit('/', 1)[-1].removesuffix('.json')})" if len(same) > 1 and document.get("document") else ""

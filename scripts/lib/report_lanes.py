@@ -7,7 +7,8 @@
 import dataclasses
 import html
 
-ROW = 38
+ROW = 36  # of an operation: what it does, and below it the order and the place
+NOTE_ROW = 22
 HEAD = 44
 GUTTER = 44
 CHARACTER = 7.25
@@ -16,7 +17,7 @@ LONGEST = 46
 
 @dataclasses.dataclass
 class Step:
-    thread: int  # -1: after the last thread has ended
+    thread: int  # -1: before the threads run or after they have ended
     text: str
     where: str = ""
     number: str = ""
@@ -64,7 +65,9 @@ def from_trace(trace):
     violation = trace.get("violation") or {}
     text = ""
     if violation:
-        # An execution ends with the step that violated the property.
+        # An execution ends with the step that violated the property; the remark that says so is below.
+        if len(steps) > 1 and steps[-1].note and steps[-1].text.startswith("VIOLATION"):
+            steps.pop()
         steps[-1].violating = True
         text = ": ".join(str(violation[k]) for k in ("property", "text") if violation.get(k))
     return Lanes(titles, steps, text)
@@ -84,11 +87,20 @@ def _column_widths(lanes):
     for thread, title in enumerate(lanes.titles):
         longest = len(_clip(title))
         for step in lanes.steps:
-            if step.thread == thread or (step.thread < 0 and thread == 0):
+            if step.thread == thread:
                 second = len(_clip(step.where, LONGEST + 8)) * 0.88 + (8 if step.stale else 0)
                 longest = max(longest, len(_clip(step.text)), second)
         widths.append(max(150.0, longest * CHARACTER + 40))
+    # Steps of no lane begin at the left and may go over all.
+    alone = max((len(_clip(_alone(lanes, i))) for i, s in enumerate(lanes.steps) if s.thread < 0), default=0)
+    widths[-1] += max(0.0, alone * CHARACTER + 30 - sum(widths))
     return widths
+
+
+def _alone(lanes, row):
+    """The text of a step that is in no lane."""
+    begun = any(step.thread >= 0 for step in lanes.steps[:row])
+    return ("at last: " if begun else "before: ") + lanes.steps[row].text
 
 
 def _arrow(start, end, stale):
@@ -96,56 +108,71 @@ def _arrow(start, end, stale):
     colour of the page's theme everywhere."""
     (x1, y1), (x2, y2) = start, end
     kind = " stale" if stale else ""
+    drop = y1 + 0.6 * (y2 - y1)
     if x1 == x2:
-        bow = x1 - 16
-        path = f"M{x1 - 6:.1f},{y1:.1f} C{bow:.1f},{y1 + 4:.1f} {bow:.1f},{y2 - 4:.1f} {x2 - 9:.1f},{y2 - 2:.1f}"
+        path = f"M{x1 - 6:.1f},{y1:.1f} C{x1 - 16:.1f},{y1 + 4:.1f} {x1 - 16:.1f},{y2 - 4:.1f} {x2 - 9:.1f},{y2 - 2:.1f}"
         tip = f"{x2 - 5:.1f},{y2:.1f} {x2 - 11:.1f},{y2 - 5:.1f} {x2 - 12:.1f},{y2 + 1.5:.1f}"
     elif x1 < x2:
-        path = f"M{x1 + 6:.1f},{y1:.1f} C{(x1 + x2) / 2:.1f},{y1:.1f} {(x1 + x2) / 2:.1f},{y2:.1f} {x2 - 12:.1f},{y2:.1f}"
+        # Along its own lane first: between the lanes there is the text of the steps in between.
+        path = f"M{x1:.1f},{y1 + 6:.1f} C{x1 + 3:.1f},{drop:.1f} {x1 + 30:.1f},{y2:.1f} {x2 - 12:.1f},{y2:.1f}"
         tip = f"{x2 - 6:.1f},{y2:.1f} {x2 - 13:.1f},{y2 - 4:.1f} {x2 - 13:.1f},{y2 + 4:.1f}"
     else:
         # Enters from above right, beside the text of the load.
-        path = f"M{x1 - 6:.1f},{y1:.1f} C{(x1 + x2) / 2:.1f},{y1:.1f} {x2 + 12:.1f},{y2 - ROW:.1f} {x2 + 4:.1f},{y2 - 11:.1f}"
+        path = (f"M{x1:.1f},{y1 + 6:.1f} C{x1 - 3:.1f},{drop:.1f} {x2 + 14:.1f},{y2 - 32:.1f} "
+                f"{x2 + 4:.1f},{y2 - 11:.1f}")
         tip = f"{x2 + 1.5:.1f},{y2 - 5.5:.1f} {x2 + 1:.1f},{y2 - 13:.1f} {x2 + 8:.1f},{y2 - 10:.1f}"
     return f'<path class="reads{kind}" d="{path}"/><polygon class="tip{kind}" points="{tip}"/>'
+
+
+def _rows(lanes):
+    """The middle of each row, and the end of the last."""
+    places, y = [], HEAD
+    for step in lanes.steps:
+        places.append(y + 8)
+        y += ROW if step.where else NOTE_ROW
+    return places, y
 
 
 def svg(lanes):
     widths = _column_widths(lanes)
     left = [GUTTER + sum(widths[:i]) for i in range(len(widths))]
-    life = [x + 16 for x in left]
+    rows, bottom = _rows(lanes)
     width = GUTTER + sum(widths) + 8
-    bottom = HEAD + ROW * len(lanes.steps)
-    height = bottom + (34 if lanes.violation else 8)
+    height = bottom + (26 if lanes.violation else 4)
     shapes, arrows, texts = [], [], []
-    died = {step.thread: i for i, step in enumerate(lanes.steps) if step.dies}
-    for thread, x in enumerate(life):
-        texts.append(_text(left[thread] + 6, 16, _clip(lanes.titles[thread]), "head", lanes.titles[thread]))
-        end = HEAD + ROW * died[thread] + 14 if thread in died else bottom
-        shapes.append(f'<line class="life" x1="{x:.1f}" y1="26" x2="{x:.1f}" y2="{end:.1f}"/>')
+    running = [i for i, step in enumerate(lanes.steps) if step.thread >= 0]
+    for thread, title in enumerate(lanes.titles):
+        x = left[thread] + 16
+        texts.append(_text(left[thread] + 6, 16, _clip(title), "head", title))
+        if running:
+            died = [i for i in running if lanes.steps[i].thread == thread and lanes.steps[i].dies]
+            end = rows[died[0]] if died else rows[running[-1]] + 16
+            start = 26 if running[0] == 0 else rows[running[0]] - 12
+            shapes.append(f'<line class="life" x1="{x:.1f}" y1="{start:.1f}" x2="{x:.1f}" y2="{end:.1f}"/>')
     written = {}
     for row, step in enumerate(lanes.steps):
-        lane = max(step.thread, 0)
-        x, y = life[lane], HEAD + ROW * row + 14
+        alone = step.thread < 0
+        x = (GUTTER if alone else left[step.thread]) + 16
+        y = rows[row]
+        text = _alone(lanes, row) if alone else step.text
         if step.violating:
-            shapes.append(f'<rect class="bad" x="{left[lane] + 1:.1f}" y="{y - 16:.1f}" rx="4" '
-                          f'width="{widths[lane] - 6:.1f}" height="{ROW - 2}"/>')
+            box = sum(widths) if alone else widths[step.thread]
+            shapes.append(f'<rect class="bad" x="{x - 15:.1f}" y="{y - 11:.1f}" rx="4" width="{box - 6:.1f}" '
+                          f'height="{(ROW if step.where else NOTE_ROW) - 3}"/>')
         texts.append(_text(4, y + 4, step.number, "dim"))
         if step.dies:
             shapes.append(f'<path class="dead" d="M{x - 6:.1f},{y - 6:.1f} l12,12 m0,-12 l-12,12"/>')
         elif not step.note:
             kind = " write" if step.wrote is not None else ""
             shapes.append(f'<circle class="dot{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
-        if step.thread < 0:
-            step = dataclasses.replace(step, text="afterwards: " + step.text)
-        colour = "bad-text" if step.violating else ("dim" if step.note else "")
-        texts.append(_text(x + 13, y + 4, _clip(step.text), f"halo {colour}".strip(), step.text))
+        colour = "bad-text" if step.violating or step.dies else ("dim" if step.note else "")
+        texts.append(_text(x + 13, y + 4, _clip(text), f"halo {colour}".strip(), text))
         if step.where:
             where = _clip(step.where, LONGEST + 8)
             texts.append(_text(x + 13, y + 17, where, "dim halo", step.where))
             if step.stale:
                 texts.append(_text(x + 13 + len(where) * 6.4 + 8, y + 17, "stale", "stale-text halo"))
-        if step.read is not None and step.read in written:
+        if step.read in written:
             start = written[step.read]
             # What a thread reads of its own needs no arrow, unless something is odd about it.
             if start[0] != x or step.stale:
@@ -153,8 +180,9 @@ def svg(lanes):
         if step.wrote is not None:
             written[step.wrote] = (x, y)
     if lanes.violation:
-        texts.append(_text(GUTTER, bottom + 20, "✗ " + lanes.violation, "bad-text", lanes.violation))
-        width = max(width, GUTTER + (len(lanes.violation) + 3) * CHARACTER + 8)
+        text = _clip("✗ " + lanes.violation, 110)
+        texts.append(_text(GUTTER, bottom + 14, text, "bad-text", "✗ " + lanes.violation))
+        width = max(width, GUTTER + len(text) * CHARACTER + 8)
     label = html.escape("Interleaving of " + ", ".join(lanes.titles), quote=True)
     return (f'<svg class="lanes" role="img" aria-label="{label}" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(shapes)}{"".join(arrows)}{"".join(texts)}</svg>')

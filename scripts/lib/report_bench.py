@@ -1,0 +1,128 @@
+"""The bench section: what `details` holds is described in bench/bench_main.cc and bench/tails_main.cc."""
+
+import re
+import statistics
+
+import report_charts as charts
+import report_html as html
+
+KNOWN = {"context", "benchmarks", "complexity", "timer", "tails", "comparison", "noise_bound"}
+PERCENTILES = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
+RATES = ("0", "1k", "10k", "100k", "1M", "saturating")
+OURS = "hardened"
+
+
+def _median(values):
+    values = [v for v in values or [] if isinstance(v, (int, float))]
+    return statistics.median(values) if values else None
+
+
+def _spread(values):
+    values = [v for v in values or [] if isinstance(v, (int, float))]
+    return (min(values), max(values)) if len(values) > 1 else (None, None)
+
+
+def _label(name, racy):
+    return html.words(name) + (" (racy)" if racy else "")
+
+
+def _bars(benchmarks, prefix, title):
+    rows = []
+    for b in benchmarks:
+        if b["name"].startswith(prefix) and "/" not in b["name"][len(prefix):] and b.get("arg") is None:
+            median = _median(b.get("ns"))
+            if median is not None:
+                rows.append((_label(b["name"][len(prefix):], b.get("racy")), median, *_spread(b.get("ns"))))
+    rows.sort(key=lambda row: row[1])
+    if len(rows) < 2:
+        return html.Markup("")
+    ours = [row[0] for row in rows if row[0].startswith(OURS)]
+    return html.figure(charts.bars(rows, title, "ns, median of the repetitions; the line is their range",
+                                   emphasise=ours))
+
+
+def _against_publisher(benchmarks):
+    """Read times by publish rate, one line a comparator."""
+    series = {}
+    for b in benchmarks:
+        match = re.fullmatch(r"read/thread/([^/]+)/([^/]+)", b["name"])
+        median = _median(b.get("ns"))
+        if match and match[1] in RATES and median is not None:
+            series.setdefault(match[2], {})[match[1]] = median
+    series = {name: values for name, values in series.items() if len(values) > 1}
+    if not series:
+        return html.Markup("")
+    rates = [r for r in RATES if any(r in values for values in series.values())]
+    order = sorted(series, key=lambda name: (name != OURS, name))
+    rows = [[_label(name, name.startswith("plain_")), *[series[name].get(r) for r in rates]] for name in order]
+    return (html.heading("Read beside a publisher, ns", 4)
+            + html.table(["publishes a second", *rates], rows, wide=True))
+
+
+def _other(benchmarks):
+    rows = []
+    for b in sorted(benchmarks, key=lambda b: (b["name"], b.get("arg") or 0)):
+        if b["name"].startswith(("read/", "loop/")):
+            continue
+        median = _median(b.get("ns"))
+        if median is not None:
+            name = b["name"] + (f", {b['arg']}" if b.get("arg") is not None else "")
+            rows.append([name, median, *_spread(b.get("ns")), len(b["ns"])])
+    if not rows:
+        return html.Markup("")
+    return html.folded(f"All other operations ({len(rows)})",
+                       html.table(["operation", "median ns", "least", "most", "repetitions"], rows))
+
+
+def _tails(details):
+    parts = []
+    tails = details.get("tails") or []
+    groups = {}
+    for tail in tails:
+        groups.setdefault((str(tail.get("where", "")), str(tail.get("rate", ""))), []).append(tail)
+    # The plot is of one rate: of those against a publisher that runs the one that is most like real.
+    for where, rate in [key for key in groups if key[1] == "100k"] or list(groups)[:1]:
+        series = []
+        for tail in groups[(where, rate)]:
+            runs = [run.get("ns") or {} for run in tail.get("runs") or []]
+            points = [(i, _median([r.get(p) for r in runs])) for i, p in enumerate(PERCENTILES)]
+            points = [(i, v) for i, v in points if v is not None and v > 0]
+            series.append((_label(tail.get("subject", ""), tail.get("racy")), points))
+        parts.append(html.figure(charts.percentiles(series, PERCENTILES, f"One read beside a publisher ({where}), "
+                                                    f"{rate} publishes a second")))
+    rows = []
+    for (where, rate), members in groups.items():
+        for tail in members:
+            runs = tail.get("runs") or []
+            rows.append([_label(tail.get("subject", ""), tail.get("racy")), f"{rate}, {where}",
+                         *[_median([(r.get("ns") or {}).get(p) for r in runs]) for p in PERCENTILES],
+                         sum((r.get("retries") or {}).get("total", 0) for r in runs),
+                         sum(r.get("torn", 0) for r in runs), sum(r.get("reads", 0) for r in runs)])
+    if rows:
+        parts.append(html.folded(f"All percentiles ({len(rows)} rows), ns, median of the repetitions", html.table(
+            ["subject", "publisher", *PERCENTILES, "retries", "torn", "reads"], rows, wide=True)))
+    if details.get("timer"):
+        parts.append(html.paragraph("The clock's own cost is the subject “timer”; it is contained in all other figures.", note=True))
+    return html.Markup("").join(parts)
+
+
+def _comparison(details):
+    """comparison: list of {name, verdict: faster, slower or no difference, ratio ...}."""
+    comparison = details.get("comparison")
+    if not comparison:
+        return html.Markup("")
+    return html.heading("Change against the baseline", 4) + html.anything(comparison)
+
+
+def body(document):
+    details = document["details"]
+    benchmarks = [b for b in details.get("benchmarks") or [] if isinstance(b, dict) and isinstance(b.get("name"), str)]
+    parts = [_bars(benchmarks, "read/uncontended/", "Uncontended read of the triple"),
+             _bars(benchmarks, "publish/", "Publish"), _comparison(details), _against_publisher(benchmarks),
+             _other(benchmarks), _tails(details)]
+    if details.get("complexity"):
+        parts.append(html.folded("Growth", html.anything(details["complexity"])))
+    if details.get("context"):
+        parts.append(html.folded("Context", html.facts(details["context"].items())))
+    parts.append(html.anything({k: v for k, v in details.items() if k not in KNOWN}))
+    return html.Markup("").join(parts)

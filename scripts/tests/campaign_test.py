@@ -1,0 +1,123 @@
+"""A campaign sums up what its engines did, whatever they did."""
+
+import os
+import pathlib
+import pty
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+
+HERE = pathlib.Path(__file__).resolve().parent
+NOTHING = support.ENGINE.replace("n % 3 == 0", "False")
+NAMES = ["golden", "relacy", "fuzz", "stress", "bench"]
+
+
+class CampaignTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary()
+        self.addCleanup(self.folder.cleanup)
+        self.top = pathlib.Path(self.folder.name)
+        self.engines = support.make_engines(self.top / "engines", NAMES, pause=0.05, text=NOTHING)
+
+    def command(self, *arguments):
+        return [sys.executable, str(HERE / "drive.py"), "campaign", str(self.engines), "--out", str(self.top / "out"),
+                "--seed", "1", "--minutes", "0.5", *arguments]
+
+    def campaign(self, *arguments):
+        return subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False, timeout=100)
+
+    def summary(self):
+        return support.read(self.top / "out" / "summary.json")
+
+    def test_clean(self):
+        done = self.campaign()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("campaign: Nothing found", done.stdout)
+        self.assertEqual(len(self.summary()["results"]), 10)
+        for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
+            self.assertTrue((self.top / "out" / name).is_file(), name)
+        self.assertNotIn("\x1b", done.stdout, "colours where there is no terminal")
+
+    def test_found_beats_could_not_run(self):
+        support.make_engines(self.engines, ["relacy"], text=support.ENGINE.replace("n % 3 == 0", "True"))
+        support.make_engines(self.engines, ["stress"], text="#!/bin/sh\nexit 2\n")
+        done = self.campaign()
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("reproduce: relacy 1", done.stdout)
+        self.assertIn("wrote no result", done.stdout)
+
+    def test_engines_that_misbehave(self):
+        bad = {
+            "exit status 0 contradicts its results": support.ENGINE.replace("n % 3 == 0", "True").replace("int(bad)", "0"),
+            "wrote no result (exit status 0)": "#!/bin/sh\nexit 0\n",
+            "early.json": "#!/bin/sh\nwhile [ $1 != --out ]; do shift; done\necho '{' > $2/early.json\n",
+            "cannot be started": "#!/nowhere/python\n",
+            "wrote no result (exit status -9)": "#!/bin/sh\nkill -9 $$\n",
+        }
+        for reason, text in bad.items():
+            support.make_engines(self.engines, ["fuzz"], text=text)
+            done = self.campaign("--engines", "fuzz", "--out", str(self.top / str(len(reason))))
+            self.assertIn(done.returncode, (1, 2), reason)
+            self.assertIn(reason, done.stdout)
+
+    def test_interrupted(self):
+        support.make_engines(self.engines, ["relacy"], pause=20, text=NOTHING)
+        process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        line = ""
+        while "relacy: at work" not in line:
+            line = process.stdout.readline()
+            self.assertTrue(line)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 2, output)
+        self.assertIn("interrupted", output)
+        self.assertTrue((self.top / "out" / "report.html").is_file())
+        self.assertEqual(self.summary()["status"], "could_not_run")
+
+    def test_subject(self):
+        done = self.campaign("--subject", "reference", "--engines", "relacy")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("with --subject only these engines: none", done.stderr)
+        text = NOTHING.replace("# takes:", "# takes: --subject").replace('"shard", "corpus"', '"shard", "corpus", "subject"')
+        support.make_engines(self.engines, ["stress"], text=text)
+        done = self.campaign("--subject", "reference")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual({d["engine"] for d in self.summary()["results"]}, {"stress"})
+
+    def test_bad_arguments(self):
+        for arguments in (["--minutes", "0"], ["--minutes", "x"], ["--engines", "x"], ["--engines", "fuzz,fuzz"], ["--seed", "-1"],
+                          ["--shard", "2/1"], ["--shard", "x"], ["--subject", "x"], ["--bogus"]):
+            done = self.campaign(*arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+    def test_on_a_terminal(self):
+        """Progress is one line that is redrawn, with the time left; the verdict has a colour."""
+        main, other = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm"}
+        environment.pop("NO_COLOR", None)
+        process = subprocess.Popen(self.command("--engines", "golden"), stdout=other, stderr=other, stdin=other, env=environment)
+        os.close(other)
+        output = b""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                chunk = os.read(main, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            output += chunk
+        process.wait(timeout=60)
+        os.close(main)
+        self.assertEqual(process.returncode, 0, output)
+        self.assertRegex(output, rb"\r\x1b\[K\[\d+ s, \d+ s left\] golden: at work")
+        self.assertIn(b"\x1b[32;1mNothing found", output)
+
+
+if __name__ == "__main__":
+    unittest.main()

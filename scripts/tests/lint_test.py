@@ -1,0 +1,72 @@
+"""What other programs read is checked by those programs' own linters, where they are installed."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+import support
+
+ROOT = support.SCRIPTS.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+UNITS = sorted((support.SCRIPTS / "systemd").glob("*.*"))
+
+
+def run(*command):
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+
+
+class LintTest(unittest.TestCase):
+    def test_workflows(self):
+        self.assertTrue(WORKFLOWS)
+        if not shutil.which("yamllint"):
+            self.skipTest("yamllint is not installed")
+        done = run("yamllint", "-s", *WORKFLOWS)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_workflows_only_call_the_scripts(self):
+        """What CI does can be done by hand."""
+        for path in WORKFLOWS:
+            commands = re.findall(r"^\s+(?:- )?run: (.*)$", path.read_text(encoding="utf-8"), re.M)
+            self.assertTrue(commands)
+            for command in commands:
+                self.assertRegex(command, r"^(scripts/(test|nightly)\b|apt-get update && apt-get install|git config |cat out/)")
+                if command.startswith("scripts/"):
+                    self.assertTrue((ROOT / command.split()[0]).is_file())
+
+    def test_units(self):
+        self.assertTrue(UNITS)
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        done = run("systemd-analyze", "verify", "--user", "--man=no", *UNITS)
+        output = done.stdout + done.stderr
+        # Without a user manager's folders it cannot verify anything; that is no verdict on the units.
+        if "Failed to initialize manager" in output or "XDG_RUNTIME_DIR" in output:
+            self.skipTest(output.strip())
+        self.assertEqual((done.returncode, output), (0, ""))
+
+    def test_shell_scripts(self):
+        if not shutil.which("shellcheck"):
+            self.skipTest("shellcheck is not installed")
+        scripts = [p for p in support.SCRIPTS.rglob("*") if p.is_file() and p.suffix == ""
+                   and re.match(rb"#!.*\b(ba)?sh\b", p.read_bytes()[:60])]
+        self.assertIn(support.SCRIPTS / "nightly", scripts)
+        done = run("shellcheck", "-x", *scripts)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_every_script_explains_itself(self):
+        for name in ("bootstrap", "campaign", "nightly", "report", "merge", "test", "slurm/submit"):
+            done = run(support.SCRIPTS / name, "--help")
+            self.assertEqual(done.returncode, 0, name)
+            self.assertIn("usage:", done.stdout, name)
+
+    def test_python_compiles(self):
+        for path in support.SCRIPTS.rglob("*.py"):
+            compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        self.assertGreaterEqual(sys.version_info, (3, 11))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,96 @@
+"""Shards and slices merge to what one run would have said."""
+
+import copy
+import pathlib
+import subprocess
+import unittest
+
+import support
+
+import merge
+import results
+
+
+class MergeTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary()
+        self.addCleanup(self.folder.cleanup)
+        self.top = pathlib.Path(self.folder.name)
+
+    def shard(self, index, count, documents, **changes):
+        folder = self.top / f"shard-{index}"
+        folder.mkdir(exist_ok=True)
+        for number, document in enumerate(documents):
+            document["document"] = f"relacy/{number}.json"
+        results.write_json(folder / "summary.json", support.summary(documents, shard=f"{index}/{count}", **changes))
+        return folder
+
+    def merge(self, *folders):
+        done = subprocess.run([str(support.SCRIPTS / "merge"), "--out", str(self.top / "merged"), *map(str, folders)],
+                              capture_output=True, text=True, check=False, timeout=60)
+        summary = self.top / "merged" / "summary.json"
+        return done, support.read(summary) if summary.exists() else None
+
+    def test_counts_add_up_and_findings_are_united(self):
+        one, two = support.finding(title="one"), support.finding(title="two")
+        a = self.shard(1, 2, [support.document(findings=[one], counts={"executions": 10, "deaths": 1})])
+        b = self.shard(2, 2, [support.document(findings=[one, two], counts={"executions": 32})], duration_seconds=99)
+        for folder, names in ((a, ("x", "same")), (b, ("y", "same"))):
+            (folder / "corpus" / "open_raw").mkdir(parents=True)
+            for name in names:
+                (folder / "corpus" / "open_raw" / name).write_text(name, encoding="utf-8")
+        (b / "corpus" / "open_raw" / "x").write_text("something else", encoding="utf-8")
+        done, summary = self.merge(a, b)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(len(summary["results"]), 1)
+        merged = summary["results"][0]
+        self.assertEqual(merged["counts"], {"executions": 42, "deaths": 1})
+        self.assertEqual([f["title"] for f in merged["findings"]], ["one", "two"])
+        self.assertEqual(summary["duration_seconds"], 99)
+        self.assertEqual(len(list((self.top / "merged" / "corpus" / "open_raw").iterdir())), 4)
+        self.assertTrue((self.top / "merged" / "report.html").is_file())
+
+    def test_a_missing_shard_is_no_success(self):
+        a = self.shard(1, 2, [support.document()])
+        done, summary = self.merge(a)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("shard 2/2 is missing", str(summary["results"]))
+
+    def test_a_failed_shard_is_no_success(self):
+        a = self.shard(1, 2, [support.document()])
+        b = self.shard(2, 2, [support.document(status="could_not_run", reason="the disk is full")])
+        done, summary = self.merge(a, b)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(summary["results"][0]["reason"], "shard 2/2: the disk is full")
+
+    def test_what_does_not_belong_together(self):
+        a = self.shard(1, 2, [support.document()])
+        for changes in ({"seed": 8}, {"commit": "other"}, {"minutes": 3}):
+            done, _ = self.merge(a, self.shard(2, 2, [support.document()], **changes))
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("another campaign", done.stderr)
+        done, _ = self.merge(a, self.shard(2, 3, [support.document()]))
+        self.assertIn("another campaign", done.stderr)
+        done, _ = self.merge(a, a)
+        self.assertIn("the same shard", done.stderr)
+        done, _ = self.merge(self.top / "nowhere")
+        self.assertEqual(done.returncode, 2)
+
+    def test_order_does_not_matter(self):
+        documents = [support.document(counts={"executions": n}, findings=[support.finding(title=str(n))]) for n in (1, 2, 3)]
+        there = merge.merge_documents(copy.deepcopy(documents))
+        back = merge.merge_documents(copy.deepcopy(documents[::-1]))
+        self.assertEqual(there["counts"], back["counts"])
+        self.assertEqual({f["title"] for f in there["findings"]}, {f["title"] for f in back["findings"]})
+
+    def test_details(self):
+        one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "next_iteration": 5, "context": {"cores": 2}}
+        two = {"scenarios": [{"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}}, {"name": "b", "executions": 1}],
+               "next_iteration": 9, "context": {"cores": 2}}
+        self.assertEqual(merge.merge_details(one, two), {
+            "scenarios": [{"name": "a", "executions": 11, "line": 7, "reached": {"x": 3, "y": 1}}, {"name": "b", "executions": 1}],
+            "next_iteration": 9, "context": {"cores": 2}})
+
+
+if __name__ == "__main__":
+    unittest.main()
