@@ -169,14 +169,11 @@ def end_process_group(process, number):
 
 @contextlib.contextmanager
 def watchdog(process):
-    """Ends the engine's processes if this one dies, even by SIGKILL.
-
-    A shell waits for the end of a pipe whose other end only this process holds.
-    """
+    """Ends the engine's processes if this one dies, even by SIGKILL."""
     read, write = os.pipe()
     guard = subprocess.Popen(
-        ["/bin/sh", "-c", f"read -r _ || kill -s KILL -- -{process.pid}"], stdin=read,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        [sys.executable, "-ISs", str(pathlib.Path(__file__).with_name("watchdog.py")), str(process.pid)],
+        stdin=read, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     os.close(read)
     try:
         yield

@@ -18,7 +18,9 @@ import results
 AMOUNTS = {"count", "executions", "iterations", "reads", "kills", "recoveries", "publishes", "stops", "deaths",
            "programs", "inputs", "crashes", "runs", "reached", "seen", "times", "verified_reads", "samples", "seconds"}
 # By one of these an object in a list is known again in another document's list.
-NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role")
+NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role", "subject", "rate", "where", "what")
+# Lists of samples: one more run, more of them.
+SAMPLES = {"ns", "real_ns", "iterations", "runs", "p99.9"}
 LARGEST = {"next_iteration", "max", "coverage", "features", "last", "bound_reached"}
 
 
@@ -34,14 +36,16 @@ def _name(value):
 
 
 def merge_details(one, other, key=None):
-    """Amounts add up, objects merge member by member, lists of named objects by name; of anything else
-    the first is kept."""
+    """Amounts add up, samples join, objects merge member by member, lists of named objects by name; of
+    anything else the first is kept."""
     if isinstance(one, dict) and isinstance(other, dict):
         if key in ("reached", "counts", "outcomes") and all(map(_is_number, [*one.values(), *other.values()])):
             return {k: one.get(k, 0) + other.get(k, 0) for k in [*one, *(k for k in other if k not in one)]}
         return {k: merge_details(one[k], other[k], k) if k in one and k in other
                 else one[k] if k in one else other[k]
                 for k in [*one, *(k for k in other if k not in one)]}
+    if isinstance(one, list) and isinstance(other, list) and key in SAMPLES:
+        return one + other
     if isinstance(one, list) and isinstance(other, list):
         names = [_name(v) for v in one]
         others = [_name(v) for v in other]

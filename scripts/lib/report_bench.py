@@ -1,4 +1,5 @@
-"""The bench section: what `details` holds is described in bench/bench_main.cc and bench/tails_main.cc."""
+"""The bench section: what `details` holds is described in scripts/engines/bench, and for the programs'
+own documents in bench/bench_main.cc and bench/tails_main.cc."""
 
 import re
 import statistics
@@ -6,7 +7,8 @@ import statistics
 import report_charts as charts
 import report_html as html
 
-KNOWN = {"context", "benchmarks", "complexity", "timer", "tails", "comparison", "noise_bound"}
+KNOWN = {"context", "benchmarks", "complexity", "timer", "tails", "comparison", "measured", "ratios",
+         "beside_publisher", "shard", "schema", "findings"}
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
 RATES = ("0", "1k", "10k", "100k", "1M", "saturating")
 OURS = "hardened"
@@ -114,15 +116,48 @@ def _comparison(details):
     return html.heading("Change against the baseline", 4) + html.anything(comparison)
 
 
+def _ratios(details):
+    """ratios: list of {what, median, min, max, bound, kept}."""
+    rows = []
+    for row in details.get("ratios") or []:
+        bound = row.get("bound")
+        text = "" if bound is None else f"at most {bound:.3g}"
+        if bound is not None:
+            text = html.escape("✓ " + text) if row.get("kept") else html.mark("✗ " + text, "warn")
+        rows.append([row.get("what", ""), row.get("median"), row.get("min"), row.get("max"), text])
+    return html.table(["ratio", "median", "least", "most", "meant to be"], rows)
+
+
+def _beside_publisher(details):
+    """beside_publisher: list of {subject, racy, throughput: {median}, publishes, ns: {p50 ...}}."""
+    rows = []
+    for row in details.get("beside_publisher") or []:
+        ns = row.get("ns") or {}
+        rows.append([_label(row.get("subject", ""), row.get("racy")), (row.get("throughput") or {}).get("median"),
+                     row.get("publishes"), *[ns.get(p) for p in PERCENTILES]])
+    if not rows:
+        return html.Markup("")
+    return (html.heading("Beside a publisher: throughput against that without one, and the tail in ns", 4)
+            + html.table(["subject", "throughput", "publishes a second", *PERCENTILES], rows, wide=True))
+
+
+def _flat(details):
+    """The details with what was measured beside them, benchmarks as a list."""
+    flat = {**details, **(details.get("measured") or {})}
+    if isinstance(flat.get("benchmarks"), dict):
+        flat["benchmarks"] = [{"name": name, **entry} for name, entry in flat["benchmarks"].items()]
+    return flat
+
+
 def body(document):
-    details = document["details"]
+    details = _flat(document["details"])
     benchmarks = [b for b in details.get("benchmarks") or [] if isinstance(b, dict) and isinstance(b.get("name"), str)]
     parts = [_bars(benchmarks, "read/uncontended/", "Uncontended read of the triple"),
-             _bars(benchmarks, "publish/", "Publish"), _comparison(details), _against_publisher(benchmarks),
-             _other(benchmarks), _tails(details)]
+             _bars(benchmarks, "publish/", "Publish"), _ratios(details), _comparison(details), _beside_publisher(details),
+             _against_publisher(benchmarks), _other(benchmarks), _tails(details)]
     if details.get("complexity"):
         parts.append(html.folded("Growth", html.anything(details["complexity"])))
     if details.get("context"):
-        parts.append(html.folded("Context", html.facts(details["context"].items())))
+        parts.append(html.folded("Context", html.anything(details["context"])))
     parts.append(html.anything({k: v for k, v in details.items() if k not in KNOWN}))
     return html.Markup("").join(parts)

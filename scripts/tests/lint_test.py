@@ -40,10 +40,11 @@ class LintTest(unittest.TestCase):
         self.assertTrue(UNITS)
         if not shutil.which("systemd-analyze"):
             self.skipTest("systemd-analyze is not installed")
-        done = run("systemd-analyze", "verify", "--user", "--man=no", *UNITS)
+        with support.temporary() as folder:  # it wants a user's runtime folder
+            done = run("env", f"XDG_RUNTIME_DIR={folder}", "systemd-analyze", "verify", "--user", "--man=no", *UNITS)
         output = done.stdout + done.stderr
-        # Without a user manager's folders it cannot verify anything; that is no verdict on the units.
-        if "Failed to initialize manager" in output or "XDG_RUNTIME_DIR" in output:
+        # It cannot verify anything; that is no verdict on the units.
+        if "Failed to initialize manager" in output:
             self.skipTest(output.strip())
         self.assertEqual((done.returncode, output), (0, ""))
 

@@ -44,7 +44,7 @@ class NightlyTest(unittest.TestCase):
     def processes(self):
         """The pretended engines that are still alive."""
         out = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-        return [line for line in out.splitlines() if str(self.engines) in line and "drive.py" not in line]
+        return [line for line in out.splitlines() if str(self.top) in line and "drive.py" not in line]
 
     def test_a_night(self):
         status, output = self.finish(self.start("a", "--seed", "1"))
@@ -100,13 +100,15 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(state, support.read(self.top / "alone" / "state.json"))
 
     def test_a_killed_run_leaves_no_engine_behind(self):
-        support.make_engines(self.engines, ["golden"], pause=30)
+        # The engine's own child has a session of its own.
+        start = "import subprocess\nsubprocess.Popen(['/bin/sh', '-c', 'sleep 30; : ' + o.out], start_new_session=True)\n"
+        support.make_engines(self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1))
         process = self.start("a")
         line = ""
         while "at work" not in line:
             line = process.stdout.readline()
             self.assertTrue(line)
-        self.assertTrue(self.processes())
+        self.assertEqual(len(self.processes()), 2)
         process.kill()
         self.finish(process)
         for _ in range(100):

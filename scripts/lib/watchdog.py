@@ -1,0 +1,50 @@
+"""watchdog.py PID: ends a process and all of its descendants when standard input ends.
+
+Whoever starts it holds the other end of a pipe, so its death by any signal is noticed. Descendants
+are found by their parents, because some programs give theirs sessions of their own.
+"""
+
+import os
+import signal
+import sys
+
+
+def _parents():
+    """{pid: parent's pid} of all processes."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    # The name in parentheses may hold anything.
+                    parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+            except OSError:
+                pass  # it has ended
+    return parents
+
+
+def family(pid):
+    """The process and its descendants, itself first."""
+    parents = _parents()
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def end(pid):
+    members = family(pid)
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        pass
+    for member in members:
+        try:
+            os.kill(member, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+if __name__ == "__main__":
+    if not sys.stdin.buffer.read(1):
+        end(int(sys.argv[1]))

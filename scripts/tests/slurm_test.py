@@ -1,0 +1,227 @@
+"""A campaign over a real Slurm, of one node, that this test starts and ends by itself.
+
+Exit status 77 (skipped, for CTest) with a sentence where Slurm is not installed or cannot start.
+"""
+
+import contextlib
+import os
+import pathlib
+import pwd
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "sinfo", "scontrol", "scancel")
+SKIPPED = 77
+HERE = pathlib.Path(__file__).resolve().parent
+# Found without a place in PATH.
+ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+
+
+class CannotStart(Exception):
+    """Why there is no Slurm to test with."""
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Slurm:
+    """One node on the loopback, all of its files in one folder. Nobody else is on it, so nobody needs
+    to prove who he is (auth/none): the project's scripts are tested, not Slurm's security."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = []
+        controller, node = free_ports(2)
+        user = pwd.getpwuid(os.getuid()).pw_name
+        host = socket.gethostname().split(".")[0]
+        self.config = folder / "slurm.conf"
+        for name in ("state", "spool"):
+            (folder / name).mkdir()
+        self.config.write_text(f"""
+ClusterName=fsqlshm
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller}
+SlurmdPort={node}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/none
+CredType=cred/none
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SchedulerType=sched/builtin
+SelectType=select/linear
+SlurmdParameters=config_overrides
+ReturnToService=2
+MinJobAge=600
+MaxArraySize=100
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+PartitionName=all Nodes=one Default=YES OverSubscribe=FORCE:4 MaxTime=10 State=UP
+""", encoding="utf-8")
+        self.environment = {**ENVIRONMENT, "SLURM_CONF": str(self.config)}
+
+    def command(self, *words, timeout=30):
+        return subprocess.run([str(w) for w in words], env=self.environment, capture_output=True, text=True, check=False,
+                              timeout=timeout)
+
+    def start(self):
+        for words in (["slurmctld", "-D", "-c"], ["slurmd", "-D", "-N", "one"]):
+            log = open(self.folder / f"{words[0]}.out", "wb")
+            with log:
+                self.processes.append(subprocess.Popen([*words, "-f", str(self.config)], env=self.environment, stdin=subprocess.DEVNULL,
+                                                       stdout=log, stderr=log, start_new_session=True))
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for process in self.processes:
+                if process.poll() is not None:
+                    raise CannotStart(f"{process.args[0]} ended at once: {self.last_words(process.args[0])}")
+            done = self.command("sinfo", "-h", "-o", "%T")
+            if done.returncode == 0 and done.stdout.strip() == "idle":
+                return
+            time.sleep(0.3)
+        raise CannotStart(f"no idle node after 30 s: {self.last_words('slurmd')}; {self.last_words('slurmctld')}")
+
+    def last_words(self, name):
+        text = ""
+        for path in (self.folder / f"{name}.out", self.folder / f"{name}.log"):
+            with contextlib.suppress(OSError):
+                text += path.read_text(encoding="utf-8", errors="replace")
+        return " | ".join(text.strip().splitlines()[-4:])
+
+    def stop(self):
+        with contextlib.suppress(subprocess.SubprocessError, OSError):
+            self.command("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name)
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in reversed(self.processes):
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def job(self, number):
+        """State and exit status of a job, as the controller remembers it."""
+        done = self.command("scontrol", "show", "job", "-o", number)
+        words = dict(w.split("=", 1) for w in shlex.split(done.stdout.replace("'", "")) if "=" in w)
+        return words.get("JobState"), words.get("ExitCode")
+
+    def wait_for(self, number, seconds=120):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state, code = self.job(number)
+            if state in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"):
+                return state, code
+            time.sleep(0.3)
+        raise AssertionError(f"job {number} did not end in {seconds} s: {self.command('squeue').stdout}")
+
+
+slurm = None
+
+
+class SlurmTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary()
+        self.addCleanup(self.folder.cleanup)
+        self.top = pathlib.Path(self.folder.name)
+        self.names = ["golden", "relacy", "fuzz", "stress", "bench"]
+
+    def campaign(self, text):
+        """A program that takes a campaign's arguments, with pretended engines."""
+        engines = support.make_engines(self.top / "engines", self.names, text=text)
+        program = self.top / "campaign"
+        program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -B {shlex.quote(str(HERE / 'drive.py'))} campaign "
+                           f"{shlex.quote(str(engines))} \"$@\"\n", encoding="utf-8")
+        program.chmod(0o755)
+        slurm.environment["FSQLSHM_CAMPAIGN"] = str(program)
+        return program
+
+    def submit(self, *arguments):
+        done = slurm.command(support.SCRIPTS / "slurm" / "submit", *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def by_hand(self, program, shards):
+        for index in range(1, shards + 1):
+            subprocess.run([str(program), "--shard", f"{index}/{shards}", "--out", str(self.top / f"hand-{index}"), "--seed", "3",
+                            "--minutes", "0.5"], capture_output=True, check=False, timeout=100)
+        subprocess.run([str(support.SCRIPTS / "merge"), "--out", str(self.top / "hand"),
+                        *[str(self.top / f"hand-{i}") for i in range(1, shards + 1)]], capture_output=True, check=False, timeout=100)
+        return support.read(self.top / "hand" / "summary.json")
+
+    def test_two_shards_are_what_two_runs_by_hand_are(self):
+        program = self.campaign(support.ENGINE)
+        number = self.submit("--shards", "2", "--out", self.top / "slurm", "--seed", "3", "--", "--minutes", "0.5")
+        state, code = slurm.wait_for(number)
+        log = (self.top / "slurm" / "merge.log").read_text(encoding="utf-8")
+        self.assertEqual((state, code), ("FAILED", "1:0"), log)  # they find something, and say so
+        merged, hand = support.read(self.top / "slurm" / "summary.json"), self.by_hand(program, 2)
+        self.assertEqual(merged["shard"], "2 of 2")
+        for member in ("counts", "status", "engine", "subject"):
+            self.assertEqual([d[member] for d in merged["results"]], [d[member] for d in hand["results"]], member)
+        titles = [sorted(f["title"] for d in s["results"] for f in d["findings"]) for s in (merged, hand)]
+        self.assertEqual(titles[0], titles[1])
+        self.assertTrue(titles[0])
+        counts = {(d["engine"], d["subject"]): d["counts"]["executions"] for d in merged["results"]}
+        self.assertEqual(counts[("relacy", "late")], 1000)
+        self.assertTrue((self.top / "slurm" / "report.html").is_file())
+
+    def test_a_shard_that_dies_is_missed(self):
+        self.names = ["golden"]
+        program = self.campaign(support.ENGINE.replace("n % 3 == 0", "False"))
+        program.write_text(program.read_text(encoding="utf-8").replace("exec", 'case "$*" in *"--shard 2/2"*) exit 9;; esac; exec'),
+                           encoding="utf-8")
+        number = self.submit("--shards", "2", "--out", self.top / "slurm", "--", "--minutes", "0.5", "--engines", "golden")
+        self.assertEqual(slurm.wait_for(number), ("FAILED", "2:0"))
+        self.assertIn("shard 2/2 is missing", (self.top / "slurm" / "summary.md").read_text(encoding="utf-8"))
+
+    def test_bad_arguments(self):
+        for arguments in ([], ["--shards", "0", "--out", self.top / "x"], ["--shards", "2"], ["--bogus"], ["--shards"]):
+            done = slurm.command(support.SCRIPTS / "slurm" / "submit", *arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1)
+
+
+def main():
+    global slurm  # pylint: disable=global-statement
+    missing = [p for p in PROGRAMS if not shutil.which(p, path=ENVIRONMENT["PATH"])]
+    if missing:
+        print(f"SKIPPED: no Slurm to test with: {', '.join(missing)} not installed (Debian: slurm-wlm)", file=sys.stderr)
+        return SKIPPED
+    with support.temporary() as folder:
+        slurm = Slurm(pathlib.Path(folder))
+        try:
+            try:
+                slurm.start()
+            except CannotStart as error:
+                print(f"SKIPPED: Slurm cannot start here: {error}", file=sys.stderr)
+                return SKIPPED
+            program = unittest.main(exit=False)
+            return 0 if program.result.wasSuccessful() else 1
+        finally:
+            slurm.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
