@@ -199,7 +199,7 @@ class PublicationGuard {
   PublicationGuard(const FileMapping& file, std::adopt_lock_t /*locked*/)
       : layout_(file),
         lock_(&file.publication_lock()),
-        found_seq_(file.words().load(Field::kSnapshotSeq, std::memory_order::acquire)) {}
+        found_seq_(base().words().load(Field::kSnapshotSeq, std::memory_order::acquire)) {}
   PublicationGuard(PublicationGuard&& other) noexcept
       : layout_(other.layout_),
         lock_(std::exchange(other.lock_, nullptr)),

@@ -1,0 +1,166 @@
+#include "stress/describe.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "fsqlshm/hardened/writer_indicator.h"
+#include "fsqlshm/writer_words.h"
+
+namespace fsqlshm::stress {
+namespace {
+
+std::uint64_t integer(const HeaderBytes& bytes, const FieldSpan& field) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes.data() + field.offset, field.size);
+  return value;
+}
+std::uint64_t word(const HeaderBytes& bytes, Field field) {
+  return integer(bytes, {"", offset_of(field), 8});
+}
+
+bool is_integer(const FieldSpan& field) { return field.size <= 8 && field.name != "magic"; }
+
+std::string hex_of(const HeaderBytes& bytes, const FieldSpan& field) {
+  std::string text;
+  for (std::size_t i = 0; i < field.size; ++i) {
+    text += fmt::format("{:02x}", static_cast<unsigned>(bytes[field.offset + i]));
+  }
+  return text;
+}
+
+bool all_zero(const HeaderBytes& bytes, const FieldSpan& field) {
+  for (std::size_t i = 0; i < field.size; ++i) {
+    if (bytes[field.offset + i] != std::byte{0}) return false;
+  }
+  return true;
+}
+
+std::string value_text(const HeaderBytes& bytes, const FieldSpan& field) {
+  if (field.name == "magic") {
+    std::string text = "\"";
+    for (std::size_t i = 0; i < field.size; ++i) {
+      const auto c = static_cast<unsigned char>(bytes[field.offset + i]);
+      text += c >= 0x20 && c < 0x7f ? std::string(1, static_cast<char>(c)) : fmt::format("\\x{:02x}", c);
+    }
+    return text + "\"";
+  }
+  if (!is_integer(field)) return all_zero(bytes, field) ? "all zero" : "NOT all zero";
+  const std::uint64_t value = integer(bytes, field);
+  if (field.name == "serialized_writer_pid_and_gen" && value != 0) {
+    return fmt::format("pid {}, generation {}", pid_of(value), generation_of(value));
+  }
+  if (field.name == "serialized_writer_txn_id" && value >> 62 != 0) {
+    return fmt::format("{:#x}, a state word", value);
+  }
+  if (field.name == "layout_checksum") return fmt::format("{:#018x}", value);
+  return fmt::format("{}", value);
+}
+
+}  // namespace
+
+std::string header_table(const HeaderBytes& bytes) {
+  std::string table = fmt::format("{:>6}  {:<16}  {:<31} {}\n", "offset", "bytes", "field", "value");
+  for (const FieldSpan& field : kFields) {
+    std::string hex = hex_of(bytes, field);
+    if (hex.size() > 16) hex = hex.substr(0, 13) + "...";
+    table += fmt::format("{:>6}  {:<16}  {:<31} {}\n", field.offset, hex, field.name,
+                         value_text(bytes, field));
+  }
+  return table;
+}
+
+nlohmann::json header_fields(const HeaderBytes& bytes) {
+  nlohmann::json fields = nlohmann::json::array();
+  for (const FieldSpan& field : kFields) {
+    nlohmann::json entry = {{"name", field.name},
+                            {"offset", field.offset},
+                            {"size", field.size},
+                            {"hex", hex_of(bytes, field)}};
+    if (is_integer(field)) entry["value"] = integer(bytes, field);
+    fields.push_back(std::move(entry));
+  }
+  return fields;
+}
+
+WriterReport writer_report(const HeaderBytes& bytes, std::uint64_t now_epoch_secs) {
+  WriterReport report;
+  const std::uint64_t state = word(bytes, Field::kSerializedWriterTxnId);
+  const std::uint64_t pid_and_gen = word(bytes, Field::kSerializedWriterPidAndGen);
+  report.generation = generation_of(pid_and_gen);
+  report.lease_expiry = word(bytes, Field::kSerializedWriterLeaseExpiry);
+  if (report.lease_expiry != 0) {
+    report.lease_left = static_cast<std::int64_t>(report.lease_expiry - now_epoch_secs);
+  }
+  const WriterWords words = {pid_and_gen, word(bytes, Field::kSerializedWriterPidBirth),
+                             report.lease_expiry};
+  report.process = {pid_of(pid_and_gen), words.birth};
+  switch (hardened::writer_tag(state)) {
+    case hardened::WriterTag::kClaiming:
+    case hardened::WriterTag::kCleaning:
+      report.state = hardened::writer_tag(state) == hardened::WriterTag::kClaiming
+                         ? WriterState::kClaiming
+                         : WriterState::kCleaning;
+      report.process = hardened::process_of(state);
+      report.alive = process_alive(report.process.pid, report.process.birth);
+      report.stale = !report.alive;
+      return report;
+    case hardened::WriterTag::kUnused:
+      report.state = WriterState::kUnknown;
+      break;
+    case hardened::WriterTag::kFreeOrOwned:
+      report.state = state == 0 ? WriterState::kFree : WriterState::kOwned;
+      report.id = state;
+      break;
+  }
+  report.alive = process_alive(report.process.pid, report.process.birth);
+  report.stale = state != 0 && words.stale(now_epoch_secs, process_alive);
+  return report;
+}
+
+std::string_view to_string(WriterState state) {
+  switch (state) {
+    case WriterState::kFree:
+      return "free";
+    case WriterState::kOwned:
+      return "owned";
+    case WriterState::kClaiming:
+      return "claiming";
+    case WriterState::kCleaning:
+      return "cleaning";
+    case WriterState::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+std::string writer_text(const WriterReport& report) {
+  const std::string who =
+      report.process.pid == 0
+          ? std::string("a process that is not named")
+          : fmt::format("process {} ({})", report.process.pid, report.alive ? "alive" : "dead");
+  switch (report.state) {
+    case WriterState::kFree:
+      return "no serialized writer";
+    case WriterState::kClaiming:
+      return fmt::format("{} is about to become the serialized writer", who);
+    case WriterState::kCleaning:
+      return fmt::format("{} is clearing the serialized writer", who);
+    case WriterState::kUnknown:
+    case WriterState::kOwned:
+      break;
+  }
+  std::string text = report.state == WriterState::kOwned
+                         ? fmt::format("transaction {} of {} is the serialized writer", report.id, who)
+                         : fmt::format("an unknown state word, with the words of {}", who);
+  if (report.lease_expiry == 0) {
+    text += ", without a lease";
+  } else if (report.lease_left > 0) {
+    text += fmt::format(", lease left: {} s", report.lease_left);
+  } else {
+    text += fmt::format(", its lease ran out {} s ago", -report.lease_left);
+  }
+  return text + (report.stale ? "; the next check clears it" : "");
+}
+
+}  // namespace fsqlshm::stress

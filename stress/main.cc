@@ -1,0 +1,261 @@
+// fsqlshm-stress: real processes over a real mapping.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <array>
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "harness/result.h"
+#include "harness/run.h"
+#include "stress/crash_points.h"
+#include "stress/outcomes.h"
+#include "stress/recovery.h"
+#include "stress/runner.h"
+#include "stress/tsan.h"
+
+namespace {
+
+using fsqlshm::harness::ExitCode;
+using fsqlshm::harness::Result;
+using namespace fsqlshm::stress;
+
+struct Options {
+  RunConfig run{};
+  OutcomesConfig outcomes{};
+  RecoveryConfig recovery{};
+  std::uint64_t seed = 0;
+  std::string protocol = "hardened";
+  std::string plant = "none";
+  std::string dir;
+  std::string shard = "1/1";
+  std::vector<std::string> chaos = {"kill", "stop"};
+  std::string json;
+  std::string junit;
+  bool expect_defects = false;
+};
+
+std::string quoted(const std::string& word) {
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                             "-_=./,:") == std::string::npos && !word.empty()) {
+    return word;
+  }
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// The command that was given, with the seed that was drawn if none was.
+std::string replay_command(int argc, char** argv, const CLI::App& app, std::uint64_t seed) {
+  std::string command;
+  for (int i = 0; i < argc; ++i) command += (i == 0 ? "" : " ") + quoted(argv[i]);
+  if (app.count("--seed") == 0) command += fmt::format(" --seed {}", seed);
+  return command;
+}
+
+void print(const Result& result) {
+  for (const auto& finding : result.findings) {
+    fmt::print("{}: {}: {}\n", finding.severity, finding.property, finding.title);
+    if (!finding.detail.empty()) fmt::print("{}\n", finding.detail);
+    if (!finding.replay.empty()) fmt::print("reproduce: {}\n", finding.replay);
+  }
+  if (result.could_not_run) fmt::print(stderr, "fsqlshm-stress: {}\n", *result.could_not_run);
+}
+
+void print_counts(const Result& result, double seconds) {
+  for (const auto& [name, count] : result.counts.items()) {
+    if (count == 0) continue;
+    fmt::print("{:<24} {:>14}", name, count.get<std::uint64_t>());
+    if (seconds > 0) fmt::print("  {:>10}/s", fsqlshm::harness::human(count.get<double>() / seconds));
+    fmt::print("\n");
+  }
+}
+
+int finish(const Options& options, Result& result) {
+  print(result);
+  bool written = true;
+  for (const auto& [path, done] :
+       {std::pair(options.json, options.json.empty() ? std::expected<void, std::string>()
+                                                     : result.write_json(options.json)),
+        std::pair(options.junit, options.junit.empty() ? std::expected<void, std::string>()
+                                                       : result.write_junit(options.junit))}) {
+    if (done) continue;
+    fmt::print(stderr, "fsqlshm-stress: {}\n", done.error());
+    written = false;
+  }
+  const ExitCode code = result.exit_code();
+  if (!written && code == fsqlshm::harness::kExitClean) return fsqlshm::harness::kExitCouldNotRun;
+  fmt::print("{}\n", code == fsqlshm::harness::kExitClean ? "clean"
+                     : code == fsqlshm::harness::kExitFound
+                         ? fmt::format("{} finding(s)", result.findings.size())
+                         : std::string("could not run"));
+  return code;
+}
+
+void add_run_options(CLI::App& app, Options& options) {
+  RunConfig& run = options.run;
+  app.add_option("--workers", run.workers, "processes")
+      ->check(CLI::Range(1U, static_cast<unsigned>(kMaxWorkers)))
+      ->capture_default_str();
+  static constexpr std::array<const char*, kRoles> kRoleHelp = {
+      "threads of each worker that publish under the publication lock",
+      "... that read and verify snapshots",
+      "... that acquire and release the serialized writer, with leases",
+      "... that check exclusion as concurrent writers",
+      "... that allocate transaction ids",
+      "... that move the gc horizon",
+      "... that open the file again and validate it",
+      "... that serialise the live header"};
+  for (std::size_t role = 0; role < kRoles; ++role) {
+    app.add_option(fmt::format("--{}s", kRoleNames[role]), run.worker.threads[role],
+                   kRoleHelp[role])
+        ->check(CLI::Range(0U, 8U))
+        ->capture_default_str();
+  }
+  app.add_option("--seconds", run.seconds, "wall time; 0: until interrupted or --kills")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--chaos", options.chaos,
+                 "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"kill", "stop", "none"}))
+      ->capture_default_str();
+  app.add_option("--chaos-rate", run.chaos_rate, "acts of chaos a second")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--kills", run.kills, "end after so many kills; 0: no such end")
+      ->capture_default_str();
+  app.add_option("--perturb", run.worker.perturb,
+                 "disturb the timing before one atomic operation in so many; 0: never")
+      ->capture_default_str();
+  app.add_option("--publish-rate", run.worker.publish_rate,
+                 "publishes a second, all publishers together; 0: no limit")
+      ->capture_default_str();
+  app.add_option("--dir", options.dir, "where the file lies (default: /dev/shm)")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--plant", options.plant, "plant a fault in the workers, to see that it is found")
+      ->check(CLI::IsMember({"none", "race", "crash", "hang", "violation"}))
+      ->capture_default_str();
+}
+
+Plant plant_of(const std::string& name) {
+  if (name == "race") return Plant::kDataRace;
+  if (name == "crash") return Plant::kCrash;
+  if (name == "hang") return Plant::kHang;
+  return name == "violation" ? Plant::kViolation : Plant::kNone;
+}
+
+// Chaos as given; true if the words make sense together.
+bool apply_chaos(Options& options) {
+  const auto has = [&](const char* word) {
+    return std::find(options.chaos.begin(), options.chaos.end(), word) != options.chaos.end();
+  };
+  options.run.kill = has("kill");
+  options.run.stop = has("stop");
+  return !(has("none") && (options.run.kill || options.run.stop)) &&
+         (options.run.kills == 0 || options.run.kill);
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  std::random_device device;
+  options.seed = device();
+  CLI::App app(
+      "Stress the shared-memory header with real processes over a real mapping.\n"
+      "Exit status: 0 clean, 1 something was found, 2 could not run.");
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.add_option("--protocol", options.protocol, "what to attack")
+      ->check(CLI::IsMember({"hardened", "reference"}))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "what every choice follows from (default: drawn)");
+  app.add_option("--shard", options.shard, "I/N: part I of N machines; changes the seed")
+      ->capture_default_str();
+  app.add_option("--json", options.json, "write a result document");
+  app.add_option("--junit", options.junit, "write a JUnit file");
+  app.add_flag("--quiet", options.run.quiet, "no progress line");
+  app.add_flag("--expect-defects", options.expect_defects,
+               "with the reference: its known defects are expected, and missing ones are findings");
+  CLI::App* const stress = app.add_subcommand("run", "workers in many roles, with chaos (default)");
+  add_run_options(app, options);
+  CLI::App* const points = app.add_subcommand(
+      "crash-points", "die and stop before every atomic step of every operation");
+  CLI::App* const outcomes =
+      app.add_subcommand("outcomes", "small races, and which of their outcomes are seen");
+  outcomes->add_option("--iterations", options.outcomes.iterations, "of each race")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  CLI::App* const recovery = app.add_subcommand(
+      "recovery", "time from the death of a publisher in the middle to the next good read");
+  recovery->add_option("--deaths", options.recovery.deaths, "publishers to kill")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  static_cast<void>(stress);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return fsqlshm::harness::kExitClean;
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "fsqlshm-stress: {}\n", error.what());
+    return fsqlshm::harness::kExitCouldNotRun;
+  }
+  const auto shard = fsqlshm::harness::Shard::parse(options.shard);
+  if (!shard || !apply_chaos(options)) {
+    fmt::print(stderr, "fsqlshm-stress: {}\n",
+               shard ? "--chaos: none excludes kill and stop, and --kills needs kill"
+                     : shard.error());
+    return fsqlshm::harness::kExitCouldNotRun;
+  }
+  fsqlshm::harness::install_stop_handler();
+  const bool reference = options.protocol == "reference";
+  options.run.worker.protocol = reference ? ProtocolName::kReference : ProtocolName::kHardened;
+  options.run.worker.plant = plant_of(options.plant);
+  options.run.dir = options.dir;
+
+  Result result("stress", options.protocol);
+  result.seed = options.seed;
+  result.budget = {{"seconds", options.run.seconds}, {"shard", options.shard}};
+  const std::string replay = replay_command(argc, argv, app, options.seed);
+  const bool expect = options.expect_defects && reference;
+  if (points->parsed()) {
+    run_crash_points({.reference = reference, .expect_defects = expect, .dir = options.run.dir,
+                      .replay = replay, .quiet = options.run.quiet},
+                     result);
+  } else if (outcomes->parsed()) {
+    options.outcomes.reference = reference;
+    options.outcomes.expect_defects = expect;
+    options.outcomes.replay = replay;
+    options.outcomes.quiet = options.run.quiet;
+    run_outcomes(options.outcomes, result);
+  } else if (recovery->parsed()) {
+    options.recovery.dir = options.run.dir;
+    options.recovery.quiet = options.run.quiet;
+    run_recovery(options.recovery, result);
+  } else {
+    options.run.worker.seed = options.seed + (shard->index - 1) * 0x10001;
+    options.run.replay = replay;
+    run_stress(options.run, result);
+    if (expect) expect_defects(result, {"D3"});
+    print_counts(result, result.details.value("run_seconds", 0.0));
+  }
+  return finish(options, result);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fsqlshm-stress: {}\n", error.what());
+    return fsqlshm::harness::kExitCouldNotRun;
+  }
+}

@@ -1,0 +1,148 @@
+// What is known, outside of the header, about who is the serialized writer: a log of tenures with
+// fencing tokens of its own, by which the properties of the writer indicator are judged.
+//
+// A tenure is entered after its acquire succeeded and left before its release is called, so while
+// it is in the log the owner really owns; it is protected until its lease runs out or, without a
+// lease, until its process is killed. "Killed" is what the parent noted before it sent the signal.
+//
+//   P1  An acquire succeeded, so whoever is in the log must not be protected any more at the time
+//       it returned. And: a check answered ok, so no tenure that spans the whole check may have
+//       been protected.
+//   P2  While a tenure is protected, id, pid, birth and lease are the owner's.
+//   P3  A new owner's generation is 1: the words were zero when the indicator was free.
+//   P5  A protected owner's release succeeds; one that was succeeded by another gets false.
+//
+// Thread safety: all of it, from any process, at any time.
+
+#ifndef FSQLSHM_STRESS_WRITER_LOG_H_
+#define FSQLSHM_STRESS_WRITER_LOG_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace fsqlshm::stress {
+
+inline constexpr std::size_t kMaxWorkers = 32;
+
+/// Whom the parent killed, and when it was about to.
+class KillLog {
+ public:
+  /// REQUIRES: the parent calls, before it sends the signal; incarnations ascend.
+  void about_to_kill(std::size_t worker, std::uint64_t incarnation, std::uint64_t now_ns) {
+    entries_[worker].when_ns.store(now_ns);
+    entries_[worker].incarnation.store(incarnation);
+  }
+  /// Whether this incarnation's kill was sent at or before `now_ns`.
+  [[nodiscard]] bool killed(std::size_t worker, std::uint64_t incarnation,
+                            std::uint64_t now_ns) const {
+    const Entry& entry = entries_[worker];
+    while (true) {
+      const std::uint64_t last = entry.incarnation.load();
+      if (last != incarnation) return last > incarnation;
+      const std::uint64_t when = entry.when_ns.load();
+      if (entry.incarnation.load() == last && entry.when_ns.load() == when) return when <= now_ns;
+    }
+  }
+
+ private:
+  struct Entry {
+    std::atomic<std::uint64_t> incarnation = 0;  // the last that was killed; the first is 1
+    std::atomic<std::uint64_t> when_ns = 0;
+  };
+  std::array<Entry, kMaxWorkers> entries_{};
+};
+
+/// The clock by which leases are judged, in "seconds" that last `tick_ns`: a lease of 30 of them is
+/// over soon enough to be seen expiring many times in a run.
+struct LeaseClock {
+  std::uint64_t start_ns = 0;
+  std::uint64_t tick_ns = 5'000'000;
+  static constexpr std::uint64_t kEpoch = 1'000'000;
+
+  [[nodiscard]] std::uint64_t at(std::uint64_t now_ns) const {
+    return kEpoch + (now_ns - start_ns) / tick_ns;
+  }
+};
+
+struct Tenure {
+  std::uint64_t token = 0;
+  std::uint64_t lease = 0;  ///< in the clock's seconds, 0: none
+  std::uint64_t worker = 0;
+  std::uint64_t incarnation = 0;
+};
+
+class WriterLog {
+ public:
+  WriterLog(const LeaseClock& clock, const KillLog& kills) : clock_(clock), kills_(kills) {}
+
+  /// Announces a tenure to be: its token is what `enter` and `leave` want.
+  [[nodiscard]] std::uint64_t announce(std::uint64_t lease, std::uint64_t worker,
+                                       std::uint64_t incarnation) {
+    const std::uint64_t token = next_token_.fetch_add(1);
+    Slot& slot = ring_[token % kRing];
+    slot.token.store(0);
+    slot.lease.store(lease);
+    slot.worker.store(worker);
+    slot.incarnation.store(incarnation);
+    slot.token.store(token);
+    return token;
+  }
+
+  /// Whether the tenure has lost its protection by `now_ns`. A token that is so old that its entry
+  /// was used again is over for sure.
+  [[nodiscard]] bool over(std::uint64_t token, std::uint64_t now_ns) const {
+    const Slot& slot = ring_[token % kRing];
+    if (slot.token.load() != token) return true;
+    const Tenure tenure = {token, slot.lease.load(), slot.worker.load(), slot.incarnation.load()};
+    if (slot.token.load() != token) return true;
+    if (tenure.lease != 0) return clock_.at(now_ns) >= tenure.lease;
+    return kills_.killed(tenure.worker, tenure.incarnation, now_ns);
+  }
+
+  enum class Entry : std::uint8_t {
+    kEntered,
+    kLapsed,    ///< the caller's own lease ran out before it got here; nothing was entered
+    kViolation  ///< a protected tenure is in the log: `other`
+  };
+  /// After an acquire that had returned by `acquired_ns`. `now_ns` is called for the time.
+  template <class Now>
+  [[nodiscard]] Entry enter(std::uint64_t token, std::uint64_t acquired_ns, Now&& now_ns,
+                            std::uint64_t& other) {
+    other = holder_.load();
+    while (true) {
+      if (other != 0 && !over(other, acquired_ns)) {
+        // A successor of ours, if we were evicted in between.
+        return over(token, now_ns()) ? Entry::kLapsed : Entry::kViolation;
+      }
+      if (holder_.compare_exchange_strong(other, token)) return Entry::kEntered;
+    }
+  }
+
+  /// Before the release. False if somebody else entered after us.
+  [[nodiscard]] bool leave(std::uint64_t token) {
+    return holder_.compare_exchange_strong(token, 0);
+  }
+
+  /// The token in the log, 0 for none.
+  [[nodiscard]] std::uint64_t holder() const { return holder_.load(); }
+
+ private:
+  struct Slot {
+    std::atomic<std::uint64_t> token = 0;
+    std::atomic<std::uint64_t> lease = 0;
+    std::atomic<std::uint64_t> worker = 0;
+    std::atomic<std::uint64_t> incarnation = 0;
+  };
+  static constexpr std::uint64_t kRing = 1 << 14;
+
+  const LeaseClock& clock_;  // in the same shared block, which every process maps at one address
+  const KillLog& kills_;
+  alignas(64) std::atomic<std::uint64_t> next_token_ = 1;
+  alignas(64) std::atomic<std::uint64_t> holder_ = 0;
+  std::array<Slot, kRing> ring_{};
+};
+
+}  // namespace fsqlshm::stress
+
+#endif  // FSQLSHM_STRESS_WRITER_LOG_H_
