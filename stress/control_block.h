@@ -62,12 +62,12 @@ enum class Counter : std::uint8_t {
 };
 inline constexpr std::size_t kCounters = 17;
 inline constexpr std::array<std::string_view, kCounters> kCounterNames = {
-    "publishes",        "reconciles",        "publication_lock_busy",
-    "snapshot_reads",   "snapshot_retries",  "snapshot_timeouts",
-    "acquires",         "acquire_refusals",  "releases",
-    "evictions",        "checks_ok",         "checks_busy",
-    "txn_ids",          "gc_moves",          "gc_reads",
-    "opens",            "inspections"};
+    "publishes",      "reconciles",       "publication_lock_busy",
+    "snapshot_reads", "snapshot_retries", "snapshot_timeouts",
+    "acquires",       "acquire_refusals", "releases",
+    "evictions",      "checks_ok",        "checks_busy",
+    "txn_ids",        "gc_moves",         "gc_reads",
+    "opens",          "inspections"};
 
 /// What a thread did last, for the report of a failure.
 enum class Event : std::uint8_t {
@@ -89,9 +89,10 @@ enum class Event : std::uint8_t {
   kOpened,
 };
 inline constexpr std::array<std::string_view, 16> kEventNames = {
-    "-",       "started", "publish begins", "publish ended", "reconciled", "read",
-    "read timed out", "txn id", "acquired", "acquire refused", "entered", "release",
-    "check",   "gc store", "gc load", "opened"};
+    "-",       "started",        "publish begins", "publish ended", "reconciled",
+    "read",    "read timed out", "txn id",         "acquired",      "acquire refused",
+    "entered", "release",        "check",          "gc store",      "gc load",
+    "opened"};
 
 /// The last 32 events of one thread; written by it alone.
 class EventRing {
@@ -244,8 +245,8 @@ template <class T>
 class Shared {
  public:
   Shared() {
-    void* const memory = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory =
+        ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     value_ = new (memory) T();
   }

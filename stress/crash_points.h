@@ -13,8 +13,10 @@
 #ifndef FSQLSHM_STRESS_CRASH_POINTS_H_
 #define FSQLSHM_STRESS_CRASH_POINTS_H_
 
+#include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -39,9 +41,29 @@ struct CrashPointsConfig {
 ///   details.stop_points    list of {scenario, points, outcomes: {text: count}}
 void run_crash_points(const CrashPointsConfig& config, harness::Result& result);
 
-/// Makes every finding whose title names one of `defects` ("D3") an expected one, once for each
-/// defect, and adds a vacuous finding for each defect that is missing. Other findings stay.
-void expect_defects(harness::Result& result, std::initializer_list<std::string_view> defects);
+/// Keeps one finding, now "expected", for each defect ("D3") that titles name, and adds a vacuous
+/// one for each of `certain` that is missing; `possible` may be missing. Other findings stay.
+void expect_defects(harness::Result& result, std::initializer_list<std::string_view> certain,
+                    std::initializer_list<std::string_view> possible = {});
+
+/// Findings of one kind at many points: the first is kept, the others are counted.
+class FindingsByKind {
+ public:
+  explicit FindingsByKind(harness::Result& result) : result_(result) {}
+  ~FindingsByKind();
+  FindingsByKind(const FindingsByKind&) = delete;
+  FindingsByKind& operator=(const FindingsByKind&) = delete;
+
+  void add(const std::string& kind, harness::Finding finding);
+
+ private:
+  struct Kind {
+    std::size_t index;
+    std::uint64_t more = 0;
+  };
+  harness::Result& result_;
+  std::map<std::string, Kind> kinds_;
+};
 
 }  // namespace fsqlshm::stress
 

@@ -41,7 +41,8 @@ std::string value_text(const HeaderBytes& bytes, const FieldSpan& field) {
     std::string text = "\"";
     for (std::size_t i = 0; i < field.size; ++i) {
       const auto c = static_cast<unsigned char>(bytes[field.offset + i]);
-      text += c >= 0x20 && c < 0x7f ? std::string(1, static_cast<char>(c)) : fmt::format("\\x{:02x}", c);
+      text += c >= 0x20 && c < 0x7f ? std::string(1, static_cast<char>(c))
+                                    : fmt::format("\\x{:02x}", c);
     }
     return text + "\"";
   }
@@ -60,7 +61,8 @@ std::string value_text(const HeaderBytes& bytes, const FieldSpan& field) {
 }  // namespace
 
 std::string header_table(const HeaderBytes& bytes) {
-  std::string table = fmt::format("{:>6}  {:<16}  {:<31} {}\n", "offset", "bytes", "field", "value");
+  std::string table =
+      fmt::format("{:>6}  {:<16}  {:<31} {}\n", "offset", "bytes", "field", "value");
   for (const FieldSpan& field : kFields) {
     std::string hex = hex_of(bytes, field);
     if (hex.size() > 16) hex = hex.substr(0, 13) + "...";
@@ -150,9 +152,10 @@ std::string writer_text(const WriterReport& report) {
     case WriterState::kOwned:
       break;
   }
-  std::string text = report.state == WriterState::kOwned
-                         ? fmt::format("transaction {} of {} is the serialized writer", report.id, who)
-                         : fmt::format("an unknown state word, with the words of {}", who);
+  std::string text =
+      report.state == WriterState::kOwned
+          ? fmt::format("transaction {} of {} is the serialized writer", report.id, who)
+          : fmt::format("an unknown state word, with the words of {}", who);
   if (report.lease_expiry == 0) {
     text += ", without a lease";
   } else if (report.lease_left > 0) {

@@ -24,13 +24,13 @@ enum class WriterState : std::uint8_t { kFree, kOwned, kClaiming, kCleaning, kUn
 /// Who the writer is.
 struct WriterReport {
   WriterState state = WriterState::kFree;
-  std::uint64_t id = 0;           ///< the owner's, else 0
-  ProcessIdentity process{};      ///< pid 0: unknown
-  bool alive = true;              ///< true also where that cannot be told
+  std::uint64_t id = 0;       ///< the owner's, else 0
+  ProcessIdentity process{};  ///< pid 0: unknown
+  bool alive = true;          ///< true also where that cannot be told
   std::uint32_t generation = 0;
-  std::uint64_t lease_expiry = 0; ///< seconds since the epoch, 0: none
-  std::int64_t lease_left = 0;    ///< seconds; negative: run out
-  bool stale = false;             ///< the next check clears it
+  std::uint64_t lease_expiry = 0;  ///< seconds since the epoch, 0: none
+  std::int64_t lease_left = 0;     ///< seconds; negative: run out
+  bool stale = false;              ///< the next check clears it
 };
 [[nodiscard]] WriterReport writer_report(const HeaderBytes& bytes, std::uint64_t now_epoch_secs);
 

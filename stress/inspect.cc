@@ -1,1 +1,237 @@
-int main(){}
+// fsqlshm-inspect: looks at a header, also one that is broken or in use, and repairs it if asked.
+//
+// --json writes a result document (engine "stress", subject: the file's path) with
+//   details.fields       the header, see header_fields
+//   details.open         "ok" or the name of the error
+//   details.validate     names of what is wrong, as far as it did not pass
+//   details.publication  {"seq", "locked", "state": "stable", "in progress" or "crash-stale"}
+//   details.writer       {"state", "id", "pid", "alive", "generation", "lease_expiry",
+//                         "lease_left", "stale", "text"}
+//   details.repaired     bool
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fsqlshm/shm_file.h"
+#include "harness/result.h"
+#include "stress/describe.h"
+
+namespace {
+
+using namespace fsqlshm;
+using harness::kExitClean;
+using harness::kExitCouldNotRun;
+using harness::kExitFound;
+
+struct Options {
+  std::string file;
+  std::string json;
+  bool repair = false;
+  std::optional<std::uint64_t> commit_seq;
+  std::optional<std::uint64_t> schema_epoch;
+  std::optional<std::uint64_t> ecs_epoch;
+};
+
+int fail(const std::string& why) {
+  fmt::print(stderr, "fsqlshm-inspect: {}\n", why);
+  return kExitCouldNotRun;
+}
+
+std::uint64_t now_epoch_secs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+}
+
+std::uint64_t word_of(const HeaderBytes& bytes, Field field) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes.data() + offset_of(field), sizeof(word));
+  return word;
+}
+
+// On a live header, wrong states may pass: what is wrong must stay wrong, with the same words,
+// while somebody looks 20 times.
+std::vector<ShmError> lasting_errors(const std::string& file, HeaderBytes& bytes) {
+  std::vector<ShmError> lasting = validate(bytes);
+  for (int look = 0; look < 20 && !lasting.empty(); ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const auto again = read_header_bytes(file);
+    if (!again) break;
+    bytes = *again;
+    const std::vector<ShmError> now = validate(bytes);
+    std::erase_if(
+        lasting, [&](const ShmError& error) { return std::ranges::find(now, error) == now.end(); });
+  }
+  return lasting;
+}
+
+nlohmann::json writer_json(const stress::WriterReport& writer) {
+  return {{"state", stress::to_string(writer.state)},
+          {"id", writer.id},
+          {"pid", writer.process.pid},
+          {"alive", writer.alive},
+          {"generation", writer.generation},
+          {"lease_expiry", writer.lease_expiry},
+          {"lease_left", writer.lease_left},
+          {"stale", writer.stale},
+          {"text", stress::writer_text(writer)}};
+}
+
+class Inspection {
+ public:
+  explicit Inspection(const Options& options)
+      : options_(options), result_("stress", options.file) {}
+
+  int run() {
+    auto bytes = read_header_bytes(options_.file);
+    if (!bytes) return fail(fmt::format("{}: {}", options_.file, bytes.error().message()));
+    if (options_.repair) {
+      if (const auto refused = repair()) return fail(*refused);
+      bytes = read_header_bytes(options_.file);
+      if (!bytes) return fail(fmt::format("{}: {}", options_.file, bytes.error().message()));
+    }
+    inspect(*bytes);
+    return finish();
+  }
+
+ private:
+  // Why not, if not.
+  std::optional<std::string> repair() const {
+    const auto file = ShmFile::open(options_.file);
+    if (!file) return fmt::format("{}: {}", options_.file, file.error().message());
+    auto guard = file->try_lock_publication();
+    if (!guard) return guard.error().message();
+    if (!*guard) {
+      return fmt::format("{}: a live publisher holds the publication lock; nothing was changed",
+                         options_.file);
+    }
+    (*guard)->reconcile(CommitSeq(*options_.commit_seq), SchemaEpoch(*options_.schema_epoch),
+                        *options_.ecs_epoch);
+    return std::nullopt;
+  }
+
+  void wrong(std::string title, std::string detail) {
+    fmt::print("PROBLEM: {}{}{}\n", title, detail.empty() ? "" : ": ", detail);
+    result_.findings.push_back({.severity = "violation",
+                                .property = "healthy header",
+                                .title = std::move(title),
+                                .detail = std::move(detail)});
+  }
+
+  void inspect(HeaderBytes bytes) {
+    // The file may be too short, or its regions wrong, though the header is good.
+    const auto file = ReadOnlyShmFile::open(options_.file);
+    const std::vector<ShmError> errors = lasting_errors(options_.file, bytes);
+    fmt::print("{}", stress::header_table(bytes));
+    result_.details["fields"] = stress::header_fields(bytes);
+    const auto header = SharedMemoryLayout::open(bytes);
+    fmt::print("\nlayout checksum: {}\n", header ? "right"
+                                          : header.error() == ShmErrorCode::kChecksumMismatch
+                                              ? "WRONG"
+                                              : "not looked at");
+    result_.details["open"] = file ? "ok" : to_string(file.error().code());
+    result_.details["repaired"] = options_.repair;
+    if (options_.repair) fmt::print("repaired: the snapshot is what was asked for\n");
+    if (!file) {
+      wrong("the file cannot be opened", file.error().message());
+      if (!header) return;
+    }
+    publication(bytes, file);
+    writer(bytes);
+    nlohmann::json names = nlohmann::json::array();
+    for (const ShmError& error : errors) {
+      names.push_back(to_string(error.code()));
+      if (error == ShmErrorCode::kSnapshotSeqOdd) continue;  // told above
+      wrong(std::string(to_string(error.code())), error.message());
+    }
+    result_.details["validate"] = std::move(names);
+  }
+
+  void publication(HeaderBytes& bytes, const std::expected<ReadOnlyShmFile, ShmError>& file) {
+    // A number that stays odd while nobody holds the lock has no publisher any more.
+    bool locked = false;
+    std::uint64_t seq = word_of(bytes, Field::kSnapshotSeq);
+    bool stale = seq % 2 == 1;
+    for (int look = 0; look < 5 && stale; ++look) {
+      locked = file && file->publication_locked().value_or(false);
+      const auto again = read_header_bytes(options_.file);
+      stale = !locked && again && word_of(*again, Field::kSnapshotSeq) == seq;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    if (seq % 2 == 0) locked = file && file->publication_locked().value_or(false);
+    const char* const state = seq % 2 == 0 ? "stable" : (stale ? "crash-stale" : "in progress");
+    fmt::print("snapshot: {}; the publication lock is {}\n", state, locked ? "held" : "free");
+    result_.details["publication"] = {{"seq", seq}, {"locked", locked}, {"state", state}};
+    if (stale) {
+      wrong("a publisher died half-way and readers get nothing",
+            "repair with --repair and the durable values");
+    }
+  }
+
+  void writer(const HeaderBytes& bytes) {
+    const stress::WriterReport report = stress::writer_report(bytes, now_epoch_secs());
+    fmt::print("writer: {}\n", stress::writer_text(report));
+    result_.details["writer"] = writer_json(report);
+    if (report.stale) wrong("the serialized writer is stale", stress::writer_text(report));
+  }
+
+  int finish() {
+    if (!options_.json.empty()) {
+      if (const auto written = result_.write_json(options_.json); !written) {
+        return fail(written.error());
+      }
+    }
+    fmt::print("{}\n", result_.findings.empty() ? "healthy" : "not healthy");
+    return result_.exit_code();
+  }
+
+  const Options& options_;
+  harness::Result result_;
+};
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app(
+      "Show the header of a shared-memory file and say whether it is healthy. Works while other\n"
+      "processes use the file, and writes nothing without --repair.\n"
+      "Exit status: 0 healthy, 1 something is wrong, 2 could not look or repair.");
+  app.add_option("file", options.file, "foo.db.fsqlite-shm")->required();
+  app.add_option("--json", options.json, "write a result document");
+  CLI::Option* const repair =
+      app.add_flag("--repair", options.repair,
+                   "put the three values below in force; refused while a publisher holds the lock");
+  for (const auto& [name, target, what] :
+       {std::tuple("--commit-seq", &options.commit_seq, "the durable commit sequence number"),
+        std::tuple("--schema-epoch", &options.schema_epoch, "the durable schema epoch"),
+        std::tuple("--ecs-epoch", &options.ecs_epoch, "the durable ECS epoch")}) {
+    repair->needs(app.add_option(name, *target, what)->needs(repair));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return kExitClean;
+  } catch (const CLI::ParseError& error) {
+    return fail(error.what());
+  }
+  return Inspection(options).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
+}

@@ -15,7 +15,8 @@ namespace fsqlshm::stress {
 struct OutcomesConfig {
   bool reference = false;
   bool expect_defects = false;
-  std::uint64_t iterations = 200'000;
+  std::uint64_t iterations = 200'000;  ///< of each race
+  double race_seconds = 3;             ///< a race also ends after this time
   std::string replay{};
   bool quiet = false;
 };

@@ -120,8 +120,8 @@ class RoleThread {
     }
     auto guard = file_.try_lock_publication_for(std::chrono::milliseconds(20));
     if (!guard) {
-      violation(Check::kPublishRefused, {control_.snapshot.next(),
-                                         static_cast<std::uint64_t>(guard.error().code())});
+      violation(Check::kPublishRefused,
+                {control_.snapshot.next(), static_cast<std::uint64_t>(guard.error().code())});
       return;
     }
     if (!*guard) {
@@ -131,7 +131,8 @@ class RoleThread {
     const std::uint64_t me = (worker_ + 1) << 48 | incarnation_;
     const std::uint64_t other = control_.publisher.exchange(me);
     // Somebody who died with the lock in hand leaves the name behind.
-    if (other != 0 && !control_.kills.killed((other >> 48) - 1, other & kIncarnationMask, now_ns())) {
+    if (other != 0 &&
+        !control_.kills.killed((other >> 48) - 1, other & kIncarnationMask, now_ns())) {
       violation(Check::kTwoPublishers, {(other >> 48) - 1, other & kIncarnationMask});
     }
     const std::uint64_t batch = 1 + random_.below(config_.publish_rate == 0 ? 256 : 8);
@@ -164,7 +165,8 @@ class RoleThread {
     state_.add(Counter::kPublishes);
   }
 
-  // --- Reader --------------------------------------------------------------------------------------
+  // --- Reader
+  // --------------------------------------------------------------------------------------
 
   void read() {
     constexpr std::uint64_t kReadsPerTurn = 512;
@@ -213,7 +215,8 @@ class RoleThread {
     return false;
   }
 
-  // --- Serialized writer ---------------------------------------------------------------------------
+  // --- Serialized writer
+  // ---------------------------------------------------------------------------
 
   [[nodiscard]] std::uint64_t clock() const { return control_.clock.at(now_ns()); }
 
@@ -292,7 +295,8 @@ class RoleThread {
     }
   }
 
-  // --- Concurrent writer that checks exclusion -------------------------------------------------------
+  // --- Concurrent writer that checks exclusion
+  // -------------------------------------------------------
 
   void check() {
     const std::uint64_t before = control_.writers.holder();
@@ -313,7 +317,8 @@ class RoleThread {
     if (random_.one_in(16)) ::sched_yield();
   }
 
-  // --- Transaction ids -------------------------------------------------------------------------------
+  // --- Transaction ids
+  // -------------------------------------------------------------------------------
 
   std::optional<TxnId> allocate_id() {
     const std::optional<TxnId> id = layout_.alloc_txn_id();
@@ -335,7 +340,8 @@ class RoleThread {
     }
   }
 
-  // --- Garbage collection ----------------------------------------------------------------------------
+  // --- Garbage collection
+  // ----------------------------------------------------------------------------
 
   // The horizon is a register too: movers take turns by a lock of their own and move it up.
   void move_gc() {
@@ -370,7 +376,8 @@ class RoleThread {
     sleep_ns(50'000);
   }
 
-  // --- Opener ----------------------------------------------------------------------------------------
+  // --- Opener
+  // ----------------------------------------------------------------------------------------
 
   void reopen() {
     if (random_.one_in(8)) {
@@ -382,8 +389,8 @@ class RoleThread {
     const auto file =
         random_.one_in(2) ? File::open(config_.file) : File::open_or_create(config_.file);
     if (!file) {
-      violation(Check::kOpenFailed, {static_cast<std::uint64_t>(file.error().code()),
-                                     file.error().found()});
+      violation(Check::kOpenFailed,
+                {static_cast<std::uint64_t>(file.error().code()), file.error().found()});
       return;
     }
     if (file->geometry() != file_.geometry()) violation(Check::kGeometryChanged, {});
@@ -410,7 +417,8 @@ class RoleThread {
     }
   }
 
-  // --- Inspector -------------------------------------------------------------------------------------
+  // --- Inspector
+  // -------------------------------------------------------------------------------------
 
   void inspect() {
     const std::uint64_t low = control_.snapshot.begin_read();
@@ -418,8 +426,8 @@ class RoleThread {
     validate_live(bytes);
     // These never go down, and commit_seq alone is as linearizable as the triple but for the time
     // between its store and the end of the publish.
-    for (const Field field : {Field::kNextTxnId, Field::kSnapshotSeq, Field::kCommitSeq,
-                              Field::kGcHorizon}) {
+    for (const Field field :
+         {Field::kNextTxnId, Field::kSnapshotSeq, Field::kCommitSeq, Field::kGcHorizon}) {
       const std::uint64_t value = word_at(bytes, offset_of(field));
       std::uint64_t& before = last_words_[atomic_index(field)];
       if (value < before) violation(Check::kWordWentBack, {offset_of(field), value, before});

@@ -16,13 +16,13 @@ namespace fsqlshm::stress {
 struct RunConfig {
   WorkerConfig worker{};
   unsigned workers = 3;
-  double seconds = 10;            ///< 0: until interrupted, or until `kills`
-  bool kill = true;               ///< chaos: SIGKILL
-  bool stop = true;               ///< chaos: SIGSTOP, then SIGCONT after 1 to 30 ms
-  double chaos_rate = 20;         ///< acts of chaos a second
-  std::uint64_t kills = 0;        ///< end after so many; 0: no such end
-  std::filesystem::path dir{};    ///< where the file lies; empty: tmpfs
-  std::string replay{};           ///< the command that repeats this run
+  double seconds = 10;          ///< 0: until interrupted, or until `kills`
+  bool kill = true;             ///< chaos: SIGKILL
+  bool stop = true;             ///< chaos: SIGSTOP, then SIGCONT after 1 to 30 ms
+  double chaos_rate = 20;       ///< acts of chaos a second
+  std::uint64_t kills = 0;      ///< end after so many; 0: no such end
+  std::filesystem::path dir{};  ///< where the file lies; empty: tmpfs
+  std::string replay{};         ///< the command that repeats this run
   bool quiet = false;
 };
 
