@@ -1,0 +1,112 @@
+#include "fuzz/oracle.h"
+
+#include <algorithm>
+
+namespace fsqlshm::fuzz {
+
+std::string_view to_string(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::kAccept:
+      return "accept";
+    case Verdict::kTooSmall:
+      return "too_small";
+    case Verdict::kBadMagic:
+      return "bad_magic";
+    case Verdict::kVersionMismatch:
+      return "version_mismatch";
+    case Verdict::kInvalidPageSize:
+      return "invalid_page_size";
+    case Verdict::kChecksumMismatch:
+      return "checksum_mismatch";
+  }
+  return "unknown";
+}
+
+Verdict judge(Bytes bytes) noexcept {
+  if (bytes.size() < wire::kSize) return Verdict::kTooSmall;
+  if (!std::equal(wire::kMagic.begin(), wire::kMagic.end(), bytes.begin())) {
+    return Verdict::kBadMagic;
+  }
+  if (wire::get32(bytes, wire::kVersion) != 1) return Verdict::kVersionMismatch;
+  switch (wire::get32(bytes, wire::kPageSize)) {
+    case 512:
+    case 1024:
+    case 2048:
+    case 4096:
+    case 8192:
+    case 16384:
+    case 32768:
+    case 65536:
+      break;
+    default:
+      return Verdict::kInvalidPageSize;
+  }
+  if (wire::get64(bytes, wire::kChecksum) != wire::checksum(bytes)) {
+    return Verdict::kChecksumMismatch;
+  }
+  return Verdict::kAccept;
+}
+
+std::array<std::uint8_t, wire::kSize> canonical(Bytes bytes) noexcept {
+  std::array<std::uint8_t, wire::kSize> out{};
+  std::copy_n(bytes.begin(), wire::kSize, out.begin());
+  std::fill_n(out.begin() + wire::kAlign0, 4, std::uint8_t{0});
+  std::fill(out.begin() + wire::kPadding, out.end(), std::uint8_t{0});
+  return out;
+}
+
+Complaints complaints(Bytes bytes) noexcept {
+  Complaints list;
+  const auto word = [&](std::size_t offset) { return wire::get64(bytes, offset); };
+
+  // What creation derives from the slot count; 0 slots means 128.
+  const std::uint64_t found_slots = wire::get32(bytes, wire::kSlots);
+  const std::uint64_t slots = found_slots == 0 ? 128 : found_slots;
+  if (found_slots == 0) list.add("underived_max_txn_slots", 0);
+  if (word(104) != 216) list.add("underived_lock_table_offset", word(104));
+  if (word(112) != 216 + 64 * slots) list.add("underived_witness_offset", word(112));
+  if (word(120) != 216 + 192 * slots) list.add("underived_txn_slot_offset", word(120));
+  if (word(128) != 216 + 320 * slots) list.add("underived_committed_readers_offset", word(128));
+  if (word(136) != (slots + 7) / 8) list.add("underived_committed_readers_bytes", word(136));
+
+  // Reserved bytes: reported by the offset of the first that is set, align0 and padding apart.
+  const auto reserved = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (bytes[i] != 0) {
+        list.add("reserved_not_zero", i);
+        return;
+      }
+    }
+  };
+  reserved(20, 24);
+  reserved(152, 216);
+
+  const std::uint64_t next_id = word(24);
+  if (next_id == 0 || next_id > (std::uint64_t{1} << 62)) {
+    list.add("next_txn_id_out_of_domain", next_id);
+  }
+  if (word(32) % 2 != 0) list.add("snapshot_seq_odd", word(32));
+  if (word(64) > word(40)) list.add("gc_horizon_ahead", word(64));
+
+  // The writer: 0, an id below 2^62, claiming (01...), cleaning (10...), or nonsense (11...).
+  const std::uint64_t writer = word(72);
+  const std::uint64_t pid_and_generation = word(80);
+  const std::uint64_t birth = word(88);
+  const std::uint64_t lease = word(96);
+  if (writer == 0) {
+    for (const std::uint64_t left : {pid_and_generation, birth, lease}) {
+      if (left != 0) {
+        list.add("writer_leftovers", left);
+        break;
+      }
+    }
+  } else if (writer < (std::uint64_t{1} << 62)) {
+    const bool judgeable = lease != 0 || ((pid_and_generation & 0xffffffff) != 0 && birth != 0);
+    if (!judgeable) list.add("writer_unjudgeable", writer);
+  } else if (writer >= (std::uint64_t{3} << 62)) {
+    list.add("writer_txn_id_out_of_domain", writer);
+  }
+  return list;
+}
+
+}  // namespace fsqlshm::fuzz

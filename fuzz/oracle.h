@@ -1,0 +1,60 @@
+// What `open` and `validate` must answer, decided from the wire table alone.
+
+#ifndef FSQLSHM_FUZZ_ORACLE_H_
+#define FSQLSHM_FUZZ_ORACLE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "fuzz/wire.h"
+
+namespace fsqlshm::fuzz {
+
+/// The five refusals, in the order in which they apply.
+enum class Verdict : std::uint8_t {
+  kAccept,
+  kTooSmall,
+  kBadMagic,
+  kVersionMismatch,
+  kInvalidPageSize,
+  kChecksumMismatch,
+};
+inline constexpr std::size_t kVerdicts = 6;
+
+/// As the library spells it: "bad_magic"; "accept" for kAccept.
+[[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
+
+[[nodiscard]] Verdict judge(Bytes bytes) noexcept;
+
+/// The first 216 of `bytes` with align0 and padding zeroed: what `to_bytes` gives back after an
+/// accepted open. REQUIRES: at least 216 bytes.
+[[nodiscard]] std::array<std::uint8_t, wire::kSize> canonical(Bytes bytes) noexcept;
+
+/// One thing that is wrong with an accepted header.
+struct Complaint {
+  std::string_view code;  ///< as the library spells it
+  std::uint64_t found = 0;
+};
+
+/// At most one complaint for each rule.
+class Complaints {
+ public:
+  void add(std::string_view code, std::uint64_t found) noexcept { list_[count_++] = {code, found}; }
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+  [[nodiscard]] const Complaint& operator[](std::size_t index) const noexcept {
+    return list_[index];
+  }
+
+ private:
+  std::array<Complaint, 16> list_{};
+  std::size_t count_ = 0;
+};
+
+/// What `validate` must find in a header that `judge` accepts.
+[[nodiscard]] Complaints complaints(Bytes bytes) noexcept;
+
+}  // namespace fsqlshm::fuzz
+
+#endif  // FSQLSHM_FUZZ_ORACLE_H_
