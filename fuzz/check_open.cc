@@ -1,8 +1,8 @@
 #include "fuzz/check_open.h"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
+
+#include <sanitizer/asan_interface.h>
 
 #include "fuzz/stats.h"
 
@@ -36,24 +36,32 @@ std::string describe(const std::vector<ShmError>& list) {
   return text;
 }
 
-}  // namespace
-
-namespace internal {
-
-Failure wrong_verdict(std::string_view subject, std::string_view expected, std::string_view found,
-                      Bytes input) {
-  const std::string header = hex(input.first(std::min(input.size(), wire::kSize)));
-  return {.property = std::string(subject) + ": expected " + std::string(expected) + ", found " +
-                      std::string(found),
-          .detail = std::to_string(input.size()) + " bytes: " + header};
-}
+// The names of Accessed::values and the fields they come from.
+struct Accessor {
+  std::string_view name;
+  std::size_t offset;
+  std::size_t size;
+};
+constexpr std::array<Accessor, 12> kAccessors = {{
+    {"page_size", 12, 4},
+    {"max_txn_slots", 16, 4},
+    {"load_commit_seq", 40, 8},
+    {"load_schema_epoch", 48, 8},
+    {"load_ecs_epoch", 56, 8},
+    {"load_gc_horizon", 64, 8},
+    {"lock_table_offset", 104, 8},
+    {"witness_offset", 112, 8},
+    {"txn_slot_offset", 120, 8},
+    {"committed_readers_offset", 128, 8},
+    {"committed_readers_bytes", 136, 8},
+    {"layout_checksum", 144, 8},
+}};
 
 Failure wrong_bytes(std::string_view subject, Bytes expected, Bytes found) {
   std::string field = "?";
   for (const wire::FieldInfo& info : wire::kTable) {
-    if (!std::equal(expected.begin() + static_cast<std::ptrdiff_t>(info.offset),
-                    expected.begin() + static_cast<std::ptrdiff_t>(info.offset + info.size),
-                    found.begin() + static_cast<std::ptrdiff_t>(info.offset))) {
+    if (!std::ranges::equal(expected.subspan(info.offset, info.size),
+                            found.subspan(info.offset, info.size))) {
       field = info.name;
       break;
     }
@@ -62,11 +70,22 @@ Failure wrong_bytes(std::string_view subject, Bytes expected, Bytes found) {
           .detail = "expected " + hex(expected) + "\nfound    " + hex(found)};
 }
 
-Failure wrong_accessor(std::string_view subject, std::string_view accessor, std::uint64_t expected,
-                       std::uint64_t found) {
-  return {.property =
-              std::string(subject) + ": " + std::string(accessor) + "() differs from the bytes",
-          .detail = "expected " + std::to_string(expected) + ", found " + std::to_string(found)};
+std::optional<Failure> check_accepted(std::string_view subject, const Accessed& accessed,
+                                      Bytes input) {
+  const auto expected = canonical(input);
+  const Bytes found(reinterpret_cast<const std::uint8_t*>(accessed.bytes.data()), wire::kSize);
+  if (!std::ranges::equal(expected, found)) return wrong_bytes(subject, expected, found);
+  for (std::size_t i = 0; i < kAccessors.size(); ++i) {
+    const Accessor& accessor = kAccessors[i];
+    const std::uint64_t value = accessor.size == 4 ? wire::get32(input, accessor.offset)
+                                                   : wire::get64(input, accessor.offset);
+    if (accessed.values[i] == value) continue;
+    return Failure{.property = std::string(subject) + ": " + std::string(accessor.name) +
+                               "() differs from the bytes",
+                   .detail = "expected " + std::to_string(value) + ", found " +
+                             std::to_string(accessed.values[i])};
+  }
+  return std::nullopt;
 }
 
 std::optional<Failure> check_message(const ShmError& error) {
@@ -81,8 +100,34 @@ std::optional<Failure> check_message(const ShmError& error) {
                  .detail = message};
 }
 
-std::optional<Failure> check_validate(Bytes input, const Complaints& expected,
-                                      const std::vector<ShmError>& found) {
+std::optional<Failure> compare(const Opened& opened, std::string_view expected, Bytes input) {
+  const std::string_view found = opened.error ? to_string(opened.error->code()) : "accept";
+  if (found != expected) {
+    return Failure{.property = std::string(opened.subject) + ": expected " +
+                               std::string(expected) + ", found " + std::string(found),
+                   .detail = std::to_string(input.size()) + " bytes: " +
+                             hex(input.first(std::min(input.size(), wire::kSize)))};
+  }
+  if (!opened.error) return check_accepted(opened.subject, opened.accessed, input);
+  return look_closely(input) ? check_message(*opened.error) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Failure> check_opened(const Opened& opened, Verdict expected, Bytes input) {
+  return compare(opened, to_string(expected), input);
+}
+
+std::optional<Failure> check_opened_in_place(const Opened& opened, Verdict expected, Bytes input) {
+  // Size comes first, then the address: the words are read only if they can be.
+  const bool misaligned = reinterpret_cast<std::uintptr_t>(input.data()) % 8 != 0;
+  return compare(opened,
+                 misaligned && expected != Verdict::kTooSmall ? "misaligned" : to_string(expected),
+                 input);
+}
+
+std::optional<Failure> check_validate(Bytes input, const std::vector<ShmError>& found) {
+  const Complaints expected = complaints(input);
   bool same = found.size() == expected.size();
   for (std::size_t i = 0; same && i < found.size(); ++i) {
     same = to_string(found[i].code()) == expected[i].code && found[i].found() == expected[i].found;
@@ -92,15 +137,26 @@ std::optional<Failure> check_validate(Bytes input, const Complaints& expected,
                    .detail = "expected " + describe(expected) + "\nfound    " + describe(found) +
                              "\nheader   " + hex(input.first(wire::kSize))};
   }
-  // Texts cost more than all the rest, so only one complaint's is looked at; which one, the input
-  // decides.
-  if (!found.empty() && input[wire::kChecksum] % 16 == 0) {
-    return check_message(found[input[wire::kChecksum + 1] % found.size()]);
-  }
-  return std::nullopt;
+  if (found.empty()) return std::nullopt;
+  return check_message(found[input[wire::kChecksum + 1] % found.size()]);
 }
 
-}  // namespace internal
+namespace {
+// One buffer, made once: an allocation for every input would cost more than `open` does.
+alignas(64) constinit std::array<std::uint8_t, Placed::kCapacity + 128> g_place{};
+}  // namespace
+
+Placed::Placed(Bytes input) {
+  const std::size_t shift = input.empty() ? 0 : input.back() % 8;
+  bytes_ = MutableBytes(g_place).subspan(shift, std::min(input.size(), kCapacity));
+  ASAN_UNPOISON_MEMORY_REGION(g_place.data(), shift + bytes_.size());
+  std::copy_n(input.begin(), bytes_.size(), bytes_.begin());
+  ASAN_POISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64);
+}
+
+Placed::~Placed() {
+  ASAN_UNPOISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64);
+}
 
 void count_outcome(Verdict verdict) noexcept {
   static Counter counters[kVerdicts] = {

@@ -1,0 +1,177 @@
+#include "fuzz/program.h"
+
+#include <algorithm>
+
+namespace fsqlshm::fuzz {
+namespace {
+
+// Where an argument comes from. Random 64-bit values would hardly ever name the current owner.
+std::uint64_t argument(std::uint8_t source, std::uint64_t raw, const State& state) noexcept {
+  switch (source % 8) {
+    case 1:
+      return raw & 0xff;
+    case 2:
+      return state[kWriter];
+    case 3:
+      return state[kLease];
+    case 4:
+      return state[kLease] - 1;
+    case 5:
+      return state[kNextId];
+    case 6:
+      return state[kBirth];
+    case 7:
+      return raw | (std::uint64_t{1} << 63);
+    default:
+      return raw;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Call call) noexcept {
+  constexpr std::array<std::string_view, kCalls> kNames = {
+      "alloc_txn_id",
+      "publish_snapshot",
+      "begin_snapshot_publish",
+      "end_snapshot_publish",
+      "load_consistent_snapshot",
+      "try_load_consistent_snapshot",
+      "reconcile",
+      "acquire_serialized_writer",
+      "release_serialized_writer",
+      "check_serialized_writer",
+      "check_serialized_writer_exclusion",
+      "store_gc_horizon",
+      "load counters"};
+  return kNames[static_cast<std::size_t>(call)];
+}
+
+bool Step::alive(std::uint32_t asked) const noexcept {
+  switch (dead) {
+    case Dead::kNobody:
+      return true;
+    case Dead::kEverybody:
+      return false;
+    case Dead::kThatPid:
+      return asked != pid;
+    case Dead::kEvenPids:
+      return asked % 2 != 0;
+  }
+  return true;
+}
+
+ProgramHead decode_head(Bytes input) noexcept {
+  std::array<std::uint8_t, 88> bytes{};
+  std::copy_n(input.begin(), std::min(input.size(), bytes.size()), bytes.begin());
+  ProgramHead head;
+  head.from_words = (bytes[0] & 1) != 0;
+  head.in_place = bytes[0] / 2 == 0x51;
+  head.page_size = std::uint32_t{512} << (bytes[1] % 8);
+  head.slots = bytes[2];
+  head.self_pid = wire::get32(bytes, 4);
+  for (std::size_t i = 0; i < head.words.size(); ++i) head.words[i] = wire::get64(bytes, 8 + 8 * i);
+  return head;
+}
+
+std::size_t step_count(Bytes input) noexcept {
+  if (input.size() < kProgramShape.head_size) return 0;
+  return std::min((input.size() - kProgramShape.head_size) / kProgramShape.record_size,
+                  kProgramShape.max_records);
+}
+
+Step decode_step(Bytes input, std::size_t index, const State& state) noexcept {
+  const Bytes record = input.subspan(
+      kProgramShape.head_size + index * kProgramShape.record_size, kProgramShape.record_size);
+  Step step;
+  step.call = static_cast<Call>(record[0] % kCalls);
+  step.dead = static_cast<Dead>(record[3] >> 6);
+  step.pid = wire::get32(record, 4);
+  step.a = argument(record[1], wire::get64(record, 8), state);
+  step.b = argument(record[2], wire::get64(record, 16), state);
+  step.c = argument(record[3], wire::get64(record, 24), state);
+  return step;
+}
+
+std::string describe(const Step& step) {
+  std::string text(to_string(step.call));
+  const auto add = [&](std::string_view name, std::uint64_t value) {
+    text += std::string(text.ends_with('(') ? "" : ", ") + std::string(name) + " " +
+            std::to_string(value);
+  };
+  text += "(";
+  switch (step.call) {
+    case Call::kPublish:
+    case Call::kReconcile:
+      add("commit", step.a);
+      add("schema", step.b);
+      add("ecs", step.c);
+      break;
+    case Call::kAcquire:
+      add("id", step.a);
+      add("pid", step.pid);
+      add("birth", step.b);
+      add("lease", step.c);
+      break;
+    case Call::kRelease:
+      add("id", step.a);
+      break;
+    case Call::kCheckExclusion:
+      add("now", step.a);
+      switch (step.dead) {
+        case Dead::kNobody:
+          text += ", nobody is dead";
+          break;
+        case Dead::kEverybody:
+          text += ", everybody is dead";
+          break;
+        case Dead::kThatPid:
+          add("dead is", step.pid);
+          break;
+        case Dead::kEvenPids:
+          text += ", even pids are dead";
+          break;
+      }
+      break;
+    case Call::kTryLoad:
+      add("attempts", step.a);
+      break;
+    case Call::kStoreGcHorizon:
+      add("horizon", step.a);
+      break;
+    default:
+      break;
+  }
+  return text + ")";
+}
+
+std::vector<Unit> program_units(Bytes input) {
+  std::vector<Unit> units;
+  const auto add = [&](std::string name, std::size_t offset, std::size_t size) {
+    if (offset + size <= input.size()) {
+      units.push_back({std::move(name), offset, std::vector<std::uint8_t>(size, 0)});
+    }
+  };
+  add("flags", 0, 1);
+  add("page size", 1, 1);
+  add("slots", 2, 1);
+  add("unused", 3, 1);
+  add("own pid", 4, 4);
+  for (std::size_t i = 0; i < wire::kAtomicWords; ++i) {
+    add("start word " + std::to_string(i), 8 + 8 * i, 8);
+  }
+  for (std::size_t i = 0; i < step_count(input); ++i) {
+    const std::size_t base = kProgramShape.head_size + i * kProgramShape.record_size;
+    const std::string prefix = "call " + std::to_string(i) + ": ";
+    for (std::size_t byte = 0; byte < 4; ++byte) {
+      add(prefix + "byte " + std::to_string(byte), base + byte, 1);
+    }
+    add(prefix + "pid", base + 4, 4);
+    add(prefix + "a", base + 8, 8);
+    add(prefix + "b", base + 16, 8);
+    add(prefix + "c", base + 24, 8);
+  }
+  return units;
+}
+
+}  // namespace fsqlshm::fuzz

@@ -1,0 +1,136 @@
+#include "fuzz/run_program.h"
+
+#include <algorithm>
+
+#include "fuzz/stats.h"
+
+namespace fsqlshm::fuzz {
+namespace {
+
+constexpr std::array<std::string_view, 10> kWordNames = {
+    "next_txn_id",
+    "snapshot_seq",
+    "commit_seq",
+    "schema_epoch",
+    "ecs_epoch",
+    "gc_horizon",
+    "serialized_writer_txn_id",
+    "serialized_writer_pid_and_gen",
+    "serialized_writer_pid_birth",
+    "serialized_writer_lease_expiry"};
+
+}  // namespace
+
+void count_step(const Step& step, const Answer& answer) noexcept {
+  static Counter calls("calls");
+  static Counter acquired("acquired");
+  static Counter released("released");
+  static Counter busy("busy");
+  static Counter judged_by_life("judged_by_life");
+  static Counter odd_reads("odd_reads");
+  static Counter ids_used_up("ids_used_up");
+  calls.add();
+  if (answer.asked) judged_by_life.add();
+  switch (step.call) {
+    case Call::kAcquire:
+      if (answer.kind == Answer::kTrue) acquired.add();
+      break;
+    case Call::kRelease:
+      if (answer.kind == Answer::kTrue) released.add();
+      break;
+    case Call::kCheckExclusion:
+      if (answer.kind == Answer::kBusy) busy.add();
+      break;
+    case Call::kTryLoad:
+    case Call::kLoad:
+      if (answer.kind == Answer::kNone) odd_reads.add();
+      break;
+    case Call::kAlloc:
+      if (answer.kind == Answer::kNone) ids_used_up.add();
+      break;
+    default:
+      break;
+  }
+}
+
+Failure step_failure(std::string_view subject, const Step& step, std::size_t index,
+                     std::string_view what, std::string detail) {
+  return {.property = std::string(subject) + ": " + std::string(to_string(step.call)) + ": " +
+                      std::string(what),
+          .detail = "at call " + std::to_string(index) + ", " + describe(step) +
+                    (detail.empty() ? "" : "\n" + detail)};
+}
+
+std::optional<Failure> compare_step(std::string_view subject, const Step& step, std::size_t index,
+                                    const Answer& expected, const Answer& found,
+                                    const State& expected_state, const State& found_state) {
+  if (expected != found) {
+    return step_failure(subject, step, index, "wrong answer",
+                        "expected " + describe(expected) + "\nfound    " + describe(found));
+  }
+  for (std::size_t i = 0; i < expected_state.size(); ++i) {
+    if (expected_state[i] == found_state[i]) continue;
+    return step_failure(subject, step, index, "wrong " + std::string(kWordNames[i]),
+                        "expected " + std::to_string(expected_state[i]) + ", found " +
+                            std::to_string(found_state[i]));
+  }
+  return std::nullopt;
+}
+
+std::array<std::uint8_t, wire::kSize> header_with(std::array<std::uint8_t, wire::kSize> header,
+                                                 const State& state) noexcept {
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    wire::put64(header, wire::kFirstAtomic + 8 * i, state[i]);
+  }
+  return header;
+}
+
+std::optional<Failure> compare_bytes(std::string_view subject,
+                                     const std::array<std::uint8_t, 216>& expected,
+                                     const HeaderBytes& found) {
+  if (std::memcmp(expected.data(), found.data(), expected.size()) == 0) return std::nullopt;
+  for (const wire::FieldInfo& field : wire::kTable) {
+    if (std::memcmp(expected.data() + field.offset, found.data() + field.offset, field.size) != 0) {
+      return Failure{.property = std::string(subject) + ": to_bytes differs in " +
+                                 std::string(field.name)};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> check_id(std::uint64_t raw) {
+  const bool expected = raw >= 1 && raw < (std::uint64_t{1} << 62);
+  const auto id = TxnId::from_raw(raw);
+  const bool right = id ? expected && id->get() == raw
+                        : !expected && id.error() == ShmErrorCode::kTxnIdOutOfDomain &&
+                              id.error().found() == raw;
+  if (right) return std::nullopt;
+  return Failure{.property = "TxnId: wrong about its domain", .detail = std::to_string(raw)};
+}
+
+std::string explain_program(Bytes input) {
+  const ProgramHead head = decode_head(input);
+  State state{};
+  state[kNextId] = 1;
+  if (head.from_words) state = head.words;
+  std::string text;
+  for (std::size_t i = 0; head.from_words && i < state.size(); ++i) {
+    text += "start: " + std::string(kWordNames[i]) + " = " + std::to_string(state[i]) + "\n";
+  }
+  Model model(Dialect::kReference, state);
+  for (std::size_t i = 0; i < step_count(input); ++i) {
+    const Step step = decode_step(input, i, model.state());
+    text += std::to_string(i) + ": " + describe(step);
+    if ((step.call == Call::kAcquire || step.call == Call::kRelease) &&
+        (step.a == 0 || step.a >= (std::uint64_t{1} << 62))) {
+      text += " skipped, that is no id\n";
+      continue;
+    }
+    const Answer answer = model.perform(step);
+    if (answer.kind != Answer::kNothing) text += " expects " + describe(answer);
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace fsqlshm::fuzz
