@@ -8,8 +8,8 @@
 namespace fsqlshm::fuzz {
 
 /// The text of a failure. The first line names the target and the property: what tells findings
-/// apart.
-[[nodiscard]] std::string report(const Target& target, const Failure& failure, Bytes input);
+/// apart. What the input does is left out if `input` is null.
+[[nodiscard]] std::string report(const Target& target, const Failure& failure, const Bytes* input);
 
 }  // namespace fsqlshm::fuzz
 

@@ -10,6 +10,10 @@
 #include "fuzz/target.h"
 
 
+// Weak: an engine without it still links; then the custom mutator falls back to its own.
+extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
+                                                      std::size_t max_size);
+
 // A null pointer is what an engine passes for an empty input.
 static fsqlshm::fuzz::Bytes bytes_of(const std::uint8_t* data, std::size_t size) {
   return size == 0 ? fsqlshm::fuzz::Bytes() : fsqlshm::fuzz::Bytes(data, size);
@@ -34,8 +38,36 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const fsqlshm::fuzz::Target& target = fsqlshm::fuzz::target();
   const fsqlshm::fuzz::Bytes input = bytes_of(data, size);
   if (const auto failure = target.run(input)) {
-    std::fputs(report(target, *failure, input).c_str(), stderr);
+    std::fputs(report(target, *failure, &input).c_str(), stderr);
     std::abort();
   }
   return 0;
+}
+
+namespace {
+
+// Stands in where an engine has no mutator to offer: one byte is changed.
+std::size_t change_one_byte(std::uint8_t* data, std::size_t size, std::size_t max_size) {
+  if (size == 0) {
+    if (max_size == 0) return 0;
+    data[size++] = 0;
+  }
+  data[size / 2] = static_cast<std::uint8_t>(data[size / 2] * 5 + 1);
+  return size;
+}
+
+}  // namespace
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  const fsqlshm::fuzz::ByteMutator engine =
+      LLVMFuzzerMutate != nullptr ? LLVMFuzzerMutate : change_one_byte;
+  return fsqlshm::fuzz::target().mutate({data, max_size}, std::min(size, max_size), seed, engine);
+}
+
+extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t size1,
+                                                 const std::uint8_t* data2, std::size_t size2,
+                                                 std::uint8_t* out, std::size_t max_out,
+                                                 unsigned seed) {
+  return fsqlshm::fuzz::target().cross({data1, size1}, {data2, size2}, {out, max_out}, seed);
 }

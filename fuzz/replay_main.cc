@@ -146,7 +146,9 @@ int replay(const std::vector<fs::path>& paths, bool explain, bool quiet) {
     if (explain && target().explain != nullptr) std::fputs(target().explain(input).c_str(), stdout);
     if (const auto failure = run_exactly(input)) {
       ++failed;
-      std::fprintf(stderr, "%s\n%s\n", path.c_str(), report(target(), *failure, input).c_str());
+      const Bytes bytes(input);
+      std::fprintf(stderr, "%s\n%s\n", path.c_str(),
+                   report(target(), *failure, explain ? nullptr : &bytes).c_str());
     }
   }
   if (!quiet) {

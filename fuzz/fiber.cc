@@ -1,0 +1,98 @@
+#include "fuzz/fiber.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FSQLSHM_ASAN_FIBERS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FSQLSHM_ASAN_FIBERS 1
+#endif
+#endif
+
+#ifdef FSQLSHM_ASAN_FIBERS
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace fsqlshm::fuzz {
+namespace {
+
+void start_switch([[maybe_unused]] void** save, [[maybe_unused]] const void* bottom,
+                  [[maybe_unused]] std::size_t size) {
+#ifdef FSQLSHM_ASAN_FIBERS
+  __sanitizer_start_switch_fiber(save, bottom, size);
+#endif
+}
+
+void finish_switch([[maybe_unused]] void* saved, [[maybe_unused]] const void** old_bottom,
+                   [[maybe_unused]] std::size_t* old_size) {
+#ifdef FSQLSHM_ASAN_FIBERS
+  __sanitizer_finish_switch_fiber(saved, old_bottom, old_size);
+#endif
+}
+
+}  // namespace
+
+Fiber::Fiber() {
+  // A guard page below the stack turns an overflow into a crash.
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* const mapping = ::mmap(nullptr, kStackSize + page, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (mapping == MAP_FAILED || ::mprotect(mapping, page, PROT_NONE) != 0) {
+    std::perror("cannot make a stack for a virtual thread");
+    std::abort();
+  }
+  mapping_ = static_cast<std::byte*>(mapping);
+  ::getcontext(&own_);
+  own_.uc_stack.ss_sp = mapping_ + page;
+  own_.uc_stack.ss_size = kStackSize;
+  own_.uc_link = nullptr;
+  // makecontext passes ints only.
+  const auto self = reinterpret_cast<std::uintptr_t>(this);
+  ::makecontext(&own_, reinterpret_cast<void (*)()>(&Fiber::enter), 2,
+                static_cast<unsigned>(self & 0xffffffff),
+                static_cast<unsigned>(std::uint64_t{self} >> 32));
+}
+
+Fiber::~Fiber() {
+  ::munmap(mapping_, kStackSize + static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+}
+
+void Fiber::enter(unsigned low, unsigned high) {
+  const std::uint64_t self = low | (std::uint64_t{high} << 32);
+  reinterpret_cast<Fiber*>(static_cast<std::uintptr_t>(self))->loop();
+}
+
+void Fiber::loop() {
+  finish_switch(nullptr, &caller_bottom_, &caller_size_);
+  while (true) {
+    job_();
+    idle_ = true;
+    suspend();
+  }
+}
+
+void Fiber::start(std::function<void()> job) {
+  job_ = std::move(job);
+  idle_ = false;
+}
+
+void Fiber::resume() {
+  start_switch(&caller_fake_stack_, own_.uc_stack.ss_sp, own_.uc_stack.ss_size);
+  ::swapcontext(&caller_, &own_);
+  finish_switch(caller_fake_stack_, nullptr, nullptr);
+}
+
+void Fiber::suspend() {
+  start_switch(&own_fake_stack_, caller_bottom_, caller_size_);
+  ::swapcontext(&own_, &caller_);
+  finish_switch(own_fake_stack_, &caller_bottom_, &caller_size_);
+}
+
+}  // namespace fsqlshm::fuzz

@@ -1,0 +1,51 @@
+// A stack of its own for every virtual thread, switched by hand.
+
+#ifndef FSQLSHM_FUZZ_FIBER_H_
+#define FSQLSHM_FUZZ_FIBER_H_
+
+#include <ucontext.h>
+
+#include <cstddef>
+#include <functional>
+
+namespace fsqlshm::fuzz {
+
+/// Runs jobs, one after the other, on a stack of its own. Not for threads: whoever resumes a fiber
+/// is the only one who does.
+class Fiber {
+ public:
+  Fiber();
+  ~Fiber();
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  /// Gives an idle fiber something to do at the next `resume`. An exception must not leave `job`.
+  void start(std::function<void()> job);
+  /// Runs the job until it suspends itself or ends.
+  void resume();
+  /// From within the job: back to whoever resumed it.
+  void suspend();
+  [[nodiscard]] bool idle() const noexcept { return idle_; }
+
+ private:
+  static void enter(unsigned low, unsigned high);
+  [[noreturn]] void loop();
+
+  // Sanitizers multiply the size of frames; the deepest chain here is about ten calls.
+  static constexpr std::size_t kStackSize = std::size_t{256} << 10;
+
+  ucontext_t own_{};
+  ucontext_t caller_{};
+  std::byte* mapping_ = nullptr;
+  std::function<void()> job_;
+  bool idle_ = true;
+  // What AddressSanitizer wants to know about the two stacks.
+  void* own_fake_stack_ = nullptr;
+  void* caller_fake_stack_ = nullptr;
+  const void* caller_bottom_ = nullptr;
+  std::size_t caller_size_ = 0;
+};
+
+}  // namespace fsqlshm::fuzz
+
+#endif  // FSQLSHM_FUZZ_FIBER_H_

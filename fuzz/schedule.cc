@@ -1,0 +1,102 @@
+#include "fuzz/schedule.h"
+
+#include <algorithm>
+
+namespace fsqlshm::fuzz {
+namespace {
+
+// Weights: most defects need several acquires and releases, so they come up most often.
+constexpr std::array<Op, 16> kOps = {
+    Op::kNothing, Op::kAcquire,        Op::kAcquire,        Op::kAcquireLeased,
+    Op::kRelease, Op::kRelease,        Op::kRelease,        Op::kCheckExclusion,
+    Op::kCheck,   Op::kCheckExclusion, Op::kCheckExclusion, Op::kPublish,
+    Op::kPublish, Op::kReadSnapshot,   Op::kReadSnapshot,   Op::kAlloc};
+
+// How long a turn is: 1 to 24 steps twice over, so that every step of an operation (5 to 40) is
+// easily hit, and a few long ones that finish whatever is under way.
+constexpr std::array<int, 54> kTurns = {
+    1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18,
+    19, 20, 21, 22, 23, 24, 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+    13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 30, 36, 40, 48, 64, 1000};
+
+constexpr std::uint8_t kFirstKill = 0xd8;
+static_assert(kTurns.size() * kMaxThreads == kFirstKill);
+
+constexpr std::size_t kOpsOffset = 8;
+
+}  // namespace
+
+std::string_view to_string(Op op) noexcept {
+  constexpr std::array<std::string_view, 9> kNames = {
+      "nothing",
+      "acquire_serialized_writer without a lease",
+      "acquire_serialized_writer with a lease",
+      "release_serialized_writer",
+      "check_serialized_writer",
+      "check_serialized_writer_exclusion",
+      "publish_snapshot",
+      "try_load_consistent_snapshot",
+      "alloc_txn_id"};
+  return kNames[static_cast<std::size_t>(op)];
+}
+
+Scenario decode_scenario(Bytes input) noexcept {
+  std::array<std::uint8_t, kScheduleShape.head_size> head{};
+  std::copy_n(input.begin(), std::min(input.size(), head.size()), head.begin());
+  Scenario scenario;
+  scenario.threads = 2 + head[0] % 3;
+  for (std::size_t t = 0; t < kMaxThreads; ++t) {
+    scenario.process[t] = static_cast<std::uint8_t>((head[1] >> (2 * t)) & 3);
+    for (std::size_t i = 0; i < kOpsPerThread; ++i) {
+      scenario.ops[t][i] = kOps[head[kOpsOffset + t * kOpsPerThread + i] % kOps.size()];
+    }
+  }
+  return scenario;
+}
+
+Decision decode_decision(std::uint8_t byte) noexcept {
+  if (byte >= kTimePassesByte) return {.kind = Decision::kTimePasses};
+  if (byte >= kFirstKill) return {.kind = Decision::kKill, .thread = byte % kMaxThreads};
+  return {.kind = Decision::kRun, .thread = byte % kMaxThreads, .steps = kTurns[byte / kMaxThreads]};
+}
+
+Bytes decisions(Bytes input) noexcept {
+  if (input.size() <= kScheduleShape.head_size) return {};
+  const Bytes all = input.subspan(kScheduleShape.head_size);
+  return all.first(std::min(all.size(), kScheduleShape.max_records));
+}
+
+std::uint8_t encode_op(Op op) noexcept {
+  return static_cast<std::uint8_t>(std::ranges::find(kOps, op) - kOps.begin());
+}
+
+std::uint8_t encode_run(std::size_t thread, int steps) noexcept {
+  const auto turn = std::ranges::find_if(kTurns, [&](int turn) { return turn >= steps; });
+  return static_cast<std::uint8_t>(thread + kMaxThreads * static_cast<std::size_t>(turn - kTurns.begin()));
+}
+
+std::uint8_t encode_kill(std::size_t thread) noexcept {
+  return static_cast<std::uint8_t>(kFirstKill + thread);
+}
+
+std::vector<Unit> schedule_units(Bytes input) {
+  std::vector<Unit> units;
+  const auto add = [&](std::string name, std::size_t offset) {
+    if (offset < input.size()) units.push_back({std::move(name), offset, {0}});
+  };
+  add("thread count", 0);
+  add("processes", 1);
+  for (std::size_t i = 2; i < kOpsOffset; ++i) add("reserved", i);
+  for (std::size_t t = 0; t < kMaxThreads; ++t) {
+    for (std::size_t i = 0; i < kOpsPerThread; ++i) {
+      add("thread " + std::to_string(t) + " operation " + std::to_string(i),
+          kOpsOffset + t * kOpsPerThread + i);
+    }
+  }
+  for (std::size_t i = 0; i < decisions(input).size(); ++i) {
+    add("decision " + std::to_string(i), kScheduleShape.head_size + i);
+  }
+  return units;
+}
+
+}  // namespace fsqlshm::fuzz
