@@ -1,8 +1,8 @@
 #include "fuzz/check_open.h"
 
-#include <algorithm>
-
 #include <sanitizer/asan_interface.h>
+
+#include <algorithm>
 
 #include "fuzz/stats.h"
 
@@ -103,10 +103,10 @@ std::optional<Failure> check_message(const ShmError& error) {
 std::optional<Failure> compare(const Opened& opened, std::string_view expected, Bytes input) {
   const std::string_view found = opened.error ? to_string(opened.error->code()) : "accept";
   if (found != expected) {
-    return Failure{.property = std::string(opened.subject) + ": expected " +
-                               std::string(expected) + ", found " + std::string(found),
-                   .detail = std::to_string(input.size()) + " bytes: " +
-                             hex(input.first(std::min(input.size(), wire::kSize)))};
+    return Failure{.property = std::string(opened.subject) + ": expected " + std::string(expected) +
+                               ", found " + std::string(found),
+                   .detail = std::to_string(input.size()) +
+                             " bytes: " + hex(input.first(std::min(input.size(), wire::kSize)))};
   }
   if (!opened.error) return check_accepted(opened.subject, opened.accessed, input);
   return look_closely(input) ? check_message(*opened.error) : std::nullopt;
@@ -154,9 +154,7 @@ Placed::Placed(Bytes input) {
   ASAN_POISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64);
 }
 
-Placed::~Placed() {
-  ASAN_UNPOISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64);
-}
+Placed::~Placed() { ASAN_UNPOISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64); }
 
 void count_outcome(Verdict verdict) noexcept {
   static Counter counters[kVerdicts] = {

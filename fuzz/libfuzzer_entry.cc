@@ -9,7 +9,6 @@
 #include "fuzz/stats.h"
 #include "fuzz/target.h"
 
-
 // Weak: an engine without it still links; then the custom mutator falls back to its own.
 extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
                                                       std::size_t max_size);

@@ -298,8 +298,7 @@ std::size_t cross_records(const RecordShape& shape, Bytes first, Bytes second, M
   const std::size_t second_count = (second.size() - head) / shape.record_size;
   const std::size_t keep = random.below(first_count + 1);
   const std::size_t skip = random.below(second_count + 1);
-  const std::size_t capacity =
-      std::min((out.size() - head) / shape.record_size, shape.max_records);
+  const std::size_t capacity = std::min((out.size() - head) / shape.record_size, shape.max_records);
   const std::size_t from_first = std::min(keep, capacity);
   const std::size_t from_second = std::min(second_count - skip, capacity - from_first);
   std::copy_n(random.one_in(4) ? second.begin() : first.begin(), head, out.begin());

@@ -30,20 +30,19 @@ std::uint64_t argument(std::uint8_t source, std::uint64_t raw, const State& stat
 }  // namespace
 
 std::string_view to_string(Call call) noexcept {
-  constexpr std::array<std::string_view, kCalls> kNames = {
-      "alloc_txn_id",
-      "publish_snapshot",
-      "begin_snapshot_publish",
-      "end_snapshot_publish",
-      "load_consistent_snapshot",
-      "try_load_consistent_snapshot",
-      "reconcile",
-      "acquire_serialized_writer",
-      "release_serialized_writer",
-      "check_serialized_writer",
-      "check_serialized_writer_exclusion",
-      "store_gc_horizon",
-      "load counters"};
+  constexpr std::array<std::string_view, kCalls> kNames = {"alloc_txn_id",
+                                                           "publish_snapshot",
+                                                           "begin_snapshot_publish",
+                                                           "end_snapshot_publish",
+                                                           "load_consistent_snapshot",
+                                                           "try_load_consistent_snapshot",
+                                                           "reconcile",
+                                                           "acquire_serialized_writer",
+                                                           "release_serialized_writer",
+                                                           "check_serialized_writer",
+                                                           "check_serialized_writer_exclusion",
+                                                           "store_gc_horizon",
+                                                           "load counters"};
   return kNames[static_cast<std::size_t>(call)];
 }
 
@@ -81,8 +80,8 @@ std::size_t step_count(Bytes input) noexcept {
 }
 
 Step decode_step(Bytes input, std::size_t index, const State& state) noexcept {
-  const Bytes record = input.subspan(
-      kProgramShape.head_size + index * kProgramShape.record_size, kProgramShape.record_size);
+  const Bytes record = input.subspan(kProgramShape.head_size + index * kProgramShape.record_size,
+                                     kProgramShape.record_size);
   Step step;
   step.call = static_cast<Call>(record[0] % kCalls);
   step.dead = static_cast<Dead>(record[3] >> 6);

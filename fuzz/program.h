@@ -85,7 +85,8 @@ struct ProgramHead {
   State words{};
 };
 
-inline constexpr RecordShape kProgramShape = {.head_size = 88, .record_size = 32, .max_records = 32};
+inline constexpr RecordShape kProgramShape = {
+    .head_size = 88, .record_size = 32, .max_records = 32};
 
 /// A head that is cut short is filled with zeroes.
 [[nodiscard]] ProgramHead decode_head(Bytes input) noexcept;

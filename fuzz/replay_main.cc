@@ -152,8 +152,8 @@ int replay(const std::vector<fs::path>& paths, bool explain, bool quiet) {
     }
   }
   if (!quiet) {
-    std::printf("%s: %zu of %zu inputs run, %zu failed\n", target().name.data(), done,
-                files.size(), failed);
+    std::printf("%s: %zu of %zu inputs run, %zu failed\n", target().name.data(), done, files.size(),
+                failed);
   }
   return failed != 0 ? harness::kExitFound : harness::kExitClean;
 }

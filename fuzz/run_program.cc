@@ -7,17 +7,16 @@
 namespace fsqlshm::fuzz {
 namespace {
 
-constexpr std::array<std::string_view, 10> kWordNames = {
-    "next_txn_id",
-    "snapshot_seq",
-    "commit_seq",
-    "schema_epoch",
-    "ecs_epoch",
-    "gc_horizon",
-    "serialized_writer_txn_id",
-    "serialized_writer_pid_and_gen",
-    "serialized_writer_pid_birth",
-    "serialized_writer_lease_expiry"};
+constexpr std::array<std::string_view, 10> kWordNames = {"next_txn_id",
+                                                         "snapshot_seq",
+                                                         "commit_seq",
+                                                         "schema_epoch",
+                                                         "ecs_epoch",
+                                                         "gc_horizon",
+                                                         "serialized_writer_txn_id",
+                                                         "serialized_writer_pid_and_gen",
+                                                         "serialized_writer_pid_birth",
+                                                         "serialized_writer_lease_expiry"};
 
 }  // namespace
 
@@ -78,7 +77,7 @@ std::optional<Failure> compare_step(std::string_view subject, const Step& step, 
 }
 
 std::array<std::uint8_t, wire::kSize> header_with(std::array<std::uint8_t, wire::kSize> header,
-                                                 const State& state) noexcept {
+                                                  const State& state) noexcept {
   for (std::size_t i = 0; i < state.size(); ++i) {
     wire::put64(header, wire::kFirstAtomic + 8 * i, state[i]);
   }
@@ -91,8 +90,8 @@ std::optional<Failure> compare_bytes(std::string_view subject,
   if (std::memcmp(expected.data(), found.data(), expected.size()) == 0) return std::nullopt;
   for (const wire::FieldInfo& field : wire::kTable) {
     if (std::memcmp(expected.data() + field.offset, found.data() + field.offset, field.size) != 0) {
-      return Failure{.property = std::string(subject) + ": to_bytes differs in " +
-                                 std::string(field.name)};
+      return Failure{.property =
+                         std::string(subject) + ": to_bytes differs in " + std::string(field.name)};
     }
   }
   return std::nullopt;
@@ -101,9 +100,9 @@ std::optional<Failure> compare_bytes(std::string_view subject,
 std::optional<Failure> check_id(std::uint64_t raw) {
   const bool expected = raw >= 1 && raw < (std::uint64_t{1} << 62);
   const auto id = TxnId::from_raw(raw);
-  const bool right = id ? expected && id->get() == raw
-                        : !expected && id.error() == ShmErrorCode::kTxnIdOutOfDomain &&
-                              id.error().found() == raw;
+  const bool right =
+      id ? expected && id->get() == raw
+         : !expected && id.error() == ShmErrorCode::kTxnIdOutOfDomain && id.error().found() == raw;
   if (right) return std::nullopt;
   return Failure{.property = "TxnId: wrong about its domain", .detail = std::to_string(raw)};
 }

@@ -25,9 +25,9 @@ template <class Layout>
 [[nodiscard]] Answer perform(Layout& layout, const Step& step, std::optional<TxnId> id) {
   const auto triple = [](const std::optional<ShmSnapshot>& snapshot) -> Answer {
     if (!snapshot) return {.kind = Answer::kNone};
-    return {.kind = Answer::kTriple,
-            .values = {snapshot->commit_seq.get(), snapshot->schema_epoch.get(),
-                       snapshot->ecs_epoch}};
+    return {
+        .kind = Answer::kTriple,
+        .values = {snapshot->commit_seq.get(), snapshot->schema_epoch.get(), snapshot->ecs_epoch}};
   };
   const auto optional_id = [](const std::optional<TxnId>& found) -> Answer {
     if (!found) return {.kind = Answer::kNone};
@@ -133,9 +133,9 @@ class Subject {
     try {
       found = perform(layout_, step, id);
     } catch (const Misuse& misuse) {
-      return step_failure(Protocol::kName, step, index, misuse.what,
-                          std::string(misuse.where.file_name()) + ":" +
-                              std::to_string(misuse.where.line()));
+      return step_failure(
+          Protocol::kName, step, index, misuse.what,
+          std::string(misuse.where.file_name()) + ":" + std::to_string(misuse.where.line()));
     }
     const Answer expected = model_.perform(step);
     count_step(step, expected);

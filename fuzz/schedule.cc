@@ -14,10 +14,10 @@ constexpr std::array<Op, 16> kOps = {
 
 // How long a turn is: 1 to 24 steps twice over, so that every step of an operation (5 to 40) is
 // easily hit, and a few long ones that finish whatever is under way.
-constexpr std::array<int, 54> kTurns = {
-    1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18,
-    19, 20, 21, 22, 23, 24, 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
-    13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 30, 36, 40, 48, 64, 1000};
+constexpr std::array<int, 54> kTurns = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,  13, 14,
+                                        15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 1,  2,   3,  4,
+                                        5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16,  17, 18,
+                                        19, 20, 21, 22, 23, 24, 30, 36, 40, 48, 64, 1000};
 
 constexpr std::uint8_t kFirstKill = 0xd8;
 static_assert(kTurns.size() * kMaxThreads == kFirstKill);
@@ -27,16 +27,15 @@ constexpr std::size_t kOpsOffset = 8;
 }  // namespace
 
 std::string_view to_string(Op op) noexcept {
-  constexpr std::array<std::string_view, 9> kNames = {
-      "nothing",
-      "acquire_serialized_writer without a lease",
-      "acquire_serialized_writer with a lease",
-      "release_serialized_writer",
-      "check_serialized_writer",
-      "check_serialized_writer_exclusion",
-      "publish_snapshot",
-      "try_load_consistent_snapshot",
-      "alloc_txn_id"};
+  constexpr std::array<std::string_view, 9> kNames = {"nothing",
+                                                      "acquire_serialized_writer without a lease",
+                                                      "acquire_serialized_writer with a lease",
+                                                      "release_serialized_writer",
+                                                      "check_serialized_writer",
+                                                      "check_serialized_writer_exclusion",
+                                                      "publish_snapshot",
+                                                      "try_load_consistent_snapshot",
+                                                      "alloc_txn_id"};
   return kNames[static_cast<std::size_t>(op)];
 }
 
@@ -57,7 +56,8 @@ Scenario decode_scenario(Bytes input) noexcept {
 Decision decode_decision(std::uint8_t byte) noexcept {
   if (byte >= kTimePassesByte) return {.kind = Decision::kTimePasses};
   if (byte >= kFirstKill) return {.kind = Decision::kKill, .thread = byte % kMaxThreads};
-  return {.kind = Decision::kRun, .thread = byte % kMaxThreads, .steps = kTurns[byte / kMaxThreads]};
+  return {
+      .kind = Decision::kRun, .thread = byte % kMaxThreads, .steps = kTurns[byte / kMaxThreads]};
 }
 
 Bytes decisions(Bytes input) noexcept {
@@ -72,7 +72,8 @@ std::uint8_t encode_op(Op op) noexcept {
 
 std::uint8_t encode_run(std::size_t thread, int steps) noexcept {
   const auto turn = std::ranges::find_if(kTurns, [&](int turn) { return turn >= steps; });
-  return static_cast<std::uint8_t>(thread + kMaxThreads * static_cast<std::size_t>(turn - kTurns.begin()));
+  return static_cast<std::uint8_t>(thread +
+                                   kMaxThreads * static_cast<std::size_t>(turn - kTurns.begin()));
 }
 
 std::uint8_t encode_kill(std::size_t thread) noexcept {

@@ -28,7 +28,8 @@ namespace fsqlshm::fuzz {
 
 inline constexpr std::size_t kMaxThreads = 4;
 inline constexpr std::size_t kOpsPerThread = 6;
-inline constexpr RecordShape kScheduleShape = {.head_size = 32, .record_size = 1, .max_records = 96};
+inline constexpr RecordShape kScheduleShape = {
+    .head_size = 32, .record_size = 1, .max_records = 96};
 
 enum class Op : std::uint8_t {
   kNothing,

@@ -34,7 +34,7 @@ struct Target {
   /// Largest input that makes sense, in bytes.
   std::size_t max_size;
   /// Runs one input.
-  std::optional<Failure> (*run)(Bytes input);
+  std::optional<Failure> (*run)(Bytes input) = nullptr;
   /// Null: the engine's own.
   Mutate mutate = nullptr;
   Cross cross = nullptr;

@@ -7,7 +7,7 @@ namespace fsqlshm::fuzz::wire {
 
 std::uint64_t checksum(Bytes header) noexcept {
   std::array<std::uint8_t, 60> input;
-  std::memcpy(input.data(), header.data(), 20);            // magic, version, page size, slots
+  std::memcpy(input.data(), header.data(), 20);             // magic, version, page size, slots
   std::memcpy(input.data() + 20, header.data() + 104, 40);  // four offsets and a size
   return XXH3_64bits(input.data(), input.size());
 }

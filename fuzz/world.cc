@@ -84,7 +84,8 @@ bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
   return true;  // nobody we know: cannot tell
 }
 
-// --- scheduling -----------------------------------------------------------------------------------
+// --- scheduling
+// -----------------------------------------------------------------------------------
 
 std::optional<Failure> World::run(Bytes decisions, Execute execute, void* context) {
   g_schedules.add();
@@ -129,8 +130,7 @@ void World::thread_main(std::size_t thread) {
 
 bool World::can_run(std::size_t thread) const noexcept {
   const Thread& t = threads_[thread];
-  return t.run == Run::kReady ||
-         (t.run == Run::kWaitsForLock && lock_holder_ == kMaxThreads + 1);
+  return t.run == Run::kReady || (t.run == Run::kWaitsForLock && lock_holder_ == kMaxThreads + 1);
 }
 
 void World::play(const Decision& decision) {
@@ -206,8 +206,8 @@ void World::recover() {
   try {
     run(Op::kCheckExclusion);
     if (last_exclusion_ != Exclusion::kOk) {
-      const bool no_trace = words_[kLease] == 0 &&
-                            ((words_[kPidGen] & 0xffffffff) == 0 || words_[kBirth] == 0);
+      const bool no_trace =
+          words_[kLease] == 0 && ((words_[kPidGen] & 0xffffffff) == 0 || words_[kBirth] == 0);
       violate(writer() >> 62 == 0 && no_trace ? "D2" : "",
               "P4 crash: a dead writer locks everybody out for good",
               "writer " + word_text(Field::kSerializedWriterTxnId, writer()) + ", " +
@@ -233,7 +233,8 @@ void World::recover() {
   }
 }
 
-// --- the seam -------------------------------------------------------------------------------------
+// --- the seam
+// -------------------------------------------------------------------------------------
 
 void World::before_access(Field field, std::source_location where) {
   wait_for_turn(where.line() * 16 + static_cast<std::uint32_t>(atomic_index(field)) + 16);
@@ -304,7 +305,8 @@ void World::after_write(Field field, std::uint64_t before, std::uint64_t after) 
   if (options_.free_is_always_clean) check_free(false);
 }
 
-// --- properties -----------------------------------------------------------------------------------
+// --- properties
+// -----------------------------------------------------------------------------------
 
 void World::violate(std::string_view defect, std::string property, std::string detail) {
   if (failure_) return;
@@ -460,8 +462,7 @@ void World::begin_check() {
 void World::end_check(std::optional<TxnId> id) {
   const Thread& t = threads_[current_];
   if (trace_ != nullptr) note(id ? "sees writer " + number(id->get()) : "sees no writer");
-  if (t.seen_tenure != 0 && t.seen_tenure == holder_.serial &&
-      (!id || id->get() != holder_.id)) {
+  if (t.seen_tenure != 0 && t.seen_tenure == holder_.serial && (!id || id->get() != holder_.id)) {
     violate("", "P2 integrity: check_serialized_writer does not see the live owner");
   }
 }
@@ -538,7 +539,8 @@ void World::end_alloc(std::optional<TxnId> id) {
   ids_handed_out_ = std::max(ids_handed_out_, raw);
 }
 
-// --- the trace ------------------------------------------------------------------------------------
+// --- the trace
+// ------------------------------------------------------------------------------------
 
 void World::note(const std::string& line) {
   const bool of_nobody = line.starts_with("pid ") || line.starts_with("31 ");

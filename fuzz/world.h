@@ -117,17 +117,17 @@ class World {
     std::uint8_t process = 0;
     Run run = Run::kReady;
     bool killed = false;
-    bool in_writer_op = false;       // acquire, release or a check is under way
-    std::uint64_t last_id = 0;       // of its last attempt to acquire
-    int steps = 0;                   // of the operation under way
-    int steps_alone = 0;             // since somebody else's last write
-    std::uint32_t site = 0;          // where it waits
-    std::uint32_t writes = 0;        // of the operation under way
-    std::uint64_t seen_tenure = 0;   // the holder when a check began, or 0
-    std::uint64_t seen_number = 0;   // of the last publish or id when a read or alloc began
-    bool id_was_there = false;       // when its release began
-    bool held = false;               // when its release began
-    std::uint64_t lease = 0;         // of its last acquire
+    bool in_writer_op = false;      // acquire, release or a check is under way
+    std::uint64_t last_id = 0;      // of its last attempt to acquire
+    int steps = 0;                  // of the operation under way
+    int steps_alone = 0;            // since somebody else's last write
+    std::uint32_t site = 0;         // where it waits
+    std::uint32_t writes = 0;       // of the operation under way
+    std::uint64_t seen_tenure = 0;  // the holder when a check began, or 0
+    std::uint64_t seen_number = 0;  // of the last publish or id when a read or alloc began
+    bool id_was_there = false;      // when its release began
+    bool held = false;              // when its release began
+    std::uint64_t lease = 0;        // of its last acquire
   };
 
   // The owner in force.
