@@ -213,7 +213,9 @@ int run(int argc, char** argv) {
        {std::tuple("--commit-seq", &options.commit_seq, "the durable commit sequence number"),
         std::tuple("--schema-epoch", &options.schema_epoch, "the durable schema epoch"),
         std::tuple("--ecs-epoch", &options.ecs_epoch, "the durable ECS epoch")}) {
-    repair->needs(app.add_option(name, *target, what)->needs(repair));
+    // The check sees the sign, which a conversion to an unsigned number does not.
+    repair->needs(
+        app.add_option(name, *target, what)->check(CLI::NonNegativeNumber)->needs(repair));
   }
   try {
     app.parse(argc, argv);

@@ -132,12 +132,15 @@ void add_run_options(CLI::App& app, Options& options) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--kills", run.kills, "end after so many kills; 0: no such end")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--perturb", run.worker.perturb,
                  "disturb the timing before one atomic operation in so many; 0: never")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--publish-rate", run.worker.publish_rate,
                  "publishes a second, all publishers together; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--dir", options.dir, "where the file lies (default: /dev/shm)")
       ->check(CLI::ExistingDirectory);
@@ -176,7 +179,8 @@ int run(int argc, char** argv) {
   app.add_option("--protocol", options.protocol, "what to attack")
       ->check(CLI::IsMember({"hardened", "reference"}))
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "what every choice follows from (default: drawn)");
+  app.add_option("--seed", options.seed, "what every choice follows from (default: drawn)")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--shard", options.shard, "I/N: part I of N machines; changes the seed")
       ->capture_default_str();
   app.add_option("--json", options.json, "write a result document");

@@ -16,7 +16,7 @@ struct OutcomesConfig {
   bool reference = false;
   bool expect_defects = false;
   std::uint64_t iterations = 200'000;  ///< of each race
-  double race_seconds = 3;             ///< a race also ends after this time
+  double race_seconds = 3;             ///< a race also ends after this time, if it was one
   std::string replay{};
   bool quiet = false;
 };

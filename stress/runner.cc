@@ -146,7 +146,11 @@ class Runner {
     if (WIFEXITED(status) && WEXITSTATUS(status) == kTsanExitStatus) {
       std::ifstream in(worker_config_.reports.string() + "." + std::to_string(pid));
       const std::string text((std::istreambuf_iterator<char>(in)), {});
-      add("violation", "no data race", "ThreadSanitizer reported a data race in a worker", text);
+      add("violation", "no data race",
+          text.find("data race") != std::string::npos
+              ? "ThreadSanitizer reported a data race in a worker"
+              : "ThreadSanitizer ended a worker",
+          text);
       return;
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && control_->stop.load() != 0) return;

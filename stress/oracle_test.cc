@@ -1,0 +1,240 @@
+// The logs by which results are judged: each accepts what is right and refuses what is wrong.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "stress/control_block.h"
+#include "stress/id_log.h"
+#include "stress/register_log.h"
+#include "stress/writer_log.h"
+
+namespace fsqlshm::stress {
+namespace {
+
+// --- RegisterLog -------------------------------------------------------------------------------
+
+TEST(RegisterLog, AReadDuringAWriteMayReturnEither) {
+  for (const std::uint64_t value : {4U, 5U}) {
+    RegisterLog log;
+    log.begin_write(4);
+    log.end_write(4);
+    const std::uint64_t low = log.begin_read();
+    log.begin_write(5);
+    EXPECT_EQ(log.end_read(low, value), ReadVerdict::kGood);
+  }
+}
+
+TEST(RegisterLog, RefusesAnOverwrittenValue) {
+  RegisterLog log;
+  log.begin_write(4);
+  log.end_write(4);
+  log.begin_write(5);
+  log.end_write(5);
+  const std::uint64_t low = log.begin_read();
+  EXPECT_EQ(log.end_read(low, 4), ReadVerdict::kTooOld);
+}
+
+TEST(RegisterLog, RefusesAValueThatNobodyBegan) {
+  RegisterLog log;
+  log.begin_write(4);
+  const std::uint64_t low = log.begin_read();
+  EXPECT_EQ(log.end_read(low, 5), ReadVerdict::kFromTheFuture);
+}
+
+TEST(RegisterLog, RefusesNewOldInversion) {
+  RegisterLog log;
+  log.begin_write(4);
+  log.end_write(4);
+  log.begin_write(5);  // and it never ends: its writer died
+  std::uint64_t low = log.begin_read();
+  ASSERT_EQ(log.end_read(low, 5), ReadVerdict::kGood);
+  low = log.begin_read();
+  EXPECT_EQ(log.end_read(low, 4), ReadVerdict::kTooOld);
+}
+
+TEST(RegisterLog, OverlappingReadsMayDiffer) {
+  RegisterLog log;
+  log.begin_write(4);
+  log.end_write(4);
+  log.begin_write(5);
+  const std::uint64_t a = log.begin_read();
+  const std::uint64_t b = log.begin_read();
+  EXPECT_EQ(log.end_read(a, 5), ReadVerdict::kGood);
+  EXPECT_EQ(log.end_read(b, 4), ReadVerdict::kGood);
+}
+
+TEST(Triple, AMixOfTwoPublishesShows) {
+  EXPECT_TRUE(whole(triple_of(0)));
+  for (std::uint64_t n = 1; n < 1000; ++n) {
+    const ShmSnapshot good = triple_of(n);
+    EXPECT_TRUE(whole(good));
+    ShmSnapshot bad = good;
+    bad.commit_seq = CommitSeq(n + 1);
+    EXPECT_FALSE(whole(bad));
+    bad = good;
+    bad.schema_epoch = triple_of(n - 1).schema_epoch;
+    EXPECT_FALSE(whole(bad));
+    bad = good;
+    bad.ecs_epoch = triple_of(n + 1).ecs_epoch;
+    EXPECT_FALSE(whole(bad));
+  }
+}
+
+// --- IdLog -------------------------------------------------------------------------------------
+
+struct Ids {
+  std::unique_ptr<IdLog> log = std::make_unique<IdLog>();
+  IdAuditor auditor{*log};
+};
+
+TEST(IdLog, AcceptsEveryIdOnce) {
+  Ids ids;
+  for (std::uint64_t id = 1; id < 3 * IdLog::kWindow; ++id) {
+    ASSERT_TRUE(ids.log->mark(id));
+    ids.auditor.advance(id + 1);
+  }
+  const auto summary = ids.auditor.finish(3 * IdLog::kWindow);
+  EXPECT_TRUE(summary.lost.empty());
+  EXPECT_TRUE(summary.duplicates.empty());
+}
+
+TEST(IdLog, RefusesASecondTime) {
+  Ids ids;
+  EXPECT_TRUE(ids.log->mark(77));
+  EXPECT_TRUE(ids.log->mark(78));
+  EXPECT_FALSE(ids.log->mark(77));
+}
+
+TEST(IdLog, FindsWhatIsLostAndWhatComesLate) {
+  Ids ids;
+  for (std::uint64_t id = 1; id < 2 * IdLog::kWindow; ++id) {
+    const bool skipped = id == 5 || id == 6 || id == 2 * IdLog::kWindow - 3;
+    ASSERT_TRUE(skipped || ids.log->mark(id));
+    ids.auditor.advance(id + 1);
+  }
+  EXPECT_TRUE(ids.log->mark(6));    // late, and the first time
+  EXPECT_TRUE(ids.log->mark(100));  // late, and the second time: found at the end
+  const auto summary = ids.auditor.finish(2 * IdLog::kWindow);
+  EXPECT_EQ(summary.lost, (std::vector<std::uint64_t>{5, 2 * IdLog::kWindow - 3}));
+  EXPECT_EQ(summary.duplicates, std::vector<std::uint64_t>{100});
+}
+
+TEST(IdLog, MarksFromManyThreadsAreAllThere) {
+  Ids ids;
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::uint64_t id = 1 + t; id <= 40'000; id += 4) EXPECT_TRUE(ids.log->mark(id));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(ids.auditor.finish(40'001).lost.empty());
+}
+
+// --- WriterLog ---------------------------------------------------------------------------------
+
+struct Writers {
+  LeaseClock clock{.start_ns = 0, .tick_ns = 10};
+  KillLog kills{};
+  std::unique_ptr<WriterLog> log = std::make_unique<WriterLog>(clock, kills);
+  std::uint64_t other = 0;
+
+  WriterLog::Entry enter(std::uint64_t token, std::uint64_t now) {
+    return log->enter(token, now, [&] { return now; }, other);
+  }
+};
+
+TEST(WriterLog, OneAfterTheOther) {
+  Writers w;
+  const std::uint64_t a = w.log->announce(0, 0, 1);
+  EXPECT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
+  EXPECT_EQ(w.log->holder(), a);
+  EXPECT_TRUE(w.log->leave(a));
+  const std::uint64_t b = w.log->announce(0, 1, 1);
+  EXPECT_EQ(w.enter(b, 6), WriterLog::Entry::kEntered);
+}
+
+TEST(WriterLog, RefusesASecondOwnerWhileTheFirstLives) {
+  Writers w;
+  const std::uint64_t a = w.log->announce(0, 0, 1);
+  ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
+  const std::uint64_t b = w.log->announce(0, 1, 1);
+  EXPECT_EQ(w.enter(b, 6), WriterLog::Entry::kViolation);
+  EXPECT_EQ(w.other, a);
+}
+
+TEST(WriterLog, ADeadOwnerMayBeSucceededFromItsKillOn) {
+  Writers w;
+  const std::uint64_t a = w.log->announce(0, 3, 7);
+  ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
+  w.kills.about_to_kill(3, 7, 100);
+  const std::uint64_t b = w.log->announce(0, 1, 1);
+  EXPECT_EQ(w.enter(b, 99), WriterLog::Entry::kViolation);  // it got it before the kill
+  EXPECT_EQ(w.enter(b, 100), WriterLog::Entry::kEntered);
+  EXPECT_FALSE(w.log->leave(a));
+}
+
+TEST(WriterLog, TheNextIncarnationIsSomebodyElse) {
+  Writers w;
+  w.kills.about_to_kill(3, 6, 50);
+  EXPECT_TRUE(w.kills.killed(3, 5, 0));
+  EXPECT_TRUE(w.kills.killed(3, 6, 50));
+  EXPECT_FALSE(w.kills.killed(3, 6, 49));
+  EXPECT_FALSE(w.kills.killed(3, 7, 1000));
+}
+
+TEST(WriterLog, ALeaseDecidesAlone) {
+  Writers w;
+  const std::uint64_t a = w.log->announce(LeaseClock::kEpoch + 10, 0, 1);
+  ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
+  w.kills.about_to_kill(0, 1, 6);  // dead, and still protected
+  EXPECT_FALSE(w.log->over(a, 99));
+  EXPECT_TRUE(w.log->over(a, 100));
+  const std::uint64_t b = w.log->announce(0, 1, 1);
+  EXPECT_EQ(w.enter(b, 99), WriterLog::Entry::kViolation);
+  EXPECT_EQ(w.enter(b, 100), WriterLog::Entry::kEntered);
+}
+
+TEST(WriterLog, WhoLapsedBeforeItCameFindsItsSuccessor) {
+  Writers w;
+  const std::uint64_t a = w.log->announce(LeaseClock::kEpoch + 10, 0, 1);
+  const std::uint64_t b = w.log->announce(0, 1, 1);
+  ASSERT_EQ(w.enter(b, 200), WriterLog::Entry::kEntered);
+  // It acquired at 50, was evicted at 100, and gets here at 300.
+  EXPECT_EQ(
+      w.log->enter(a, 50, [] { return std::uint64_t{300}; }, w.other), WriterLog::Entry::kLapsed);
+  EXPECT_EQ(w.log->holder(), b);
+}
+
+TEST(WriterLog, ATokenThatIsLongGoneIsOver) {
+  Writers w;
+  const std::uint64_t a = w.log->announce(0, 0, 1);
+  EXPECT_FALSE(w.log->over(a, 0));
+  for (int i = 0; i < (1 << 14); ++i) static_cast<void>(w.log->announce(0, 0, 1));
+  EXPECT_TRUE(w.log->over(a, 0));
+}
+
+// --- The rest ------------------------------------------------------------------------------------
+
+TEST(EventRing, KeepsTheLast) {
+  EventRing ring;
+  for (std::uint64_t i = 0; i < 100; ++i) ring.record(Event::kRead, i, i);
+  std::vector<std::uint64_t> seen;
+  ring.visit([&](const EventRing::Entry& entry) { seen.push_back(entry.a); });
+  ASSERT_EQ(seen.size(), EventRing::kSize);
+  EXPECT_EQ(seen.front(), 100 - EventRing::kSize);
+  EXPECT_EQ(seen.back(), 99U);
+}
+
+TEST(Checks, EveryOneHasAText) {
+  for (int check = 0; check <= static_cast<int>(Check::kPlanted); ++check) {
+    EXPECT_FALSE(text_of(static_cast<Check>(check)).title.empty());
+  }
+  EXPECT_EQ(text_of(Check::kPlanted).property, "self-test");
+}
+
+}  // namespace
+}  // namespace fsqlshm::stress

@@ -1,0 +1,272 @@
+#!/usr/bin/python3
+"""The programs from outside: options, exit status, documents, signals, and nothing left behind."""
+
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+STRESS, INSPECT = sys.argv[1:3]
+del sys.argv[1:3]
+
+
+def run(*command, timeout=120):
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+class Programs(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        self.addCleanup(self.folder.cleanup)
+
+    def test_help(self):
+        for program in (STRESS, INSPECT):
+            done = run(program, "--help")
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("Exit status", done.stdout)
+
+    def test_bad_options(self):
+        for arguments in (
+            ["--nonsense"],
+            ["--protocol", "other"],
+            ["--shard", "3/2"],
+            ["--chaos", "none,kill"],
+            ["--chaos", "stop", "--kills", "5"],
+            ["--workers", "0"],
+            ["--seconds", "-1"],
+            ["--dir", "/nowhere"],
+            ["--seed", "-1"],
+            ["--kills", "-1"],
+            ["outcomes", "--iterations", "0"],
+        ):
+            done = run(STRESS, *arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertTrue(done.stderr.startswith("fsqlshm-stress: "), done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_documents(self):
+        json_file = self.path / "r.json"
+        junit_file = self.path / "r.xml"
+        done = run(
+            STRESS, "--seconds", 1, "--seed", 5, "--quiet", "--json", json_file, "--junit", junit_file
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        document = json.loads(json_file.read_text())
+        self.assertEqual(document["schema"], "fsqlshm-result/1")
+        self.assertEqual(document["status"], "clean")
+        self.assertEqual(document["seed"], 5)
+        self.assertGreater(document["counts"]["snapshot_reads"], 0)
+        self.assertIn("failures=\"0\"", junit_file.read_text())
+
+    def test_a_document_that_cannot_be_written(self):
+        done = run(STRESS, "--seconds", 0.5, "--workers", 1, "--quiet", "--json", self.path / "no/r.json")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("no/r.json", done.stderr)
+
+    def test_reference_is_found_and_can_be_replayed(self):
+        json_file = self.path / "r.json"
+        done = run(
+            STRESS, "--protocol", "reference", "--seconds", 30, "--quiet", "--json", json_file
+        )
+        self.assertEqual(done.returncode, 1, done.stdout)
+        finding = json.loads(json_file.read_text())["findings"][0]
+        self.assertIn(" --seed ", finding["replay"])
+        self.assertIn("reproduce: ", done.stdout)
+
+    def test_expected_defects_are_clean(self):
+        done = run(STRESS, "crash-points", "--protocol", "reference", "--expect-defects", "--quiet")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        for defect in ("D2", "D3", "D5", "D6"):
+            self.assertIn(f"({defect}", done.stdout)
+
+    def test_interrupt_ends_with_a_report(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            json_file = self.path / f"{number}.json"
+            process = subprocess.Popen(
+                [STRESS, "--seconds", "100", "--dir", self.folder.name, "--quiet"]
+                + ["--json", str(json_file), "--chaos-rate", "100"],
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            while not list(self.path.glob("fsqlshm-stress.*/*.fsqlite-shm")):
+                time.sleep(0.01)
+            time.sleep(0.5)
+            # To the whole group, as a terminal does.
+            os.killpg(process.pid, number)
+            output, _ = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, output)
+            document = json.loads(json_file.read_text())
+            self.assertTrue(document["details"]["interrupted"])
+            self.assertEqual(list(self.path.glob("fsqlshm-stress.*")), [])
+            # Nobody of the group is left.
+            with self.assertRaises(ProcessLookupError):
+                os.killpg(process.pid, 0)
+
+
+class Inspect(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = pathlib.Path(self.folder.name) / "x.db.fsqlite-shm"
+        self.json = pathlib.Path(self.folder.name) / "x.json"
+        self.addCleanup(self.folder.cleanup)
+        golden = pathlib.Path(__file__).parent.parent / "corpus/golden/headers.jsonl"
+        header = None
+        for line in golden.read_text().splitlines():
+            case = json.loads(line)
+            found = [v for v in case.values() if isinstance(v, str) and len(v) == 432]
+            if found and struct.unpack_from("<I", bytes.fromhex(found[0]), 16)[0] == 128:
+                header = bytes.fromhex(found[0])
+                break
+        self.assertIsNotNone(header)
+        end = struct.unpack_from("<QQ", header, 128)
+        self.file.write_bytes(header.ljust(sum(end), b"\0"))
+
+    def poke(self, offset, value):
+        with self.file.open("r+b") as out:
+            out.seek(offset)
+            out.write(struct.pack("<Q", value))
+
+    def inspect(self, *arguments):
+        done = run(INSPECT, self.file, "--json", self.json, *arguments)
+        document = json.loads(self.json.read_text()) if done.returncode != 2 else None
+        return done, document
+
+    def test_a_new_header_is_healthy(self):
+        before = self.file.read_bytes()
+        done, document = self.inspect()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("layout checksum: right", done.stdout)
+        self.assertIn("no serialized writer", done.stdout)
+        self.assertEqual(document["details"]["open"], "ok")
+        self.assertEqual(document["details"]["publication"]["state"], "stable")
+        self.assertEqual(len(document["details"]["fields"]), 22)
+        self.assertEqual(self.file.read_bytes(), before)
+
+    def test_a_dead_publisher_and_its_repair(self):
+        self.poke(32, 7)
+        self.poke(40, 3)
+        before = self.file.read_bytes()
+        done, document = self.inspect()
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(document["details"]["publication"]["state"], "crash-stale")
+        self.assertIn("snapshot_seq_odd", document["details"]["validate"])
+        self.assertEqual(self.file.read_bytes(), before)
+        for incomplete in (
+            ["--repair"],
+            ["--repair", "--commit-seq", 1, "--schema-epoch", 2],
+            ["--commit-seq", 1, "--schema-epoch", 2, "--ecs-epoch", 3],
+            ["--repair", "--commit-seq", -1, "--schema-epoch", 2, "--ecs-epoch", 3],
+        ):
+            self.assertEqual(self.inspect(*incomplete)[0].returncode, 2, incomplete)
+            self.assertEqual(self.file.read_bytes(), before)
+        done, document = self.inspect(
+            "--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(struct.unpack_from("<QQQQ", self.file.read_bytes(), 32), (8, 10, 11, 12))
+
+    def test_repair_refuses_while_a_publisher_holds_the_lock(self):
+        import fcntl
+
+        self.poke(32, 7)
+        before = self.file.read_bytes()
+        with self.file.open("r+b") as holder:
+            # struct flock: type, whence, start, length, pid; F_OFD_SETLK is 37 on Linux.
+            fcntl.fcntl(holder, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 152, 1, 0))
+            done, document = self.inspect()
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertEqual(document["details"]["publication"]["state"], "in progress")
+            done, _ = self.inspect(
+                "--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12
+            )
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("live publisher", done.stderr)
+        self.assertEqual(self.file.read_bytes(), before)
+
+    def test_writers(self):
+        # (id, pid and generation, birth, lease) and what is said of it
+        me = os.getpid()
+        stat = pathlib.Path("/proc/self/stat").read_text()
+        # The birth of this very process, as the kernel tells it.
+        birth = int(stat[stat.rindex(")") + 2 :].split()[19]) | 1 << 63
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        now = int(time.time())
+        for words, status, text in (
+            ((5, me | 1 << 32, birth, now + 100), 0, "alive"),
+            ((5, me | 1 << 32, birth, now - 100), 1, "lease ran out"),
+            ((5, dead.pid | 1 << 32, birth, 0), 1, "dead"),
+            ((1 << 62 | me << 40 | (birth & ~(1 << 63)), 0, 0, 0), 0, "about to become"),
+            ((1 << 62 | dead.pid << 40 | 1, 0, 0, 0), 1, "(dead) is about to become"),
+            ((2 << 62 | dead.pid << 40 | 1, 0, 0, 0), 1, "(dead) is clearing"),
+            ((5, 0, 0, 0), 1, "writer_unjudgeable"),
+            ((3 << 62, 0, 0, 0), 1, "unknown state word"),
+            ((0, 0, 0, 9), 1, "writer_leftovers"),
+        ):
+            for index, word in enumerate(words):
+                self.poke(72 + 8 * index, word)
+            done, _ = self.inspect()
+            self.assertEqual(done.returncode, status, done.stdout)
+            self.assertIn(text, done.stdout)
+
+    def test_broken_files(self):
+        self.poke(144, 1)
+        done, document = self.inspect()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("layout checksum: WRONG", done.stdout)
+        self.assertEqual(document["details"]["open"], "checksum_mismatch")
+        done, _ = self.inspect("--repair", "--commit-seq", 1, "--schema-epoch", 1, "--ecs-epoch", 1)
+        self.assertEqual(done.returncode, 2)
+        self.file.write_bytes(b"short")
+        self.assertEqual(self.inspect()[0].returncode, 2)
+        self.file.unlink()
+        self.assertEqual(self.inspect()[0].returncode, 2)
+        self.file.symlink_to("/etc/passwd")
+        done, _ = self.inspect()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("symbolic link", done.stderr)
+
+    def test_a_truncated_file_still_shows_its_header(self):
+        os.truncate(self.file, 216)
+        done, document = self.inspect()
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(document["details"]["open"], "file_truncated")
+        self.assertIn("layout checksum: right", done.stdout)
+
+    def test_works_on_a_file_in_use(self):
+        process = subprocess.Popen(
+            [STRESS, "--seconds", "60", "--dir", self.folder.name, "--quiet", "--publish-rate", "0"]
+            + ["--workers", "1", "--chaos", "none"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            files = []
+            while not files:
+                files = list(pathlib.Path(self.folder.name).glob("fsqlshm-stress.*/*.fsqlite-shm"))
+                time.sleep(0.01)
+            time.sleep(0.2)
+            for _ in range(5):
+                done = run(INSPECT, files[0])
+                # 1 where it meets a writer whose fast-running lease is over; never a broken header.
+                self.assertIn(done.returncode, (0, 1), done.stderr)
+                self.assertIn("layout checksum: right", done.stdout)
+                self.assertNotIn("crash-stale", done.stdout)
+        finally:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, output)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,361 @@
+// The engines as a whole: hardened is clean, the reference is found guilty, and whatever is planted
+// is found. Runs end by what they did, not by the clock, wherever that is possible.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "fsqlshm/shm_file.h"
+#include "harness/result.h"
+#include "stress/child.h"
+#include "stress/crash_points.h"
+#include "stress/describe.h"
+#include "stress/outcomes.h"
+#include "stress/recovery.h"
+#include "stress/run_dir.h"
+#include "stress/runner.h"
+#include "stress/seams.h"
+#include "stress/tsan.h"
+
+namespace fsqlshm::stress {
+namespace {
+
+using harness::Result;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+std::string dump(const Result& result) { return result.to_json().dump(1).substr(0, 4000); }
+
+RunConfig short_run() {
+  RunConfig config;
+  config.seconds = 2;
+  config.worker.seed = 7;
+  config.quiet = true;
+  return config;
+}
+
+// A finding that says so is there.
+bool found(const Result& result, std::string_view property, std::string_view title) {
+  for (const auto& finding : result.findings) {
+    if (finding.property.find(property) != std::string::npos &&
+        finding.title.find(title) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// --- Runs ----------------------------------------------------------------------------------------
+
+TEST(Run, HardenedSurvivesChaosInAllRoles) {
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.seconds = 3;
+  config.chaos_rate = 60;
+  run_stress(config, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  EXPECT_GT(result.counts["kills"], 0);
+  EXPECT_GT(result.counts["stops"], 0);
+  EXPECT_GT(result.counts["acquires"], 0);
+}
+
+TEST(Run, HardenedWithoutPerturbationOrChaos) {
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.seconds = 1;
+  config.kill = config.stop = false;
+  config.worker.perturb = 0;
+  config.worker.publish_rate = 0;
+  run_stress(config, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  EXPECT_EQ(result.counts["kills"], 0);
+}
+
+TEST(Run, EndsAfterTheWantedKills) {
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.seconds = 60;
+  config.kills = 20;
+  config.stop = false;
+  config.chaos_rate = 200;
+  run_stress(config, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  EXPECT_GE(result.counts["kills"], 20);
+}
+
+TEST(Run, ReferenceLosesItsLease) {
+  Result result("stress", "reference");
+  RunConfig config = short_run();
+  config.seconds = 30;  // it takes a fraction of a second
+  config.worker.protocol = ProtocolName::kReference;
+  config.replay = "the command";
+  run_stress(config, result);
+  ASSERT_EQ(result.exit_code(), harness::kExitFound);
+  EXPECT_TRUE(found(result, "P", "(D")) << dump(result);
+  const auto& finding = result.findings.front();
+  EXPECT_EQ(finding.replay, "the command");
+  EXPECT_THAT(finding.detail, HasSubstr("seed 7"));
+  EXPECT_THAT(finding.detail, HasSubstr("serialized_writer_lease_expiry"));
+  EXPECT_THAT(finding.detail, HasSubstr("last events"));
+  EXPECT_THAT(finding.detail, HasSubstr("acquired"));
+}
+
+TEST(Run, OneRoleAlone) {
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.seconds = 0.05;
+  config.worker.threads = {0, 0, 0, 0, 0, 0, 0, 1};  // nothing to reach but inspections
+  config.kill = config.stop = false;
+  run_stress(config, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+}
+
+TEST(Run, AReaderWithoutAPublishToMeetIsVacuous) {
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.seconds = 0.3;
+  config.kill = config.stop = false;
+  config.worker.threads = {1, 1, 0, 0, 0, 0, 0, 0};
+  config.worker.publish_rate = 1;  // the first is due after the end
+  run_stress(config, result);
+  ASSERT_EQ(result.exit_code(), harness::kExitFound);
+  EXPECT_EQ(result.findings.front().severity, "vacuous");
+}
+
+TEST(Run, AFolderThatCannotBeUsedIsNoResult) {
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.dir = "/proc/self/fd/none";
+  run_stress(config, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitCouldNotRun);
+}
+
+// --- What is planted is found
+// ----------------------------------------------------------------------
+
+RunConfig planted(Plant plant) {
+  RunConfig config = short_run();
+  config.seconds = 30;
+  config.kill = config.stop = false;
+  config.workers = 1;
+  config.worker.plant = plant;
+  return config;
+}
+
+TEST(Plant, AViolationInAWorker) {
+  Result result("stress", "hardened");
+  run_stress(planted(Plant::kViolation), result);
+  EXPECT_TRUE(found(result, "self-test", "planted")) << dump(result);
+}
+
+TEST(Plant, ACrashOfAWorker) {
+  Result result("stress", "hardened");
+  run_stress(planted(Plant::kCrash), result);
+  EXPECT_EQ(result.exit_code(), harness::kExitFound);
+  EXPECT_TRUE(found(result, "workers live", "signal 11") ||
+              found(result, "no data race", "ThreadSanitizer ended") ||
+              found(result, "workers live", "status"))  // AddressSanitizer
+      << dump(result);
+}
+
+TEST(Plant, ARaceInAWorkerUnderTsan) {
+  if (!kTsan) GTEST_SKIP() << "not built with TSan";
+  Result result("stress", "hardened");
+  run_stress(planted(Plant::kDataRace), result);
+  ASSERT_TRUE(found(result, "no data race", "data race")) << dump(result);
+  EXPECT_THAT(result.findings.front().detail, HasSubstr("worker.cc"));
+}
+
+// A publisher that ignores the lock on a file that stress works on: a stranger that tears triples.
+TEST(Plant, AStrangerThatTearsTriples) {
+  const auto dir = RunDir::make({});
+  ASSERT_TRUE(dir);
+  RunConfig config = short_run();
+  config.seconds = 30;
+  config.kill = config.stop = false;
+  config.dir = dir->path();
+  Child stranger([&] {
+    // Waits for the run's file to appear, and then writes one word of the triple.
+    for (int turn = 0; turn < 10'000; ++turn) {
+      for (const auto& entry : fs::recursive_directory_iterator(dir->path())) {
+        if (entry.path().extension() != ".fsqlite-shm") continue;
+        std::array<std::byte, 8> word{std::byte{9}};
+        const int fd = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC);
+        ::usleep(100'000);
+        const bool done = ::pwrite(fd, word.data(), 8, offsets::kEcsEpoch) == 8;
+        ::usleep(10'000);
+        if (!done) return 1;
+      }
+      ::usleep(1000);
+    }
+    return 0;
+  });
+  Result result("stress", "hardened");
+  run_stress(config, result);
+  EXPECT_TRUE(found(result, "snapshot integrity", "torn")) << dump(result);
+}
+
+// --- Crash, creation and stop points
+// ---------------------------------------------------------------
+
+TEST(CrashPoints, HardenedIsRepairedAfterEveryOne) {
+  Result result("stress", "hardened");
+  run_crash_points({.quiet = true}, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  EXPECT_EQ(result.counts["crash_points"], result.counts["atomic_steps"]);
+  EXPECT_EQ(result.counts["creation_points"], result.counts["system_calls"]);
+  EXPECT_GT(result.counts["crash_points"], 150);
+  EXPECT_GT(result.counts["creation_points"], 30);
+  EXPECT_GT(result.counts["stop_points"], 100);
+}
+
+TEST(CrashPoints, ReferenceHasItsDefects) {
+  Result result("stress", "reference");
+  run_crash_points({.reference = true, .quiet = true}, result);
+  ASSERT_EQ(result.exit_code(), harness::kExitFound);
+  EXPECT_TRUE(found(result, "P4", "(D2")) << dump(result);
+  EXPECT_TRUE(found(result, "P2", "(D3")) << dump(result);
+  EXPECT_TRUE(found(result, "P1", "(D5")) << dump(result);
+  EXPECT_TRUE(found(result, "check is linearizable", "(D6")) << dump(result);
+}
+
+TEST(ExpectDefects, MissingOnesAreFindings) {
+  Result result("stress", "reference");
+  result.findings.push_back({.severity = "violation", .title = "x (D2)"});
+  result.findings.push_back({.severity = "violation", .title = "y (D2: more)"});
+  expect_defects(result, {"D2"}, {"D5"});
+  EXPECT_EQ(result.exit_code(), harness::kExitClean);
+  EXPECT_EQ(result.findings.size(), 1U);
+  result.findings.push_back({.severity = "violation", .title = "something else"});
+  expect_defects(result, {"D2", "D3"});
+  EXPECT_EQ(result.exit_code(), harness::kExitFound);
+  EXPECT_TRUE(found(result, "finds the known defects", "D3"));
+  EXPECT_TRUE(found(result, "", "something else"));
+}
+
+TEST(Steps, DieExactlyThere) {
+  Shared<std::atomic<std::uint64_t>> done;
+  for (std::uint64_t at = 1; at <= 3; ++at) {
+    done->store(0);
+    HeaderBlock block{};
+    Child child([&] {
+      CrashingWords words{RawWords(block.data())};
+      Steps::arm(at, SIGKILL);
+      for (std::uint64_t i = 1; i <= 3; ++i) {
+        words.store(Field::kGcHorizon, i, std::memory_order_release);
+        done->store(i);
+      }
+      return 0;
+    });
+    EXPECT_EQ(child.wait(), Child::End::kKilled);
+    EXPECT_EQ(done->load(), at - 1);
+  }
+}
+
+// --- Outcomes and recovery
+// ---------------------------------------------------------------------------
+
+TEST(Outcomes, HardenedShowsNoForbiddenOne) {
+  Result result("stress", "hardened");
+  run_outcomes({.iterations = 40'000, .race_seconds = 0.5, .quiet = true}, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  EXPECT_EQ(result.details["outcomes"].size(), 9U);
+}
+
+TEST(Outcomes, ReferenceShowsForbiddenOnes) {
+  Result result("stress", "reference");
+  run_outcomes({.reference = true, .iterations = 1'000'000, .race_seconds = 0.7, .quiet = true},
+               result);
+  EXPECT_EQ(result.exit_code(), harness::kExitFound);
+  EXPECT_TRUE(found(result, "outcomes", "(D1)") || found(result, "outcomes", "(D3)"))
+      << dump(result);
+}
+
+TEST(Recovery, ReadersGetOnAfterDeaths) {
+  Result result("stress", "hardened");
+  run_recovery({.deaths = 20, .dir = {}, .quiet = true}, result);
+  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  EXPECT_EQ(result.counts["deaths"], 20);
+}
+
+// --- Nothing stays behind
+// ------------------------------------------------------------------------------
+
+std::size_t children() {
+  std::size_t count = 0;
+  for (const auto& task : fs::directory_iterator("/proc/self/task")) {
+    std::ifstream in(task.path() / "children");
+    std::string pid;
+    while (in >> pid) ++count;
+  }
+  return count;
+}
+
+TEST(CleanUp, NoProcessAndNoFileAfterARun) {
+  const auto dir = RunDir::make({});
+  ASSERT_TRUE(dir);
+  Result result("stress", "hardened");
+  RunConfig config = short_run();
+  config.seconds = 0.5;
+  config.chaos_rate = 100;
+  config.dir = dir->path();
+  run_stress(config, result);
+  EXPECT_EQ(children(), 0U);
+  EXPECT_TRUE(fs::is_empty(dir->path()));
+}
+
+TEST(CleanUp, AKilledParentTakesItsChildrenAlong) {
+  const auto dir = RunDir::make({});
+  ASSERT_TRUE(dir);
+  Child parent([&] {
+    Result result("stress", "hardened");
+    RunConfig config = short_run();
+    config.seconds = 60;
+    config.chaos_rate = 200;  // many are stopped at any time
+    config.dir = dir->path();
+    run_stress(config, result);
+    return 0;
+  });
+  const std::string path = "/proc/" + std::to_string(parent.pid()) + "/task/" +
+                           std::to_string(parent.pid()) + "/children";
+  std::vector<pid_t> workers;
+  for (int turn = 0; turn < 10'000 && workers.size() < 3; ++turn) {
+    workers.clear();
+    std::ifstream in(path);
+    pid_t pid = 0;
+    while (in >> pid) workers.push_back(pid);
+    ::usleep(1000);
+  }
+  ASSERT_GE(workers.size(), 3U);
+  ::kill(parent.pid(), SIGKILL);
+  EXPECT_EQ(parent.wait(), Child::End::kKilled);
+  // Their new parent reaps them when it likes: until then they are zombies.
+  for (const pid_t worker : workers) {
+    bool gone = false;
+    for (int turn = 0; turn < 10'000 && !gone; ++turn) {
+      std::ifstream in("/proc/" + std::to_string(worker) + "/stat");
+      std::string text((std::istreambuf_iterator<char>(in)), {});
+      const auto stat = parse_proc_stat(text);
+      gone = !stat || stat->state == 'Z' || stat->state == 'X';
+      ::usleep(1000);
+    }
+    EXPECT_TRUE(gone);
+  }
+  // The next run in the same place removes what the dead one left.
+  {
+    EXPECT_TRUE(RunDir::make(dir->path()));
+  }
+  EXPECT_TRUE(fs::is_empty(dir->path()));
+}
+
+}  // namespace
+}  // namespace fsqlshm::stress
