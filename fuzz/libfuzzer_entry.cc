@@ -61,12 +61,16 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                                std::size_t max_size, unsigned seed) {
   const fsqlshm::fuzz::ByteMutator engine =
       LLVMFuzzerMutate != nullptr ? LLVMFuzzerMutate : change_one_byte;
-  return fsqlshm::fuzz::target().mutate({data, max_size}, std::min(size, max_size), seed, engine);
+  const fsqlshm::fuzz::Mutate mutate = fsqlshm::fuzz::target().mutate;
+  if (mutate == nullptr) return engine(data, size, max_size);
+  return mutate({data, max_size}, std::min(size, max_size), seed, engine);
 }
 
 extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t size1,
                                                  const std::uint8_t* data2, std::size_t size2,
                                                  std::uint8_t* out, std::size_t max_out,
                                                  unsigned seed) {
-  return fsqlshm::fuzz::target().cross({data1, size1}, {data2, size2}, {out, max_out}, seed);
+  const fsqlshm::fuzz::Cross cross = fsqlshm::fuzz::target().cross;
+  if (cross == nullptr) return 0;  // the engine tries something else
+  return cross({data1, size1}, {data2, size2}, {out, max_out}, seed);
 }

@@ -172,9 +172,7 @@ struct DerivesOffsets : SharedMemoryLayout {
     Geometry geometry = opened->geometry();
     geometry.witness_offset =
         Geometry::derive(geometry.page_size, geometry.max_txn_slots).witness_offset;
-    std::array<std::uint64_t, kHeaderWords> words{};
-    std::memcpy(words.data(), bytes.data(), kHeaderSize);
-    return Opened(std::in_place, words, geometry);
+    return Opened(std::in_place, geometry, bytes.first<kHeaderSize>());
   }
 };
 

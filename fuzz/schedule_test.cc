@@ -174,7 +174,6 @@ bool finds(std::string_view start) {
 }
 
 struct GoodSeqlock {
-  static constexpr std::string_view kName = "bad";
   template <Words W>
   using Seqlock = hardened::Seqlock<W>;
 };
@@ -290,7 +289,6 @@ TEST(KnownBad, AnAcquireThatWaitsBreaksProgress) {
 }
 
 struct GoodIndicator {
-  static constexpr std::string_view kName = "bad";
   template <Words W>
   using WriterIndicator = hardened::WriterIndicator<W>;
 };
