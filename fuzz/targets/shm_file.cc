@@ -212,7 +212,8 @@ std::optional<Failure> run(Bytes input) {
   const auto longer = static_cast<std::int32_t>(wire::get32(input, 0));
   Content content{{input.begin() + kHead, input.end()}, 0};
   const std::int64_t size = static_cast<std::int64_t>(content.bytes.size()) + longer;
-  content.size = std::clamp<std::int64_t>(size, 0, static_cast<std::int64_t>(kMaxFile));
+  content.size = static_cast<std::uint64_t>(
+      std::clamp<std::int64_t>(size, 0, static_cast<std::int64_t>(kMaxFile)));
   // As the file will be: cut, or with zeroes behind.
   content.bytes.resize(std::min<std::uint64_t>(content.size, content.bytes.size()));
   const Content file_content = content;
