@@ -171,7 +171,8 @@ int main(int argc, char** argv) {
   app.add_flag("--explain", explain, "print what each input does");
   app.add_option("--reduce", reduce_path, "a failing input to make as plain as possible");
   app.add_option("--output", output, "where the reduced input goes")->capture_default_str();
-  app.add_option("--option", options, "an option of the target, for example only=D3");
+  app.add_option("--option", options, "an option of the target, for example only=D3")
+      ->allow_extra_args(false);
   app.add_flag("--stats", stats, "print what the inputs reached");
   app.add_flag("--quiet", quiet, "print only failures");
   try {

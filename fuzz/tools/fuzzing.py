@@ -178,7 +178,9 @@ def fuzz_once(build, target, seconds, seed, corpus, artefacts, stop, options=())
     symbolizer = shutil.which("llvm-symbolizer-19") or shutil.which("llvm-symbolizer")
     if symbolizer:
         environment["ASAN_SYMBOLIZER_PATH"] = symbolizer
-    with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-run-") as scratch:
+    # In memory where there is such a place: shm_file makes a file for every input.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-run-", dir=memory) as scratch:
         environment["TMPDIR"] = scratch  # what a crashed target leaves behind goes with it
         with open(pathlib.Path(scratch) / "log", "w+b") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
