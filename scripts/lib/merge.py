@@ -21,7 +21,10 @@ AMOUNTS = {"count", "executions", "iterations", "reads", "kills", "recoveries", 
 NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role", "subject", "rate", "where", "what")
 # Lists of samples: one more run, more of them.
 SAMPLES = {"ns", "real_ns", "iterations", "runs", "p99.9"}
-LARGEST = {"next_iteration", "max", "coverage", "features", "last", "bound_reached"}
+LARGEST = {"next_iteration", "max", "coverage", "features", "last"}
+SMALLEST = {"bound_reached"}
+# Of several states the worst.
+STATES = ("clean", "known", "stopped", "vacuous", "missed", "violated")
 
 
 def _is_number(value):
@@ -60,6 +63,12 @@ def merge_details(one, other, key=None):
             return one + other
         if key in LARGEST:
             return max(one, other)
+        if key in SMALLEST:
+            return min(one, other)
+    if key == "complete" and isinstance(one, bool) and isinstance(other, bool):
+        return one and other
+    if key == "status" and one in STATES and other in STATES:
+        return max(one, other, key=STATES.index)
     return one
 
 

@@ -7,6 +7,7 @@ The state folder (out/nightly):
   history.jsonl  one line a night that ended, see history_entry
   findings.json  everything ever found, with the nights that saw it first and last
   corpus/        working corpora of the fuzz targets
+  bench-last.json  what the last night's benchmarks measured, to compare with
   regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
   nights/ID/     a night: slices/NN-NAME/ for each slice that ended, then the summary and the report
 
@@ -33,6 +34,7 @@ import sys
 import campaign
 import engines
 import merge
+import nightly_bench
 import results
 from engines import ROOT, CouldNotRun
 
@@ -172,9 +174,17 @@ def slice_folders(night):
 
 
 def next_iteration(documents, at_least):
-    """Where the next random search has to go on, as far as these documents say."""
-    found = [d["details"].get("next_iteration") for d in documents]
-    return max([at_least, *(n for n in found if isinstance(n, int) and not isinstance(n, bool))])
+    """Where the next random search has to go on, as far as these documents say: the largest
+    `next_iteration` of a document's details or of one of its scenarios."""
+    found = [at_least]
+    for document in documents:
+        details = document["details"]
+        scenarios = details.get("scenarios")
+        for one in [details, *(scenarios if isinstance(scenarios, list) else [])]:
+            number = one.get("next_iteration") if isinstance(one, dict) else None
+            if isinstance(number, int) and not isinstance(number, bool) and details.get("search", "random") == "random":
+                found.append(number)
+    return max(found)
 
 
 def collect(night):
@@ -294,6 +304,7 @@ def history_entry(night, status, seconds, documents):
     return {
         "night": night["id"], "started": night["started"], "hours": night["hours"], "commit": night["commit"],
         "seed": night["seed"], "status": status, "seconds": round(seconds, 1),
+        "figures": nightly_bench.figures(documents),
         "findings": {s: sum(key[2] == s for key in found) for s in results.SEVERITIES},
         "engines": [{"engine": d["engine"], "subject": d["subject"], "status": d["status"],
                      "seconds": round(d["duration_seconds"], 1), "counts": d["counts"]} for d in documents
@@ -344,6 +355,7 @@ def sum_up(state, options, finished):
     documents = collect(folder)
     proposed = propose_regressions(options.state, folder, documents)
     summary = summarise(folder, night, options, finished, proposed)
+    nightly_bench.compare_with_last(options.state, night["id"], summary["results"])
     summary["found_before"] = update_findings(options.state, night["id"], summary["results"])
     past = [entry for entry in read_lines(options.state / "history.jsonl") if entry["night"] != night["id"]]
     entry = history_entry(night, summary["status"], night["seconds"], summary["results"])
@@ -357,6 +369,7 @@ def sum_up(state, options, finished):
     link_latest(options, folder)
     if finished:
         results.write_text(options.state / "history.jsonl", "".join(json.dumps(e) + "\n" for e in [*past, entry]))
+        nightly_bench.keep(options.state, night["id"], summary["results"])
         state.value["next_seed"] = max(state.value["next_seed"], night["seed"] + len(night["plan"]))
         state.value["next_iteration"] = next_iteration(documents, state.value["next_iteration"])
         state.value["night"] = None

@@ -114,7 +114,7 @@ def page(summary):
     toc = [("findings", f"Findings ({len(bad)})")] if bad else []
     toc.append(("engines", "What ran"))
     if expected:
-        toc.append(("expected", f"Known defects ({len(expected)})"))
+        toc.append(("expected", f"Found as expected ({len(expected)})"))
     toc += [(s["anchor"], s["title"]) for s in sections] + [("environment", "Environment")]
     template = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True,
                                   lstrip_blocks=True, undefined=jinja2.StrictUndefined).get_template("page.html")

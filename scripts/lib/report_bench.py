@@ -109,11 +109,20 @@ def _tails(details):
 
 
 def _comparison(details):
-    """comparison: list of {name, verdict: faster, slower or no difference, ratio ...}."""
+    """comparison: {with, careful: [sentence], compared, rows: [{name, old, new, ratio, p_corrected, noise, verdict, control}]},
+    the rows only of what differs."""
     comparison = details.get("comparison")
-    if not comparison:
+    if not isinstance(comparison, dict):
         return html.Markup("")
-    return html.heading("Change against the baseline", 4) + html.anything(comparison)
+    rows = [[row.get("name", ""), html.mark("✗ slower", "warn") if row.get("verdict") == "slower" else row.get("verdict", ""),
+             row.get("old"), row.get("new"), row.get("ratio"), row.get("p_corrected"), row.get("noise"),
+             "not ours: the machine changed" if row.get("control") else ""] for row in comparison.get("rows") or []]
+    text = f"Compared with {comparison.get('with', '')}"
+    if "compared" in comparison:
+        text += f": {len(rows)} of {comparison['compared']} differ by more than noise."
+    notes = html.Markup("").join(html.paragraph(f"Careful: {note}", note=True) for note in comparison.get("careful") or [])
+    return (html.heading("Change against the baseline", 4) + html.paragraph(text) + notes
+            + html.table(["operation", "verdict", "ns then", "ns now", "ratio", "p", "noise", ""], rows, wide=True))
 
 
 def _ratios(details):

@@ -8,6 +8,7 @@ import report_bench
 import report_fuzz
 import report_html as html
 import report_relacy
+import report_sight
 import report_stress
 import report_trends
 
@@ -36,9 +37,7 @@ def sections(summary):
     for document in summary["results"]:
         by_engine.setdefault(document["engine"], []).append(document)
     out = []
-    trends = report_trends.section(summary)
-    if trends:
-        out.append(trends)
+    out += [section for section in (report_sight.section(summary), report_trends.section(summary)) if section]
     for engine, documents in by_engine.items():
         parts = []
         for document in documents:

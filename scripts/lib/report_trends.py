@@ -53,6 +53,9 @@ def section(summary):
             rates.append((engine, [_rate(entry, engine, counts) for entry in history]))
         parts.append(html.figure(charts.nights(names, work, "Work done", "executions, reads ...", log_y=True)))
         parts.append(html.figure(charts.nights(names, rates, "Speed", "a second", log_y=True)))
+        operations = list(dict.fromkeys(name for entry in history for name in entry.get("figures") or {}))
+        times = [(name, [(entry.get("figures") or {}).get(name) for entry in history]) for name in operations]
+        parts.append(html.figure(charts.nights(names, times, "Benchmarks", "median ns", log_y=True)))
         rows = [[entry["night"], entry["commit"][:12], entry["status"].replace("_", " "), entry["seed"], entry["seconds"],
                  *[entry["findings"].get(k, 0) for k in ("violation", "vacuous", "expected")]] for entry in reversed(history)]
         parts.append(html.folded(f"All {len(rows)} nights", html.table(

@@ -151,7 +151,7 @@ def verdict(documents):
         parts.append("could not run: no results at all")
     text = "; ".join(parts) or "nothing found"
     if not parts and keys:
-        text += " but the known defects of the published protocol"
+        text += " but the known defects"
     return text[0].upper() + text[1:]
 
 

@@ -135,7 +135,7 @@ class ReportTest(unittest.TestCase):
                 ([support.document(findings=[support.finding()])], "1 violation found", "✗"),
                 ([support.document(findings=[support.finding(severity="vacuous")])], "1 blind check", "✗"),
                 ([support.document(findings=[support.finding(severity="expected")])],
-                 "Nothing found but the known defects of the published protocol", "✓"),
+                 "Nothing found but the known defects", "✓"),
                 ([support.document(status="could_not_run", reason="no")], "Could not run to the end: relacy", "!"),
                 ([], "Could not run: no results at all", "!")):
             page = self.page(support.summary(documents))
