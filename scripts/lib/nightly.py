@@ -187,11 +187,14 @@ def next_iteration(documents, at_least):
     return max(found)
 
 
+def done_documents(night):
+    """The documents of the slices that ended."""
+    return [d for folder in slice_folders(night)[0] for d in placed(read_slice(folder)["documents"], folder)]
+
+
 def collect(night):
     """All documents of a night so far: those of slices that ended, then what interrupted ones found."""
-    done, interrupted = slice_folders(night)
-    documents = [d for folder in done for d in placed(read_slice(folder)["documents"], folder)]
-    return documents + [d for folder in interrupted for d in found_before_interruption(folder)]
+    return done_documents(night) + [d for folder in slice_folders(night)[1] for d in found_before_interruption(folder)]
 
 
 def start_night(state, options, commit):
@@ -371,7 +374,7 @@ def sum_up(state, options, finished):
         results.write_text(options.state / "history.jsonl", "".join(json.dumps(e) + "\n" for e in [*past, entry]))
         nightly_bench.keep(options.state, night["id"], summary["results"])
         state.value["next_seed"] = max(state.value["next_seed"], night["seed"] + len(night["plan"]))
-        state.value["next_iteration"] = next_iteration(documents, state.value["next_iteration"])
+        state.value["next_iteration"] = next_iteration(done_documents(folder), state.value["next_iteration"])
         state.value["night"] = None
         state.save()
         prune(options)
@@ -422,7 +425,8 @@ def run_slices(state, folder, options, clock, stop):
     for one in left:
         if stop.requested:
             break
-        iteration = next_iteration(collect(folder), state.value["next_iteration"])
+        # Not of what was interrupted: it is done again as it was.
+        iteration = next_iteration(done_documents(folder), state.value["next_iteration"])
         before = clock.elapsed()
         run_slice(one, folder, iteration, options, clock, stop)
         night["seconds"] += clock.elapsed() - before

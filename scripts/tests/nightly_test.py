@@ -28,11 +28,14 @@ class NightlyTest(unittest.TestCase):
         self.engines = support.make_engines(self.top / "engines", ["golden", "relacy", "fuzz", "stress"])
         (self.top / "table").write_text(TABLE, encoding="utf-8")
 
-    def start(self, state, *arguments):
+    def start(self, state, *arguments, report=False):
+        environment = dict(os.environ)
+        if not report:
+            environment["FSQLSHM_TEST_NO_REPORT"] = "1"
         return subprocess.Popen(
             [sys.executable, str(HERE / "drive.py"), "nightly", str(self.engines), "--hours", "0.02",
              "--table", str(self.top / "table"), "--state", str(self.top / state), *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
     def finish(self, process):
         output, _ = process.communicate(timeout=100)
@@ -47,7 +50,7 @@ class NightlyTest(unittest.TestCase):
         return [line for line in out.splitlines() if str(self.top) in line and "drive.py" not in line]
 
     def test_a_night(self):
-        status, output = self.finish(self.start("a", "--seed", "1"))
+        status, output = self.finish(self.start("a", "--seed", "1", report=True))
         self.assertEqual(status, 1, output)
         summary = support.read(self.top / "a" / "latest" / "summary.json")
         self.assertEqual(summary["status"], "found")
@@ -133,9 +136,25 @@ class NightlyTest(unittest.TestCase):
         self.finish(self.start("a"))
         self.assertIn(("golden", "early", "violation", "P", "golden finds 3"), self.findings("a"))
 
+    def test_a_slice_is_done_again_with_the_same_iterations(self):
+        self.finish(self.start("alone", "--seed", "5"))
+        support.make_engines(self.engines, ["golden"], afterwards=30)
+        process = self.start("killed", "--seed", "5")
+        for _ in range(400):
+            if list(self.top.glob("killed/nights/*/slices/*.part/late.json")):
+                break
+            time.sleep(0.05)
+        process.kill()
+        self.finish(process)
+        support.make_engines(self.engines, ["golden"])
+        self.finish(self.start("killed"))
+        self.assertTrue(list(self.top.glob("killed/nights/*/slices/*.interrupted-1/late.json")))
+        self.assertEqual(self.findings("killed"), self.findings("alone"))
+        self.assertEqual(support.read(self.top / "killed" / "state.json"), support.read(self.top / "alone" / "state.json"))
+
     def test_interrupted_it_sums_up_and_goes_on(self):
         support.make_engines(self.engines, ["stress"], pause=1.5)
-        process = self.start("a", "--seed", "1")
+        process = self.start("a", "--seed", "1", report=True)
         line = ""
         while "stress: starting" not in line:
             line = process.stdout.readline()

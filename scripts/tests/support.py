@@ -69,16 +69,17 @@ if o.corpus:
 numbers = range(1000 * (index - 1) // count, 1000 * index // count)
 bad |= write("late", found(o.seed + o.first_iteration), {"executions": len(numbers)},
              {"next_iteration": o.first_iteration + 10, "canary": {"found": True}})
+time.sleep(AFTERWARDS)
 sys.exit(int(bad))
 '''
 
 
-def make_engines(folder, names, pause=0.1, text=ENGINE):
+def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = folder / name
-        path.write_text(text.replace("PAUSE", str(pause)), encoding="utf-8")
+        path.write_text(text.replace("PAUSE", str(pause)).replace("AFTERWARDS", str(afterwards)), encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return folder
 
