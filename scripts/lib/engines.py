@@ -7,6 +7,9 @@ An engine is an executable scripts/engines/NAME. It gets
   --shard I/N    its part of a run that is split over N machines
 and ends with 0, 1 or 2, as its documents say. What it prints on standard error is its progress.
 
+An engine that has working corpora keeps them in OUT/corpus, one folder a fuzz target, and goes on from
+what is there when it starts. Every other file in OUT is its own affair.
+
 An engine may also take arguments of OPTIONAL. It lists those in a line "# takes: ..." among its
 first lines, and gets one only if it does.
 """
@@ -34,7 +37,6 @@ OPTIONAL = {
     "--subject": "attack this protocol alone: hardened or reference",
     "--first-iteration": "the number of the first random execution; where the next run has to go on is "
                          "`details.next_iteration` of a result",
-    "--corpus": "a folder for the working corpora, one folder a fuzz target, kept from run to run",
 }
 
 
@@ -221,8 +223,8 @@ def follow(process, name, log, deadline, clock, stop):
 
 
 def run_engine(name, out, arguments, seconds, clock, stop, program=None):
-    """One engine, its documents in the new folder `out`; returns them, at least one."""
-    out.mkdir()
+    """One engine, its documents in the folder `out`; returns them, at least one."""
+    out.mkdir(exist_ok=True)
     command = [str(program or program_of(name)), "--seconds", str(seconds),
                "--out", str(out), *arguments]
     started = now()

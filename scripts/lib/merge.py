@@ -21,7 +21,8 @@ AMOUNTS = {"count", "executions", "iterations", "reads", "kills", "recoveries", 
 NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role", "subject", "rate", "where", "what")
 # Lists of samples: one more run, more of them.
 SAMPLES = {"ns", "real_ns", "iterations", "runs", "p99.9"}
-LARGEST = {"next_iteration", "max", "coverage", "features", "last"}
+# What does not add up, because it is of the subject or of a corpus that the parts share.
+LARGEST = {"next_iteration", "max", "coverage", "features", "corpus", "last"}
 SMALLEST = {"bound_reached"}
 # Of several states the worst.
 STATES = ("clean", "known", "stopped", "vacuous", "missed", "violated")
@@ -42,7 +43,7 @@ def merge_details(one, other, key=None):
     """Amounts add up, samples join, objects merge member by member, lists of named objects by name; of
     anything else the first is kept."""
     if isinstance(one, dict) and isinstance(other, dict):
-        if key in ("reached", "counts", "outcomes") and all(map(_is_number, [*one.values(), *other.values()])):
+        if key in ("reached", "counts", "counters", "outcomes") and all(map(_is_number, [*one.values(), *other.values()])):
             return {k: one.get(k, 0) + other.get(k, 0) for k in [*one, *(k for k in other if k not in one)]}
         return {k: merge_details(one[k], other[k], k) if k in one and k in other
                 else one[k] if k in one else other[k]
@@ -77,7 +78,10 @@ def merge_documents(documents):
     merged = copy.deepcopy(documents[0])
     for document in documents[1:]:
         for name, value in document["counts"].items():
-            merged["counts"][name] = merged["counts"].get(name, 0) + value
+            if name in LARGEST:
+                merged["counts"][name] = max(merged["counts"].get(name, 0), value)
+            else:
+                merged["counts"][name] = merged["counts"].get(name, 0) + value
         known = {results.finding_key(merged, f) for f in merged["findings"]}
         merged["findings"] += [f for f in document["findings"] if results.finding_key(document, f) not in known]
         merged["duration_seconds"] += document["duration_seconds"]
@@ -86,6 +90,12 @@ def merge_documents(documents):
         for name, value in document["budget"].items():
             if _is_number(value) and _is_number(merged["budget"].get(name)):
                 merged["budget"][name] += value
+    # A speed is what was done in the time that it took.
+    for name in merged["counts"]:
+        amount = merged["counts"].get(name.removesuffix("_per_second"))
+        if name.endswith("_per_second") and len(documents) > 1:
+            seconds = merged["duration_seconds"]
+            merged["counts"][name] = amount / seconds if amount is not None and seconds else documents[0]["counts"].get(name, 0)
     reasons = [f"{d['reason']}" for d in documents if d.get("reason")]
     merged.pop("reason", None)
     if reasons:
@@ -181,14 +191,15 @@ def main(arguments):
     try:
         summary = merge_summaries([(str(folder), report.load(folder)) for folder in options.shards])
         options.out.mkdir(parents=True, exist_ok=True)
-        inputs = merge_corpora([f / "corpus" for f in options.shards if (f / "corpus").is_dir()], options.out / "corpus")
+        corpora = [c for f in options.shards for c in sorted(f.glob("*/corpus")) if c.is_dir()]
+        inputs = merge_corpora(corpora, options.out / "corpus")
         results.write_json(options.out / "summary.json", summary)
         report.write(options.out)
     except (results.BadDocument, OSError) as error:
         print(f"merge: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
-    corpora = f", {inputs} inputs in the corpora" if inputs else ""
-    print(f"merge: {results.verdict(summary['results'])}; {len(options.shards)} shards{corpora}; "
+    text = f", {inputs} inputs in the corpora" if inputs else ""
+    print(f"merge: {results.verdict(summary['results'])}; {len(options.shards)} shards{text}; "
           f"{options.out / 'report.html'}")
     return results.exit_status(summary["results"])
 

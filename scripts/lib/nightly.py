@@ -35,14 +35,15 @@ import campaign
 import engines
 import merge
 import nightly_bench
+import nightly_corpus
 import results
 from engines import ROOT, CouldNotRun
 
 SCHEMA = "fsqlshm-nightly/1"
 SLICE_SECONDS = 900
 KEEP_NIGHTS = 30
-# A night must have looked for the planted fault: an engine that says so has this in its details.
-CANARY = "canary"
+# A night must have found the planted fault, which is this subject of the fuzz engine.
+CANARY = ("fuzz", "canary")
 
 
 def parse_arguments(arguments):
@@ -142,10 +143,16 @@ def read_slice(folder):
 
 
 def placed(documents, folder):
-    """The documents with their files' places relative to the night's folder."""
+    """The documents with their files' places relative to the night's folder, and what they say of files
+    of theirs as it is since the folder has its name."""
+    part = f"/{folder.name.split('.')[0]}.part/"
     for document in documents:
         if document.get("document"):
             document["document"] = f"slices/{folder.name}/{pathlib.PurePath(document['document']).name}"
+        for finding in document["findings"]:
+            finding["artefacts"] = [str(a).replace(part, f"/{folder.name}/") for a in finding.get("artefacts") or []]
+            for name in ("replay", "detail"):
+                finding[name] = finding[name].replace(part, f"/{folder.name}/")
     return documents
 
 
@@ -220,11 +227,11 @@ def run_slice(one, night, iteration, options, clock, stop):
     arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
     if "--first-iteration" in takes:
         arguments += ["--first-iteration", str(iteration)]
-    if "--corpus" in takes:
-        corpus = options.state / "corpus"
-        corpus.mkdir(exist_ok=True)
-        arguments += ["--corpus", str(corpus)]
+    part.mkdir()
+    if one["engine"] == "fuzz":
+        nightly_corpus.bring(options.state / "corpus", part)
     documents = engines.run_engine(one["engine"], part, arguments, one["seconds"], clock, stop, program)
+    nightly_corpus.take(options.state / "corpus", part)
     if stop.requested:
         set_aside(part)
         return False
@@ -268,8 +275,9 @@ def propose_regressions(state_folder, night, documents):
             if document["engine"] != "fuzz" or finding["severity"] != "violation":
                 continue
             for artefact in finding.get("artefacts") or []:
-                path = next((p for p in artefact_paths(artefact, night, document) if p.is_file()), None)
-                if path is None or path.suffix in (".txt", ".json", ".log", ".html"):
+                # An absolute path, or one beside the document.
+                path = night / pathlib.PurePath(document.get("document") or "").parent / artefact
+                if not path.is_file() or path.suffix in (".txt", ".json", ".log", ".html"):
                     continue
                 name = digest(path)
                 if name in kept:
@@ -286,21 +294,6 @@ def propose_regressions(state_folder, night, documents):
     return list({entry["file"]: entry for entry in proposed}.values())
 
 
-def artefact_paths(artefact, night, document):
-    """Where an artefact may be: as it is, beside its document, or there under the folder's later name."""
-    path = pathlib.Path(artefact)
-    yield path
-    if document.get("document"):
-        folder = night / pathlib.PurePath(document["document"]).parent
-        yield folder / path
-        yield folder / path.name
-        parts = path.parts
-        for i, part in enumerate(parts):
-            if part.endswith(".part"):
-                for sibling in sorted(folder.parent.glob(part.removesuffix(".part") + "*")):
-                    yield sibling.joinpath(*parts[i + 1:])
-
-
 def history_entry(night, status, seconds, documents):
     """A line of history.jsonl: what the trends are drawn of."""
     found = {results.finding_key(d, f) for d in documents for f in d["findings"]}
@@ -310,9 +303,15 @@ def history_entry(night, status, seconds, documents):
         "figures": nightly_bench.figures(documents),
         "findings": {s: sum(key[2] == s for key in found) for s in results.SEVERITIES},
         "engines": [{"engine": d["engine"], "subject": d["subject"], "status": d["status"],
-                     "seconds": round(d["duration_seconds"], 1), "counts": d["counts"]} for d in documents
+                     "seconds": round(d["duration_seconds"], 1), "counts": d["counts"]}
+                    for d in documents
                     if d["status"] != "could_not_run" or d["counts"]],
     }
+
+
+def canary_found(documents):
+    return any((d["engine"], d["subject"]) == CANARY and any(f["severity"] == "expected" for f in d["findings"])
+               for d in documents)
 
 
 def summarise(night_folder, night, options, finished, proposed):
@@ -324,8 +323,9 @@ def summarise(night_folder, night, options, finished, proposed):
         reason = f"{len(missing)} of {len(night['plan'])} slices were not run to their end"
         reason += "; the code has changed since" if finished else "; the next run goes on"
         documents.append(results.could_not_run("nightly", reason))
-    elif any(one["engine"] == "fuzz" for one in night["plan"]) and not any(CANARY in d["details"] for d in documents):
-        documents.append(results.could_not_run("nightly", "no engine looked for the planted fault (the canary)"))
+    elif CANARY[0] in {one["engine"] for one in night["plan"]} and not canary_found(documents):
+        documents.append(results.could_not_run("nightly", "the planted fault (the canary) was not found, so nothing is known "
+                                               "of what else was not"))
     return {
         "schema": results.CAMPAIGN_SCHEMA,
         "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
@@ -333,6 +333,7 @@ def summarise(night_folder, night, options, finished, proposed):
         "duration_seconds": round(night["seconds"], 1), "commit": night["commit"], "machine": campaign.machine(),
         "results": documents,
         "proposed_regressions": proposed,
+        "corpora": nightly_corpus.sizes(options.state / "corpus"),
     }
 
 
@@ -393,7 +394,7 @@ def run(options, clock, stop):
         night = state.value["night"]
         if night is not None and night["commit"] != commit:
             clock.say(f"night {night['id']} was begun with other code; closing it as it is")
-            settle(options.state / "nights" / night["id"])
+            settle(options.state / "nights" / night["id"], options)
             sum_up(state, options, finished=True)
         if state.value["night"] is None:
             start_night(state, options, commit)
@@ -401,15 +402,18 @@ def run(options, clock, stop):
             clock.say(f"going on with night {state.value['night']['id']}")
         night = state.value["night"]
         folder = options.state / "nights" / night["id"]
-        settle(folder)
+        settle(folder, options)
         engines.build(folder, clock, stop)
         return run_slices(state, folder, options, clock, stop)
 
 
-def settle(folder):
+def settle(folder, options):
     """Brings the folder of a night whose run was killed into order."""
     (folder / "slices").mkdir(parents=True, exist_ok=True)
+    (options.state / "corpus").mkdir(exist_ok=True)
+    nightly_corpus.settle(options.state / "corpus")
     for part in sorted((folder / "slices").glob("*.part")):
+        nightly_corpus.take(options.state / "corpus", part)
         if (part / "slice.json").exists():
             part.rename(part.with_suffix(""))  # was about to
         else:
@@ -432,6 +436,8 @@ def run_slices(state, folder, options, clock, stop):
         night["seconds"] += clock.elapsed() - before
         state.save()
     finished = len(slice_folders(folder)[0]) == len(night["plan"])
+    if finished:
+        nightly_corpus.reduce(options.state / "corpus", clock.say)
     summary, report = sum_up(state, options, finished)
     campaign.print_results(summary["results"])
     for entry in summary["proposed_regressions"]:

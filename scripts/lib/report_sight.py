@@ -28,13 +28,12 @@ def _rows(document):
     if engine == "bench" and "torn_racy_reads" in document["counts"]:
         torn = document["counts"]["torn_racy_reads"]
         yield "torn reads of unprotected words seen", html.number(torn), torn > 0
-    canary = details.get("canary")
-    if isinstance(canary, dict):
-        found = canary.get("found")
-        text = "found" if found else "NOT found"
-        if isinstance(canary.get("seconds"), (int, float)):
-            text += f" after {html.number(canary['seconds'])} s"
-        yield "planted fault (the canary)", text, bool(found)
+    if (engine, document["subject"]) == ("fuzz", "canary"):
+        seconds = details.get("found_after_seconds")
+        found = isinstance(seconds, (int, float))
+        yield "planted fault (the canary)", f"found after {seconds:.1f} s" if found else "not found", found
+    if engine == "fuzz" and isinstance(details.get("accept_ratio"), (int, float)):
+        yield "inputs past the checksum", f"{100 * details['accept_ratio']:.1f} %", details["accept_ratio"] > 0.85
 
 
 def section(summary):

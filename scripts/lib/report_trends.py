@@ -23,6 +23,10 @@ def _counts(entry, engine, names):
     return None
 
 
+def _of(entry, target, name):
+    return next((e["counts"].get(name) for e in entry.get("engines", []) if (e["engine"], e["subject"]) == ("fuzz", target)), None)
+
+
 def _rate(entry, engine, names):
     count = _counts(entry, engine, names)
     seconds = sum(e["seconds"] for e in entry.get("engines", []) if e["engine"] == engine
@@ -53,6 +57,11 @@ def section(summary):
             rates.append((engine, [_rate(entry, engine, counts) for entry in history]))
         parts.append(html.figure(charts.nights(names, work, "Work done", "executions, reads ...", log_y=True)))
         parts.append(html.figure(charts.nights(names, rates, "Speed", "a second", log_y=True)))
+        for name, title, label in (("coverage", "Fuzzing: edges covered", "edges"), ("corpus", "Fuzzing: inputs in the corpora", "inputs")):
+            targets = list(dict.fromkeys(e["subject"] for entry in history for e in entry.get("engines", [])
+                                         if e["engine"] == "fuzz" and e["counts"].get(name)))
+            parts.append(html.figure(charts.nights(names, [(t, [_of(entry, t, name) for entry in history]) for t in targets], title,
+                                                   label, log_y=True)))
         operations = list(dict.fromkeys(name for entry in history for name in entry.get("figures") or {}))
         times = [(name, [(entry.get("figures") or {}).get(name) for entry in history]) for name in operations]
         parts.append(html.figure(charts.nights(names, times, "Benchmarks", "median ns", log_y=True)))

@@ -37,7 +37,7 @@ class CampaignTest(unittest.TestCase):
         done = self.campaign()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("campaign: Nothing found", done.stdout)
-        self.assertEqual(len(self.summary()["results"]), 10)
+        self.assertEqual(len(self.summary()["results"]), 11)
         for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
             self.assertTrue((self.top / "out" / name).is_file(), name)
         self.assertNotIn("\x1b", done.stdout, "colours where there is no terminal")
@@ -82,7 +82,7 @@ class CampaignTest(unittest.TestCase):
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
         self.assertIn("with --subject only these engines: none", done.stderr)
-        text = NOTHING.replace("# takes:", "# takes: --subject").replace('"shard", "corpus"', '"shard", "corpus", "subject"')
+        text = NOTHING.replace("# takes:", "# takes: --subject").replace('"out", "shard"', '"out", "shard", "subject"')
         support.make_engines(self.engines, ["stress"], text=text)
         done = self.campaign("--subject", "reference")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

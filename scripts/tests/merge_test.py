@@ -36,10 +36,10 @@ class MergeTest(unittest.TestCase):
         a = self.shard(1, 2, [support.document(findings=[one], counts={"executions": 10, "deaths": 1})])
         b = self.shard(2, 2, [support.document(findings=[one, two], counts={"executions": 32})], duration_seconds=99)
         for folder, names in ((a, ("x", "same")), (b, ("y", "same"))):
-            (folder / "corpus" / "open_raw").mkdir(parents=True)
+            (folder / "fuzz" / "corpus" / "open_raw").mkdir(parents=True)
             for name in names:
-                (folder / "corpus" / "open_raw" / name).write_text(name, encoding="utf-8")
-        (b / "corpus" / "open_raw" / "x").write_text("something else", encoding="utf-8")
+                (folder / "fuzz" / "corpus" / "open_raw" / name).write_text(name, encoding="utf-8")
+        (b / "fuzz" / "corpus" / "open_raw" / "x").write_text("something else", encoding="utf-8")
         done, summary = self.merge(a, b)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertEqual(len(summary["results"]), 1)
@@ -82,6 +82,12 @@ class MergeTest(unittest.TestCase):
         back = merge.merge_documents(copy.deepcopy(documents[::-1]))
         self.assertEqual(there["counts"], back["counts"])
         self.assertEqual({f["title"] for f in there["findings"]}, {f["title"] for f in back["findings"]})
+
+    def test_what_does_not_add_up(self):
+        merged = merge.merge_documents([
+            support.document(counts={"executions": 100, "executions_per_second": 50, "coverage": 7, "corpus": 3}, duration_seconds=2),
+            support.document(counts={"executions": 500, "executions_per_second": 125, "coverage": 6, "corpus": 4}, duration_seconds=4)])
+        self.assertEqual(merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4})
 
     def test_details(self):
         one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "next_iteration": 5, "context": {"cores": 2}}

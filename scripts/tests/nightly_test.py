@@ -20,6 +20,20 @@ stress 30 stress
 """
 
 
+CRASH = """
+crash = pathlib.Path(o.out) / "crashes" / "1" / "input"
+crash.parent.mkdir(parents=True)
+crash.write_text("the input")
+write("target", [{"severity": "violation", "property": "P", "title": "it crashed", "detail": "",
+                  "replay": f"scripts/fuzz target --replay {crash}", "artefacts": [str(crash)]}], {}, {})
+bad = True
+"""
+
+
+def counts_of(summary, engine, subject):
+    return next(d["counts"] for d in summary["results"] if (d["engine"], d["subject"]) == (engine, subject))
+
+
 class NightlyTest(unittest.TestCase):
     def setUp(self):
         self.folder = support.temporary()
@@ -57,11 +71,15 @@ class NightlyTest(unittest.TestCase):
         for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
             self.assertTrue((self.top / "a" / "latest" / name).is_file(), name)
         # Two slices of relacy and fuzz and stress, one of golden, 100 executions each and 1000.
-        counts = {(d["engine"], d["subject"]): d["counts"]["executions"] for d in summary["results"]}
+        counts = {(d["engine"], d["subject"]): d["counts"].get("executions") for d in summary["results"]}
         self.assertEqual(counts[("relacy", "early")], 200)
         self.assertEqual(counts[("golden", "late")], 1000)
         self.assertEqual(len(summary["history"]), 1)
-        self.assertEqual(len(list((self.top / "a" / "corpus" / "target").iterdir())), 7)
+        # The second slice of fuzz went on from the corpus of the first.
+        self.assertEqual(counts_of(summary, "fuzz", "canary"), {"inputs": 3})
+        self.assertEqual({p.name for p in (self.top / "a" / "corpus" / "target").iterdir()}, {"3", "6"})
+        self.assertEqual(summary["corpora"], {"target": 2})
+        self.assertFalse(list((self.top / "a").glob("nights/*/slices/*/corpus")))
 
     def test_the_next_night_goes_on_where_the_last_one_stopped(self):
         self.finish(self.start("a", "--seed", "1"))
@@ -182,11 +200,25 @@ class NightlyTest(unittest.TestCase):
         self.finish(first)
 
     def test_no_canary_is_no_success(self):
-        text = support.ENGINE.replace('"canary": {"found": True}', '"x": 1').replace("n % 3 == 0", "False")
-        support.make_engines(self.engines, ["golden", "relacy", "fuzz", "stress"], text=text)
+        text = support.ENGINE.replace("n % 3 == 0", "False")
+        support.make_engines(self.engines, ["golden", "relacy", "fuzz", "stress"], text=text, canary=False)
         status, output = self.finish(self.start("a"))
         self.assertEqual(status, 2, output)
         self.assertIn("canary", output)
+
+    def test_a_failing_input_is_proposed_as_a_regression(self):
+        text = support.ENGINE.replace("n % 3 == 0", "False").replace("numbers = range", CRASH + "numbers = range", 1)
+        support.make_engines(self.engines, ["fuzz"], text=text)
+        status, output = self.finish(self.start("a", "--seed", "1"))
+        self.assertEqual(status, 1, output)
+        kept = list((self.top / "a" / "regressions" / "target").iterdir())
+        self.assertEqual([p.read_text(encoding="utf-8") for p in kept], ["the input"])
+        self.assertIn(f"cp {kept[0]} corpus/regressions/target/", output)
+        # The command to replay it names a file that is there.
+        summary = support.read(self.top / "a" / "latest" / "summary.json")
+        replays = [f["replay"] for d in summary["results"] for f in d["findings"] if d["subject"] == "target"]
+        self.assertEqual(len(replays), 1)
+        self.assertTrue(pathlib.Path(replays[0].split()[-1]).is_file(), replays)
 
     def test_an_engine_that_says_nothing_is_no_success(self):
         support.make_engines(self.engines, ["stress"], text="#!/bin/sh\nexit 0\n")

@@ -37,12 +37,12 @@ def summary(documents, **changes):
 # budget of iterations. It takes a moment, so that it can be killed, and writes one of its two
 # documents early.
 ENGINE = '''#!/usr/bin/python3
-# takes: --first-iteration --corpus
+# takes: --first-iteration
 import argparse, json, os, pathlib, sys, time
 parser = argparse.ArgumentParser()
 for name in ("seconds", "seed", "first-iteration"):
     parser.add_argument("--" + name, type=int, default=1)
-for name in ("out", "shard", "corpus"):
+for name in ("out", "shard"):
     parser.add_argument("--" + name)
 o = parser.parse_args()
 me = pathlib.Path(__file__).name
@@ -62,24 +62,27 @@ def found(n):
 print(f"{me}: at work", file=sys.stderr, flush=True)
 bad = write("early", found(o.seed), {"executions": 100}, {})
 time.sleep(PAUSE)
-if o.corpus:
-    folder = pathlib.Path(o.corpus) / "target"
-    folder.mkdir(exist_ok=True)
+if me == "fuzz":
+    folder = pathlib.Path(o.out) / "corpus" / "target"
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / str(o.seed)).write_text(str(o.seed))
+    canary = [{"severity": "expected", "property": "P", "title": "planted", "detail": "", "replay": "", "artefacts": []}]
+    write("canary", canary if CANARY else [], {"inputs": len(list(folder.iterdir()))}, {})
 numbers = range(1000 * (index - 1) // count, 1000 * index // count)
 bad |= write("late", found(o.seed + o.first_iteration), {"executions": len(numbers)},
-             {"next_iteration": o.first_iteration + 10, "canary": {"found": True}})
+             {"next_iteration": o.first_iteration + 10})
 time.sleep(AFTERWARDS)
 sys.exit(int(bad))
 '''
 
 
-def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05):
+def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=True):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = folder / name
-        path.write_text(text.replace("PAUSE", str(pause)).replace("AFTERWARDS", str(afterwards)), encoding="utf-8")
+        path.write_text(text.replace("PAUSE", str(pause)).replace("AFTERWARDS", str(afterwards))
+                        .replace("CANARY", str(canary)), encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return folder
 
