@@ -1,0 +1,82 @@
+// Searching a scenario within a budget, naming what was found, and showing it.
+
+#ifndef FSQLSHM_RELACY_SEARCH_H_
+#define FSQLSHM_RELACY_SEARCH_H_
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model.h"
+#include "scenario.h"
+#include "trace.h"
+
+namespace fsqlshm::relacy {
+
+/// Names one execution. As text, one word:
+///   PROTOCOL/SCENARIO/random/NUMBER
+///   PROTOCOL/SCENARIO/boundN/CHOICES   (or full/CHOICES; a choice is a digit, trailing 0s left
+///   out)
+/// and, if an order was weakened, @FILE:LINE:OPERATION=ORDER.
+struct ReplayId {
+  std::string protocol;
+  std::string scenario;
+  Search search = Search::kRandom;
+  unsigned bound = 0;
+  std::uint64_t number = 1;
+  std::vector<Choice> path;
+  std::optional<Weakening> weakening;
+
+  [[nodiscard]] std::string text() const;
+  /// The error is a sentence for a person.
+  [[nodiscard]] static std::expected<ReplayId, std::string> parse(std::string_view text);
+};
+
+/// The weakening as in a ReplayId: "hardened/seqlock.h:52:store=relaxed".
+[[nodiscard]] std::string to_text(const Weakening& weakening);
+
+struct Budget {
+  Search search = Search::kRandom;
+  unsigned bound = 3;
+  std::uint64_t iterations = ~std::uint64_t{0};  ///< executions at most
+  std::uint64_t first = 1;                       ///< kRandom: number of the first
+  std::uint64_t shard_index = 0;
+  std::uint64_t shard_count = 1;
+  double seconds = 0;  ///< 0: no limit
+  const Weakening* weakening = nullptr;
+};
+
+struct SearchResult {
+  std::uint64_t executions = 0;
+  std::uint64_t next = 1;  ///< kRandom: the number to go on with
+  double seconds = 0;
+  bool complete = false;   ///< the search came to its end
+  int bound_reached = -1;  ///< kBounded: explored to the end with so many preemptions
+  std::optional<Violation> violation;
+  ReplayId replay;                     ///< of the violation
+  std::vector<std::uint64_t> reached;  ///< per outcome of the scenario
+};
+
+/// Called now and then with the executions so far; false ends the search.
+using Watch = std::function<bool(std::uint64_t executions)>;
+
+/// Bounded search goes through 0, 1, ... preemptions, so what it finds is found with the fewest.
+[[nodiscard]] SearchResult search(const Subject& subject, NamedScenario& scenario,
+                                  const Budget& budget, const Watch& watch = {});
+
+/// Looks for a violation with as few preemptions as possible: those of a bounded search with at
+/// most `bound`, within `seconds`. None if it finds none.
+[[nodiscard]] std::optional<SearchResult> minimise(const Subject& subject, NamedScenario& scenario,
+                                                   const SearchResult& found, unsigned bound,
+                                                   double seconds);
+
+/// Runs the execution again and records it. The error is a sentence for a person.
+[[nodiscard]] std::expected<Trace, std::string> replay(const ReplayId& id);
+
+}  // namespace fsqlshm::relacy
+
+#endif  // FSQLSHM_RELACY_SEARCH_H_

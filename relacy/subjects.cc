@@ -1,0 +1,36 @@
+#include "subjects.h"
+
+namespace fsqlshm::relacy {
+
+std::vector<Subject>& subjects() {
+  static std::vector<Subject> all = [] {
+    std::vector<Subject> list;
+    list.push_back({.name = "hardened",
+                    .description = "the library's protocol",
+                    .caught_by = "",
+                    .scenarios = hardened_scenarios()});
+    list.push_back({.name = "reference",
+                    .description = "as published: must show D1 to D5",
+                    .caught_by = "",
+                    .scenarios = reference_scenarios()});
+    add_broken_subjects(list);
+    return list;
+  }();
+  return all;
+}
+
+Subject* find_subject(std::string_view name) {
+  for (Subject& subject : subjects()) {
+    if (subject.name == name) return &subject;
+  }
+  return nullptr;
+}
+
+NamedScenario* find_scenario(Subject& subject, std::string_view name) {
+  for (const auto& scenario : subject.scenarios) {
+    if (scenario->spec().name == name) return scenario.get();
+  }
+  return nullptr;
+}
+
+}  // namespace fsqlshm::relacy

@@ -1,0 +1,221 @@
+#include "trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fsqlshm/hardened/writer_indicator.h"
+#include "fsqlshm/writer_words.h"
+
+namespace fsqlshm::relacy {
+namespace {
+
+constexpr std::array<std::pair<std::memory_order, std::string_view>, 5> kOrders = {
+    {{std::memory_order::relaxed, "relaxed"},
+     {std::memory_order::acquire, "acquire"},
+     {std::memory_order::release, "release"},
+     {std::memory_order::acq_rel, "acq_rel"},
+     {std::memory_order::seq_cst, "seq_cst"}}};
+
+// Without the prefix that the words of the serialized writer share.
+std::string_view short_name(Field field) {
+  const std::string_view name = field_name(field);
+  constexpr std::string_view kPrefix = "serialized_writer_";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
+// The row (from 1) of the step that made store number `store`; 0: before the threads ran.
+std::size_t row_of_store(const Trace& trace, std::uint32_t store) {
+  const auto it = std::ranges::find(trace.steps, store, &Step::wrote);
+  return store == 0 || it == trace.steps.end()
+             ? 0
+             : static_cast<std::size_t>(it - trace.steps.begin()) + 1;
+}
+
+bool is_stale(const Step& step) { return step.op == Op::kLoad && step.read != step.newest; }
+
+std::string orders(const Step& step) {
+  if (step.op != Op::kCompareExchange) return std::string(order_name(step.order));
+  return fmt::format("{}/{}", order_name(step.order), order_name(step.failure_order));
+}
+
+std::string cell(const Trace& trace, const Step& step) {
+  const auto value = [&](std::uint64_t v) { return show_value(step.field, v); };
+  const std::string_view name = short_name(step.field);
+  switch (step.op) {
+    case Op::kLoad: {
+      std::string text = fmt::format("{} -> {}", name, value(step.found));
+      if (is_stale(step)) {
+        const std::size_t read = row_of_store(trace, step.read);
+        text += read == 0
+                    ? fmt::format(" STALE: first value, not {}", row_of_store(trace, step.newest))
+                    : fmt::format(" STALE: of {}, not {}", read, row_of_store(trace, step.newest));
+      }
+      return text;
+    }
+    case Op::kStore:
+      return fmt::format("{} = {}", name, value(step.value));
+    case Op::kCompareExchange:
+      return step.success
+                 ? fmt::format("CAS {}: {} => {}", name, value(step.expected), value(step.value))
+                 : fmt::format("CAS {}: no, it is {}", name, value(step.found));
+    case Op::kFetchAdd:
+      return fmt::format("{} += {}: was {}", name, step.value, value(step.found));
+    case Op::kAskAlive:
+      return fmt::format("(kernel: process {} {})",
+                         Model::identity(static_cast<int>(step.value)).pid,
+                         step.success ? "lives" : "is dead");
+    case Op::kDie:
+      return fmt::format("*** process {} dies", Model::identity(static_cast<int>(step.value)).pid);
+    case Op::kNote:
+      return fmt::format("{}", step.note.data());
+  }
+  return "";
+}
+
+std::string_view op_name(Op op) {
+  switch (op) {
+    case Op::kLoad:
+      return "load";
+    case Op::kStore:
+      return "store";
+    case Op::kCompareExchange:
+      return "compare_exchange";
+    case Op::kFetchAdd:
+      return "fetch_add";
+    case Op::kAskAlive:
+      return "ask_alive";
+    case Op::kDie:
+      return "die";
+    case Op::kNote:
+      return "note";
+  }
+  return "";
+}
+
+bool is_operation(const Step& step) {
+  return step.op != Op::kNote && step.op != Op::kDie && step.op != Op::kAskAlive;
+}
+
+}  // namespace
+
+std::string_view order_name(std::memory_order order) noexcept {
+  const auto it = std::ranges::find(kOrders, order, [](const auto& pair) { return pair.first; });
+  return it == kOrders.end() ? "?" : it->second;
+}
+
+std::optional<std::memory_order> parse_order(std::string_view name) noexcept {
+  const auto it = std::ranges::find(kOrders, name, [](const auto& pair) { return pair.second; });
+  return it == kOrders.end() ? std::nullopt : std::optional(it->first);
+}
+
+std::string show_value(Field field, std::uint64_t value) {
+  if (value == 0) return "0";
+  if (field == Field::kSerializedWriterTxnId) {
+    const hardened::WriterTag tag = hardened::writer_tag(value);
+    if (tag == hardened::WriterTag::kFreeOrOwned) return fmt::format("id {}", value);
+    const std::uint32_t pid = hardened::process_of(value).pid;
+    return fmt::format("{} by {}",
+                       tag == hardened::WriterTag::kClaiming   ? "CLAIMING"
+                       : tag == hardened::WriterTag::kCleaning ? "CLEANING"
+                                                               : "tag 3",
+                       pid == 0 ? "?" : std::to_string(pid));
+  }
+  if (field == Field::kSerializedWriterPidAndGen) {
+    return fmt::format("pid {} gen {}", pid_of(value), generation_of(value));
+  }
+  if (field == Field::kSerializedWriterPidBirth) {
+    return fmt::format("birth {}", value & ~kKnownBirth);
+  }
+  return std::to_string(value);
+}
+
+std::string render(const Trace& trace) {
+  // Rows first, then columns as wide as they need to be.
+  const std::size_t lanes = trace.lanes.size();
+  std::vector<std::size_t> widths(lanes);
+  for (std::size_t i = 0; i < lanes; ++i) widths[i] = trace.lanes[i].size();
+  std::vector<std::string> cells;
+  for (const Step& step : trace.steps) {
+    cells.push_back(cell(trace, step));
+    if (step.thread < 0) continue;
+    auto& width = widths[static_cast<std::size_t>(step.thread)];
+    width = std::max(width, cells.back().size());
+  }
+  std::string out = "step";
+  for (std::size_t i = 0; i < lanes; ++i) out += fmt::format("  {:<{}}", trace.lanes[i], widths[i]);
+  out += "  order and place\n";
+  for (std::size_t row = 0; row < trace.steps.size(); ++row) {
+    const Step& step = trace.steps[row];
+    if (step.thread < 0) {
+      out += fmt::format("{:>4}  afterwards: {}", row + 1, cells[row]);
+      if (is_operation(step)) out += fmt::format("  {}", orders(step));
+    } else {
+      out += fmt::format("{:>4}", row + 1);
+      for (std::size_t i = 0; i < lanes; ++i) {
+        out += fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? cells[row] : "",
+                           widths[i]);
+      }
+      if (is_operation(step)) out += fmt::format("  {}", orders(step));
+    }
+    if (is_operation(step)) {
+      out += fmt::format(" {}:{}", source_name(step.where.file_name()), step.where.line());
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    out += '\n';
+  }
+  if (trace.violation) {
+    out += fmt::format("violated: {}: {}\n", trace.violation->property, trace.violation->text);
+  } else {
+    out += "no property was violated\n";
+  }
+  out += fmt::format("preemptions: {}\nreplay: fsqlshm-relacy --replay '{}'\n", trace.preemptions,
+                     trace.replay);
+  return out;
+}
+
+nlohmann::json to_json(const Trace& trace) {
+  nlohmann::json steps = nlohmann::json::array();
+  for (std::size_t row = 0; row < trace.steps.size(); ++row) {
+    const Step& step = trace.steps[row];
+    nlohmann::json entry = {
+        {"step", row + 1}, {"thread", step.thread}, {"operation", op_name(step.op)}};
+    if (step.op == Op::kNote) {
+      entry["note"] = step.note.data();
+    } else if (!is_operation(step)) {
+      entry["note"] = cell(trace, step);
+    } else {
+      entry["field"] = field_name(step.field);
+      entry["order"] = order_name(step.order);
+      entry["file"] = source_name(step.where.file_name());
+      entry["line"] = step.where.line();
+      entry["text"] = cell(trace, step);
+      if (step.op != Op::kLoad) entry["value"] = show_value(step.field, step.value);
+      if (step.op != Op::kStore) {
+        entry["found"] = show_value(step.field, step.found);
+        entry["read_step"] = row_of_store(trace, step.read);
+      }
+      if (step.op == Op::kLoad) {
+        entry["stale"] = is_stale(step);
+        entry["newest_step"] = row_of_store(trace, step.newest);
+      }
+      if (step.op == Op::kCompareExchange) {
+        entry["expected"] = show_value(step.field, step.expected);
+        entry["failure_order"] = order_name(step.failure_order);
+        entry["success"] = step.success;
+      }
+    }
+    steps.push_back(std::move(entry));
+  }
+  nlohmann::json violation;
+  if (trace.violation) {
+    violation = {{"property", trace.violation->property}, {"text", trace.violation->text}};
+  }
+  return {{"replay", trace.replay},
+          {"preemptions", trace.preemptions},
+          {"lanes", trace.lanes},
+          {"violation", std::move(violation)},
+          {"steps", std::move(steps)}};
+}
+
+}  // namespace fsqlshm::relacy
