@@ -1,35 +1,391 @@
+// fsqlshm-relacy: searches what weak memory and the scheduler can do to the protocols of the core.
+
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit.h"
+#include "harness/result.h"
+#include "harness/run.h"
+#include "litmus.h"
+#include "report.h"
 #include "search.h"
-using namespace fsqlshm::relacy;
-int main(int argc, char** argv) {
-  std::string proto = argc > 1 ? argv[1] : "hardened";
-  std::string only = argc > 2 ? argv[2] : "all";
-  Budget b;
-  std::string kind = argc > 3 ? argv[3] : "random";
-  b.search = kind == "random" ? Search::kRandom : Search::kBounded;
-  if (b.search == Search::kBounded) b.bound = unsigned(std::stoul(kind));
-  b.seconds = argc > 4 ? std::stod(argv[4]) : 2;
-  Subject* s = find_subject(proto);
-  for (auto& sc : s->scenarios) {
-    if (only != "all" && sc->spec().name != only) continue;
-    auto r = search(*s, *sc, b);
-    fmt::print("{:30} {:>9} ex {:6.2f} s {:8.0f}/s complete {} bound {}", sc->spec().name,
-               r.executions, r.seconds, double(r.executions) / r.seconds, r.complete,
-               r.bound_reached);
-    for (size_t i = 0; i < r.reached.size(); ++i)
-      fmt::print(" [{}: {}]", sc->spec().outcomes[i], r.reached[i]);
-    fmt::print("\n");
-    if (r.violation) {
-      fmt::print("   VIOLATION {}: {}  {}\n", r.violation->property, r.violation->text,
-                 r.replay.text());
-      auto m = minimise(*s, *sc, r, 4, 20);
-      auto t = replay(m ? m->replay : r.replay);
-      if (t)
-        fmt::print("{}", render(*t));
-      else
-        fmt::print("{}\n", t.error());
+
+namespace fsqlshm::relacy {
+namespace {
+
+namespace fs = std::filesystem;
+using harness::ExitCode;
+
+struct Options {
+  bool list = false;
+  std::string protocol = "hardened";
+  std::string scenario = "all";
+  std::string search = "random";
+  unsigned context_bound = kStandardBound;
+  std::optional<std::uint64_t> iterations;
+  std::uint64_t first_iteration = 1;
+  std::string shard = "1/1";
+  double minutes = 0;
+  std::string json;
+  std::string junit;
+  std::string replay;
+  bool litmus = false;
+  bool audit = false;
+  std::string page;
+  std::string check_page;
+  bool quiet = false;
+};
+
+int refuse(const std::string& why) {
+  fmt::print(stderr, "fsqlshm-relacy: {}\n", why);
+  return harness::kExitCouldNotRun;
+}
+
+// Writes what was asked for; the exit code says whether everything was as expected.
+int finish(const Options& options, const harness::Result& result) {
+  for (const auto& [path, json] :
+       {std::pair(options.json, true), std::pair(options.junit, false)}) {
+    if (path.empty()) continue;
+    if (const auto written = json ? result.write_json(path) : result.write_junit(path); !written) {
+      return refuse(written.error());
     }
-    fflush(stdout);
+  }
+  if (result.could_not_run) fmt::print(stderr, "fsqlshm-relacy: {}\n", *result.could_not_run);
+  return result.exit_code();
+}
+
+int list() {
+  fmt::print("Protocols:\n");
+  for (const Subject& subject : subjects()) {
+    fmt::print("  {:<30} {}\n", subject.name, subject.description);
+  }
+  fmt::print("\nScenarios:\n");
+  for (const auto& scenario : find_subject("hardened")->scenarios) {
+    const ScenarioSpec& spec = scenario->spec();
+    fmt::print("  {:<30} {} threads. {} [{}]", spec.name, spec.lanes.size(), spec.description,
+               spec.properties);
+    if (!spec.defect.empty()) {
+      fmt::print(" Finds {} in {}.", spec.defect, spec.misuse ? "every protocol" : "reference");
+    }
+    fmt::print("\n");
+  }
+  return harness::kExitClean;
+}
+
+int replay_one(const Options& options) {
+  const auto id = ReplayId::parse(options.replay);
+  if (!id) return refuse(id.error());
+  const auto trace = replay(*id);
+  if (!trace) return refuse(trace.error());
+  fmt::print("{}", render(*trace));
+  harness::Result result("relacy", id->protocol);
+  if (trace->violation) {
+    result.findings.push_back({.severity = "violation",
+                               .property = trace->violation->property,
+                               .title = fmt::format("{}: {}", id->scenario, trace->violation->text),
+                               .detail = render(*trace),
+                               .replay = fmt::format("fsqlshm-relacy --replay '{}'", trace->replay),
+                               .trace = to_json(*trace)});
+  }
+  return finish(options, result);
+}
+
+int litmus(const Options& options) {
+  harness::Result result("relacy", "litmus");
+  nlohmann::json rows = nlohmann::json::array();
+  for (const LitmusResult& row : run_litmus()) {
+    fmt::print("{:<11} {}{}: random {}, bounded {}{}\n", row.name, row.outcome,
+               row.allowed ? "" : " (not allowed)", row.random, row.bounded,
+               row.blind_spot() ? "   BLIND SPOT" : "");
+    rows.push_back({{"name", row.name},
+                    {"outcome", row.outcome},
+                    {"allowed", row.allowed},
+                    {"random", row.random},
+                    {"bounded", row.bounded},
+                    {"as_expected", row.as_expected()}});
+    if (row.as_expected()) continue;
+    result.findings.push_back(
+        {.severity = "violation",
+         .property = "litmus",
+         .title = fmt::format("{}: the model checker behaves otherwise than documented", row.name),
+         .detail = row.outcome});
+  }
+  result.counts["programs"] = rows.size();
+  result.details["litmus"] = std::move(rows);
+  return finish(options, result);
+}
+
+void print_report(const ScenarioSpec& spec, const ScenarioReport& report, const Budget& budget) {
+  const SearchResult& result = report.result;
+  std::string reach;
+  if (budget.search == Search::kBounded) {
+    reach = result.bound_reached < 0 ? ", no bound explored to its end"
+                                     : fmt::format(", bound {}{}", result.bound_reached,
+                                                   result.complete ? "" : " (not the next)");
+  } else if (budget.search == Search::kFull) {
+    reach = result.complete ? ", to its end" : ", not to its end";
+  }
+  fmt::print(
+      "{:<9} {:<29} {:>9} executions, {:>8}/s{}\n", to_string(report.status), spec.name,
+      result.executions,
+      harness::human(result.seconds > 0 ? static_cast<double>(result.executions) / result.seconds
+                                        : 0.0),
+      reach);
+  if (report.finding) {
+    fmt::print("\n{}\n{}\n", report.finding->title, report.finding->detail);
+  }
+  std::fflush(stdout);
+}
+
+int explore(const Options& options, Budget budget, Subject& subject,
+            const std::vector<NamedScenario*>& chosen) {
+  harness::Result result("relacy", subject.name);
+  result.seed = options.first_iteration;
+  if (options.minutes > 0) result.budget["seconds"] = options.minutes * 60;
+  if (options.iterations) result.budget["iterations"] = *options.iterations;
+  result.details["search"] = options.search;
+  if (budget.search == Search::kBounded) result.details["context_bound"] = budget.bound;
+  result.details["scenarios"] = nlohmann::json::array();
+
+  const std::chrono::duration<double> seconds(options.minutes * 60);
+  harness::Progress progress("relacy", seconds, options.quiet);
+  std::uint64_t executions = 0;
+  std::uint64_t done = 0;
+  for (NamedScenario* const scenario : chosen) {
+    if (harness::stop_requested()) break;
+    // What is left of the time is shared by the scenarios that are left.
+    if (options.minutes > 0) {
+      budget.seconds = std::max(
+          0.01, (seconds.count() - progress.elapsed()) / static_cast<double>(chosen.size() - done));
+    }
+    const auto watch = [&](std::uint64_t so_far) {
+      const double elapsed = progress.elapsed();
+      const auto all = static_cast<double>(executions + so_far);
+      progress.update(fmt::format("scenario {} of {}: {}, {} executions, {}/s", done + 1,
+                                  chosen.size(), scenario->spec().name, harness::human(all),
+                                  harness::human(elapsed > 0 ? all / elapsed : 0)));
+      return !harness::stop_requested();
+    };
+    SearchResult found = search(subject, *scenario, budget, watch);
+    executions += found.executions;
+    const bool stopped = harness::stop_requested() && !found.violation;
+    ScenarioReport report =
+        stopped ? ScenarioReport{.status = Status::kStopped, .result = std::move(found)}
+                : judge_search(subject, *scenario, std::move(found), budget, 20);
+    print_report(scenario->spec(), report, budget);
+    result.details["scenarios"].push_back(to_json(scenario->spec(), report));
+    if (report.finding) result.findings.push_back(*std::move(report.finding));
+    ++done;
+  }
+  result.counts = {{"executions", executions}, {"scenarios", done}};
+  if (harness::stop_requested()) {
+    result.could_not_run = fmt::format("stopped after {} of {} scenarios", done, chosen.size());
+  }
+  return finish(options, result);
+}
+
+nlohmann::json to_json(const Verdict& verdict) {
+  return {{"site", fmt::format("{}:{}", verdict.site.file, verdict.site.line)},
+          {"order",
+           order_name(verdict.weakening.failure ? verdict.site.failure_order : verdict.site.order)},
+          {"weakened_to", order_name(verdict.weakening.to)},
+          {"killed", verdict.killed},
+          {"scenario", verdict.scenario},
+          {"property", verdict.property},
+          {"executions", verdict.executions},
+          {"replay", verdict.replay}};
+}
+
+// The matrix of one subject, and into the document what it means.
+std::optional<Matrix> audit_subject(Subject& subject, const AuditBudget& budget,
+                                    harness::Progress& progress, harness::Result& result) {
+  Matrix matrix{.subject = subject.name};
+  std::uint64_t executions = 0;
+  nlohmann::json rows = nlohmann::json::array();
+  std::size_t killed = 0;
+  std::size_t unexplained = 0;
+  const std::vector<SiteUse> uses = discover_sites(subject);
+  for (const SiteUse& use : uses) {
+    for (const Weakening& weakening : weakenings(use.site)) {
+      Verdict verdict = judge(subject, use, weakening, budget, [&](std::uint64_t so_far) {
+        progress.update(fmt::format("{}: {}, {} executions", subject.name, to_text(weakening),
+                                    harness::human(static_cast<double>(so_far))));
+        return !harness::stop_requested();
+      });
+      if (harness::stop_requested()) return std::nullopt;
+      executions += verdict.executions;
+      killed += verdict.killed ? 1 : 0;
+      fmt::print(
+          "{} {}{}\n", verdict.killed ? "killed  " : "SURVIVED", to_text(weakening),
+          verdict.killed ? fmt::format(" by {} ({})", verdict.scenario, verdict.property) : "");
+      std::fflush(stdout);
+      rows.push_back(to_json(verdict));
+      // The published protocol stays as it is, whatever its orders.
+      if (!verdict.killed && subject.name != "reference" && !explained(use.site)) {
+        ++unexplained;
+        result.findings.push_back(
+            {.severity = "violation",
+             .property = "every memory order is necessary",
+             .title = fmt::format("{} survived and nothing beside the operation says why it stays",
+                                  to_text(weakening)),
+             .file = fmt::format("core/include/fsqlshm/{}", use.site.file),
+             .line = static_cast<int>(use.site.line)});
+      }
+      matrix.verdicts.push_back(std::move(verdict));
+    }
+  }
+  result.details["audit"][subject.name] = {
+      {"sites", uses.size()},       {"weakenings", rows.size()},
+      {"killed", killed},           {"survived", rows.size() - killed},
+      {"unexplained", unexplained}, {"matrix", std::move(rows)}};
+  result.counts[fmt::format("executions_{}", subject.name)] = executions;
+  return matrix;
+}
+
+int audit(const Options& options) {
+  harness::Result result("relacy", "memory orders");
+  harness::Progress progress("relacy audit", std::chrono::seconds(0), options.quiet);
+  std::vector<Matrix> matrices;
+  for (const char* const name : {"hardened", "reference"}) {
+    const auto matrix = audit_subject(*find_subject(name), {}, progress, result);
+    if (!matrix) {
+      result.could_not_run = "stopped before the audit was complete";
+      return finish(options, result);
+    }
+    matrices.push_back(*matrix);
+  }
+  fmt::print("audit: {:.0f} s\n", progress.elapsed());
+  if (!options.page.empty()) {
+    if (const auto written = harness::write_file(options.page, render_page(matrices)); !written) {
+      return refuse(written.error());
+    }
+  }
+  return finish(options, result);
+}
+
+int check_page(const Options& options) {
+  const auto complaints = page_complaints(options.check_page);
+  if (!complaints) return refuse(complaints.error());
+  harness::Result result("relacy", "memory orders");
+  for (const std::string& complaint : *complaints) {
+    fmt::print("{}\n", complaint);
+    result.findings.push_back({.severity = "violation",
+                               .property = "the order matrix is up to date",
+                               .title = complaint});
+  }
+  if (!complaints->empty()) {
+    fmt::print("Out of date: run fsqlshm-relacy --audit-orders --page {}\n", options.check_page);
+  }
+  return finish(options, result);
+}
+
+int run(const Options& options) {
+  if (options.list) return list();
+  if (!options.replay.empty()) return replay_one(options);
+  if (options.litmus) return litmus(options);
+  if (options.audit) return audit(options);
+  if (!options.check_page.empty()) return check_page(options);
+
+  Subject* const subject = find_subject(options.protocol);
+  if (subject == nullptr) {
+    return refuse(fmt::format("there is no protocol \"{}\"; --list names them", options.protocol));
+  }
+  std::vector<NamedScenario*> chosen;
+  if (options.scenario == "all") {
+    for (const auto& scenario : subject->scenarios) chosen.push_back(scenario.get());
+  } else if (NamedScenario* const one = find_scenario(*subject, options.scenario)) {
+    chosen.push_back(one);
+  } else {
+    return refuse(fmt::format("protocol {} has no scenario \"{}\"; --list names them",
+                              options.protocol, options.scenario));
+  }
+  const auto shard = harness::Shard::parse(options.shard);
+  if (!shard) return refuse(shard.error());
+
+  Budget budget;
+  budget.bound = options.context_bound;
+  if (options.search == "random") {
+    // Without a limit each shard has numbers of its own, 2^40 of them at most.
+    const std::uint64_t total = options.iterations.value_or(
+        options.minutes > 0 ? std::uint64_t{1} << 40 : kStandardIterations);
+    const harness::Shard::Range range = shard->range(total);
+    budget.first = options.first_iteration + range.first;
+    budget.iterations = range.last - range.first;
+  } else {
+    budget.search = options.search == "full" ? Search::kFull : Search::kBounded;
+    budget.iterations = options.iterations.value_or(~std::uint64_t{0});
+    budget.shard_index = shard->index - 1;
+    budget.shard_count = shard->count;
+  }
+  return explore(options, budget, *subject, chosen);
+}
+
+int main_with(int argc, char** argv) {
+  Options options;
+  CLI::App app{
+      "Explores what weak memory and the scheduler can do to the protocols of fsqlshm.\n"
+      "Exit status: 0 everything as expected, 1 a violation (or a defect that had to be found\n"
+      "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.",
+      "fsqlshm-relacy"};
+  app.add_flag("--list", options.list, "name the protocols and scenarios");
+  app.add_option("--scenario", options.scenario, "which scenario, or all")->capture_default_str();
+  app.add_option("--protocol", options.protocol,
+                 "hardened, reference, or one that is broken on purpose")
+      ->capture_default_str();
+  app.add_option("--search", options.search,
+                 "random; bounded: every execution with few preemptions; full: every execution")
+      ->check(CLI::IsMember({"random", "bounded", "full"}))
+      ->capture_default_str();
+  app.add_option("--context-bound", options.context_bound,
+                 "preemptions at most, for --search bounded")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  app.add_option("--iterations", options.iterations,
+                 "executions of each scenario at most (random: 100000 if --minutes is not given)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--first-iteration", options.first_iteration,
+                 "number of the first random execution; each number is another execution")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--shard", options.shard, "I/N: do only part I of N, for several machines")
+      ->capture_default_str();
+  app.add_option("--minutes", options.minutes, "time for all scenarios together, 0.5 is 30 s")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--json", options.json, "write the result document to this file");
+  app.add_option("--junit", options.junit, "write a JUnit report to this file");
+  app.add_option("--replay", options.replay, "show the one execution that has this id");
+  app.add_flag("--litmus", options.litmus, "state what the model checker can and cannot produce");
+  app.add_flag("--audit-orders", options.audit, "weaken every memory order of the core in turn");
+  app.add_option("--page", options.page, "with --audit-orders: write the matrix to this file");
+  app.add_option("--check-page", options.check_page,
+                 "check that this matrix is up to date, in a fraction of an audit's time");
+  app.add_flag("--quiet", options.quiet, "no progress lines");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return refuse(error.what());
+  }
+  harness::install_stop_handler();
+  return run(options);
+}
+
+}  // namespace
+}  // namespace fsqlshm::relacy
+
+int main(int argc, char** argv) {
+  try {
+    return fsqlshm::relacy::main_with(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fsqlshm-relacy: {}\n", error.what());
+    return fsqlshm::harness::kExitCouldNotRun;
   }
 }

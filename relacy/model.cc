@@ -518,7 +518,7 @@ void Model::discover(const std::source_location& where, Op op, Field field, std:
 Step* Model::append(Op op) {
   if (steps_.size() == steps_.capacity()) return nullptr;
   Step& step = steps_.emplace_back();
-  step.thread = thread();
+  step.thread = phase_ == Phase::kBefore ? kAtFirst : phase_ == Phase::kAfter ? kAtLast : current();
   step.op = op;
   return &step;
 }
@@ -569,9 +569,13 @@ void Model::stored(Op op, Field field, const Value& old, const Value& now, const
       row->wrote = now.store;
     }
   }
-  if (phase_ != Phase::kBefore && old.value != now.value) {
-    request_.scenario->wrote(field, old.value, now.value);
-  }
+  const bool ordered =
+      word.writer < 0 || word.writer == current() || knows(word.writer, word.clock);
+  word.writer = current();
+  word.clock = clock();
+  if (phase_ == Phase::kBefore) return;
+  if (op == Op::kStore && !ordered) request_.scenario->unordered_store(field);
+  if (old.value != now.value) request_.scenario->wrote(field, old.value, now.value);
 }
 
 void Model::store(Field field, std::uint64_t value, std::memory_order order,

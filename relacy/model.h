@@ -32,6 +32,10 @@ inline constexpr int kMaxProcesses = 4;
 
 enum class Op : std::uint8_t { kLoad, kStore, kCompareExchange, kFetchAdd, kAskAlive, kDie, kNote };
 
+/// Step::thread of what happens before the threads start and after the last one ended.
+inline constexpr int kAtFirst = -1;
+inline constexpr int kAtLast = -2;
+
 /// One row of a trace.
 struct Step {
   int thread = 0;
@@ -92,6 +96,9 @@ class Scenario {
   virtual void thread(int index) = 0;
   /// After the last thread has ended; sees everything, no interleaving.
   virtual void after() {}
+  /// A plain store that nothing orders behind the store before it, which another thread made. The
+  /// model lets the later step win; in C++ either of the two may be the last.
+  virtual void unordered_store(Field /*field*/) {}
   /// A word got another value, in the step of the thread that is running.
   virtual void wrote(Field /*field*/, std::uint64_t /*old_value*/, std::uint64_t /*new_value*/) {}
 };
@@ -235,6 +242,8 @@ class Model {
 
   struct Word {
     std::uint32_t newest = 0;
+    int writer = -1;          // the thread of the newest store
+    std::uint64_t clock = 0;  // and its time
     struct Seen {
       std::uint32_t store = 0;
       std::uint64_t value = 0;

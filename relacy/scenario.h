@@ -64,7 +64,8 @@ struct Subject {
   std::string name;
   std::string description;
   /// A subject of the harness's own tests: broken on purpose, and this scenario must notice.
-  std::string caught_by;
+  std::string caught_by{};
+  std::string caught_property{};  ///< ... because a property that starts like this does not hold
   ScenarioList scenarios;
 };
 

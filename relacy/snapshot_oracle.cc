@@ -93,6 +93,13 @@ unsigned SnapshotOracle::field_loaded(Field field, std::uint64_t value) {
   return static_cast<unsigned>(version);
 }
 
+// As for the writer's words: the model would not show that the older store stays.
+void SnapshotOracle::unordered_store(Field field) const {
+  if (!in_turn_) return;
+  Model::get().fail(kI3Back, "{} is written, and nothing orders that behind the write before it",
+                    field_name(field));
+}
+
 void SnapshotOracle::at_rest() const {
   Model& model = Model::get();
   const std::uint64_t seq = model.newest(Field::kSnapshotSeq);

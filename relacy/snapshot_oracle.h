@@ -42,6 +42,7 @@ class SnapshotOracle {
   [[nodiscard]] bool observed_is_torn() const;
   /// After load_commit_seq and its likes: what was done before the publish is visible.
   unsigned field_loaded(Field field, std::uint64_t value);
+  void unordered_store(Field field) const;
   void at_rest() const;
 
  private:

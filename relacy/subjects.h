@@ -20,7 +20,8 @@ ScenarioList all_scenarios() {
 [[nodiscard]] ScenarioList hardened_scenarios();
 [[nodiscard]] ScenarioList reference_scenarios();
 /// Protocols that are broken on purpose.
-void add_broken_subjects(std::vector<Subject>& subjects);
+void add_broken_snapshot_subjects(std::vector<Subject>& subjects);
+void add_broken_writer_subjects(std::vector<Subject>& subjects);
 
 }  // namespace fsqlshm::relacy
 

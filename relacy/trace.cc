@@ -97,6 +97,22 @@ bool is_operation(const Step& step) {
   return step.op != Op::kNote && step.op != Op::kDie && step.op != Op::kAskAlive;
 }
 
+// How many rows from `start` on only repeat, at least twice, the same few rows before them.
+std::size_t repeated_rows(const Trace& trace, const std::vector<std::string>& cells,
+                          std::size_t start) {
+  const auto same = [&](std::size_t a, std::size_t b) {
+    return trace.steps[a].thread == trace.steps[b].thread && cells[a] == cells[b] &&
+           trace.steps[a].where.line() == trace.steps[b].where.line();
+  };
+  for (std::size_t period = 1; period <= 3 && period <= start; ++period) {
+    std::size_t rows = 0;
+    while (start + rows < cells.size() && same(start + rows, start + rows - period)) ++rows;
+    rows -= rows % period;
+    if (rows >= 2 * period) return rows;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::string_view order_name(std::memory_order order) noexcept {
@@ -147,22 +163,25 @@ std::string render(const Trace& trace) {
   out += "  order and place\n";
   for (std::size_t row = 0; row < trace.steps.size(); ++row) {
     const Step& step = trace.steps[row];
+    std::string line = fmt::format("{:>4}", row + 1);
     if (step.thread < 0) {
-      out += fmt::format("{:>4}  afterwards: {}", row + 1, cells[row]);
-      if (is_operation(step)) out += fmt::format("  {}", orders(step));
-    } else {
-      out += fmt::format("{:>4}", row + 1);
-      for (std::size_t i = 0; i < lanes; ++i) {
-        out += fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? cells[row] : "",
-                           widths[i]);
-      }
-      if (is_operation(step)) out += fmt::format("  {}", orders(step));
+      line += fmt::format("  {}: {}", step.thread == kAtFirst ? "at first" : "at last", cells[row]);
+    }
+    for (std::size_t i = 0; i < lanes && step.thread >= 0; ++i) {
+      line +=
+          fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? cells[row] : "", widths[i]);
     }
     if (is_operation(step)) {
-      out += fmt::format(" {}:{}", source_name(step.where.file_name()), step.where.line());
+      line += fmt::format("  {} {}:{}", orders(step), source_name(step.where.file_name()),
+                          step.where.line());
     }
-    out.erase(out.find_last_not_of(' ') + 1);
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line;
     out += '\n';
+    const std::size_t repeated = repeated_rows(trace, cells, row + 1);
+    if (repeated > 0)
+      out += fmt::format("      ... the same up to step {} ...\n", row + 1 + repeated);
+    row += repeated;
   }
   if (trace.violation) {
     out += fmt::format("violated: {}: {}\n", trace.violation->property, trace.violation->text);

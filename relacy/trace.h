@@ -25,7 +25,8 @@ struct Trace {
 [[nodiscard]] std::string render(const Trace& trace);
 
 /// {"replay", "preemptions", "lanes": [title], "violation": {"property", "text"} or null,
-///  "steps": [{"step", "thread" (index of its lane, -1: after the last thread ended), "operation",
+///  "steps": [{"step", "thread" (index of its lane, -1: before the threads start, -2: after the
+///  last ended), "operation",
 ///             "field", "order", "failure_order", "value", "expected", "found", "success", "stale",
 ///             "read_step", "newest_step", "file", "line", "note"}]}
 /// A step has the keys that apply to its operation. 64-bit words are strings, "0x..." or decimal as

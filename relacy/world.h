@@ -213,6 +213,13 @@ class World final : public NamedScenario {
       ids_.wrote(old_value, new_value);
     }
   }
+  void unordered_store(Field field) override {
+    if (field >= Field::kSerializedWriterTxnId) {
+      writer_.unordered_store(field);
+    } else if (field >= Field::kSnapshotSeq && field <= Field::kEcsEpoch) {
+      snapshot_.unordered_store(field);
+    }
+  }
 
  private:
   // The published protocol promises less; see WriterOracle::reset.

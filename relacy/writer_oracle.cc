@@ -30,9 +30,9 @@ WriterOracle::ThreadCall& WriterOracle::call() {
   return calls_[static_cast<std::size_t>(thread < 0 ? kMaxThreads : thread)];
 }
 
+// Whether a check at `now` wrongs nobody when it ends this tenure.
 bool WriterOracle::stale(const Tenure& tenure, std::uint64_t now) const {
-  if (tenure.lease != 0) return now >= tenure.lease;
-  return tenure.who.birth != 0 && Model::get().died(tenure.process);
+  return Model::get().died(tenure.process) || (tenure.lease != 0 && now >= tenure.lease);
 }
 
 void WriterOracle::acquire_begins(std::uint64_t id, int process, ProcessIdentity who,
@@ -213,6 +213,14 @@ void WriterOracle::word_changed(Field field) {
                   !in_transition(model.newest(Field::kSerializedWriterTxnId)))) {
     model.fail(kP2, "{} is written by a thread that the state does not name", field_name(field));
   }
+}
+
+// Relacy runs stores in program order, so it never shows the older of two unordered stores as the
+// one that stays (2+2W). Asking for the order itself closes that gap.
+void WriterOracle::unordered_store(Field field) const {
+  if (!strict_) return;
+  Model::get().fail(kP2, "{} is written, and nothing orders that behind the write before it",
+                    field_name(field));
 }
 
 void WriterOracle::at_rest() const {

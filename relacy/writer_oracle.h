@@ -39,6 +39,7 @@ class WriterOracle {
   /// After check_serialized_writer.
   void looked(std::optional<TxnId> answer);
   void wrote(Field field, std::uint64_t old_value, std::uint64_t new_value);
+  void unordered_store(Field field) const;
 
   /// At the end of an execution without deaths: free means that all is zero.
   void at_rest() const;

@@ -96,6 +96,7 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
             .description = "a check clears a stale owner while somebody claims, twice if need be",
             .lanes = {"check", "writer 2"},
             .outcomes = {"evicted", "acquired", "refused, then acquired"},
+            .patience = 10,
             .process_of_thread = {1, 2, 3, 3}},
            stale_owner,
            {[](W& w) {
@@ -159,7 +160,8 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
        .properties = "P5 P2 P3",
        .description = "an owner without a lease left releases while it is evicted and followed",
        .lanes = {"writer 1 lets go", "check, then writer 2"},
-       .outcomes = {"evicted", "released", "followed"}},
+       .outcomes = {"evicted", "released", "followed"},
+       .patience = 10},
       stale_owner,
       {[](W& w) { w.reach(w.release(1) ? 1 : 0); },
        [](W& w) {
@@ -171,7 +173,8 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
             .properties = "P1 P3",
             .description = "who knows of a live owner gets no ok until the owner lets go",
             .lanes = {"writer 1", "check"},
-            .outcomes = {"busy, busy", "busy, ok", "ok, busy"}},
+            .outcomes = {"busy, busy", "busy, ok", "ok, busy"},
+            .patience = 10},
            free_indicator,
            {[](W& w) {
               w.acquire(1, kLater);
@@ -233,6 +236,7 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
             .outcomes = {"death repaired", "busy", "takeover"},
             .defect = "D2",
             .defect_property = std::string(kP4),
+            .patience = 10,
             .mortal = 0b01},
            free_indicator,
            {[](W& w) { w.acquire(1, kLater); },
@@ -253,6 +257,7 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
        .outcomes = {"death repaired", "evicted", "takeover", "followed"},
        .defect = "D2",
        .defect_property = std::string(kP4),
+       .patience = 10,
        .mortal = 0b01},
       free_indicator,
       {[](W& w) {
@@ -276,6 +281,7 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
        .description = "a check may die while it clears a stale owner; another and a claim follow",
        .lanes = {"check 1, mortal", "check 2, then writer 2"},
        .outcomes = {"death repaired", "takeover", "followed"},
+       .patience = 10,
        .mortal = 0b01,
        .process_of_thread = {1, 2, 3, 3}},
       stale_owner,

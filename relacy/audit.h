@@ -1,0 +1,75 @@
+// The order audit: every memory order at every call site of the core, made weaker, one at a time.
+//
+// Sites are found through the seam while the scenarios run. An order that can be weakened without
+// any scenario noticing is a survivor: it is weaker than it needs to be, or the comment beside the
+// operation says what the tool cannot see.
+
+#ifndef FSQLSHM_RELACY_AUDIT_H_
+#define FSQLSHM_RELACY_AUDIT_H_
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model.h"
+#include "scenario.h"
+#include "search.h"
+
+namespace fsqlshm::relacy {
+
+struct SiteUse {
+  Site site;
+  std::vector<NamedScenario*> scenarios;  ///< that came by
+};
+
+/// All call sites of the core that the subject's scenarios reach, by file and line.
+[[nodiscard]] std::vector<SiteUse> discover_sites(Subject& subject);
+
+/// Every single order of the site replaced by each weaker one that the language allows.
+[[nodiscard]] std::vector<Weakening> weakenings(const Site& site);
+
+/// One row of the matrix.
+struct Verdict {
+  Site site;
+  Weakening weakening;
+  bool killed = false;
+  std::string scenario{};        ///< killed: by this one
+  std::string property{};        ///< ... because this did not hold
+  std::uint64_t executions = 0;  ///< killed: of that scenario; else: of all scenarios together
+  std::string replay{};
+};
+
+struct AuditBudget {
+  unsigned bound = 3;                    ///< bounded search of every scenario
+  std::uint64_t iterations = 1'000'000;  ///< then so many random executions of each
+};
+
+/// Tries one weakening on the scenarios that come by the site, cheap searches first.
+[[nodiscard]] Verdict judge(Subject& subject, const SiteUse& use, const Weakening& weakening,
+                            const AuditBudget& budget, const Watch& watch = {});
+
+/// The page: the matrix of each subject, in Markdown.
+struct Matrix {
+  std::string subject;
+  std::vector<Verdict> verdicts{};
+};
+[[nodiscard]] std::string render_page(const std::vector<Matrix>& matrices);
+
+/// What is out of date on the page: its sites and orders are compared with those found at run time,
+/// every kill is replayed, every survivor searched again for a short time. The error is a sentence.
+[[nodiscard]] std::expected<std::vector<std::string>, std::string> page_complaints(
+    const std::filesystem::path& page);
+
+/// Whether a comment within the few lines above the operation says why an order stays that the
+/// audit does not miss: it contains kSurvivorMark.
+inline constexpr std::string_view kSurvivorMark = "order audit cannot see";
+[[nodiscard]] bool explained(const Site& site);
+[[nodiscard]] bool explained(const std::filesystem::path& source, unsigned line);
+
+}  // namespace fsqlshm::relacy
+
+#endif  // FSQLSHM_RELACY_AUDIT_H_
