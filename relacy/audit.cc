@@ -7,6 +7,8 @@
 #include <set>
 #include <tuple>
 
+#include "report.h"
+
 namespace fsqlshm::relacy {
 namespace {
 
@@ -97,16 +99,12 @@ std::expected<std::vector<PageRow>, std::string> parse_page(const std::filesyste
   return rows;
 }
 
-bool expected_to_fail(const Subject& subject, const ScenarioSpec& spec) {
-  return spec.misuse || (!spec.defect.empty() && subject.name == "reference");
-}
-
 }  // namespace
 
 std::vector<SiteUse> discover_sites(Subject& subject) {
   std::vector<SiteUse> uses;
   for (const auto& scenario : subject.scenarios) {
-    if (expected_to_fail(subject, scenario->spec())) continue;
+    if (must_fail(subject, scenario->spec())) continue;
     RunRequest request = scenario->request();
     request.discover = true;
     request.count = 20'000;

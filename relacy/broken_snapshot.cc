@@ -143,7 +143,7 @@ void add_broken_snapshot_subjects(std::vector<Subject>& subjects) {
                                                 "fields", "I4");
   add_snapshot<WithSeqlock<BeginAddsOne>>(
       subjects, "begin-adds-one", "a publish after a crash opens its window with an even number",
-      "reconcile-load", "I2");
+      "reconcile-load", "I1");
   add_snapshot<WithAllocator<LoadThenStore>>(subjects, "ids-load-store",
                                              "an id is taken with a load and a store", "ids", "I");
   add_snapshot<WithAllocator<PastTheEnd>>(

@@ -211,6 +211,16 @@ std::optional<Matrix> audit_subject(Subject& subject, const AuditBudget& budget,
   nlohmann::json rows = nlohmann::json::array();
   std::size_t killed = 0;
   std::size_t unexplained = 0;
+  // A weakening is only to blame for what does not happen without it.
+  for (const auto& scenario : subject.scenarios) {
+    if (must_fail(subject, scenario->spec())) continue;
+    const Budget whole{.search = Search::kBounded, .bound = budget.bound};
+    const SearchResult found = search(subject, *scenario, whole);
+    if (!found.violation) continue;
+    result.could_not_run = fmt::format("{} violates {} as it is: {}", subject.name,
+                                       found.violation->property, found.replay.text());
+    return std::nullopt;
+  }
   const std::vector<SiteUse> uses = discover_sites(subject);
   for (const SiteUse& use : uses) {
     for (const Weakening& weakening : weakenings(use.site)) {
@@ -254,9 +264,13 @@ int audit(const Options& options) {
   harness::Progress progress("relacy audit", std::chrono::seconds(0), options.quiet);
   std::vector<Matrix> matrices;
   for (const char* const name : {"hardened", "reference"}) {
-    const auto matrix = audit_subject(*find_subject(name), {}, progress, result);
+    // The published protocol stays as it is, so its survivors are not worth as long a search.
+    const AuditBudget budget = std::string_view(name) == "hardened"
+                                   ? AuditBudget{}
+                                   : AuditBudget{.bound = 2, .iterations = 20'000};
+    const auto matrix = audit_subject(*find_subject(name), budget, progress, result);
     if (!matrix) {
-      result.could_not_run = "stopped before the audit was complete";
+      if (!result.could_not_run) result.could_not_run = "stopped before the audit was complete";
       return finish(options, result);
     }
     matrices.push_back(*matrix);

@@ -194,6 +194,8 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
        .description = "a check that has seen the old owner meets its successor",
        .lanes = {"writer 1 lets go", "writer 2", "check twice"},
        .outcomes = {"evicted", "busy", "acquired"},
+       .defect = "D5",
+       .defect_property = std::string(kP1),
        .patience = 10},
       [](W& w) {
         w.init_writer();

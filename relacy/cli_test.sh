@@ -1,0 +1,78 @@
+#!/bin/bash
+# The command line of fsqlshm-relacy: exit codes and documents. Usage: cli_test.sh BINARY
+set -u
+binary=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect CODE arguments...: runs the tool and compares its exit code.
+expect() {
+  local wanted=$1
+  shift
+  timeout 60 "$binary" --quiet "$@" >"$folder/out" 2>"$folder/err"
+  local code=$?
+  if [ "$code" -ne "$wanted" ]; then
+    echo "expected exit code $wanted, got $code: $*"
+    cat "$folder/out" "$folder/err"
+    failures=$((failures + 1))
+  fi
+}
+
+# contains FILE TEXT
+contains() {
+  if ! grep -q -- "$2" "$1"; then
+    echo "no \"$2\" in:"
+    cat "$1"
+    failures=$((failures + 1))
+  fi
+}
+
+expect 0 --help
+expect 0 --list
+contains "$folder/out" check-claim
+expect 2 --nonsense
+[ "$(wc -l <"$folder/err")" -eq 1 ] || { echo "more than one line:"; cat "$folder/err"; failures=1; }
+expect 2 --scenario nonsense
+expect 2 --protocol nonsense
+expect 2 --search sideways
+expect 2 --shard 3/2
+expect 2 --iterations 0
+expect 2 --replay nonsense
+expect 2 --scenario ids --iterations 10 --json "$folder/missing/x.json"
+expect 2 --check-page "$folder/missing.md"
+
+# Clean, a defect that had to be found, a subject that is broken: all as expected.
+expect 0 --scenario ids --iterations 1000 --json "$folder/a.json" --junit "$folder/a.xml"
+contains "$folder/a.json" '"status": "clean"'
+contains "$folder/a.json" '"schema": "fsqlshm-result/1"'
+contains "$folder/a.xml" 'failures="0"'
+expect 0 --protocol reference --scenario check-claim --search bounded --json "$folder/b.json"
+contains "$folder/b.json" '"severity": "expected"'
+contains "$folder/b.json" '"lanes"'
+contains "$folder/out" 'violated: P1 exclusion'
+expect 0 --protocol broken-no-recheck --scenario publish1-load2
+
+# A defect that is not found, here for want of executions, is a finding.
+expect 1 --protocol reference --scenario late-clear --iterations 1
+contains "$folder/out" 'missed'
+
+# The line that a counter-example ends with shows it again.
+expect 0 --protocol reference --scenario late-clear
+id=$(sed -n "s/^replay: fsqlshm-relacy --replay '\(.*\)'$/\1/p" "$folder/out")
+expect 1 --replay "$id"
+contains "$folder/out" 'violated: P2 integrity'
+expect 0 --replay hardened/ids/random/1
+
+# An interrupted run reports what it did and does not look clean.
+"$binary" --minutes 0.5 --quiet --json "$folder/c.json" >"$folder/out" 2>"$folder/err" &
+pid=$!
+sleep 0.5
+kill -TERM "$pid"
+wait "$pid"
+code=$?
+[ "$code" -eq 2 ] || { echo "interrupted: exit code $code"; failures=$((failures + 1)); }
+contains "$folder/c.json" '"status": "could_not_run"'
+
+[ "$failures" -eq 0 ] && echo "all as expected"
+exit "$((failures != 0))"
