@@ -267,7 +267,7 @@ int audit(const Options& options) {
     // The published protocol stays as it is, so its survivors are not worth as long a search.
     const AuditBudget budget = std::string_view(name) == "hardened"
                                    ? AuditBudget{}
-                                   : AuditBudget{.bound = 2, .iterations = 20'000};
+                                   : AuditBudget{.bound = 1, .iterations = 5'000};
     const auto matrix = audit_subject(*find_subject(name), budget, progress, result);
     if (!matrix) {
       if (!result.could_not_run) result.could_not_run = "stopped before the audit was complete";

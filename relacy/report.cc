@@ -36,8 +36,9 @@ std::vector<std::string> missed_outcomes(const ScenarioSpec& spec, const SearchR
 // Only a search that was long enough can be blamed for what it did not reach.
 bool long_enough(const SearchResult& result, const Budget& budget) {
   if (budget.search == Search::kRandom) return result.executions >= kStandardIterations;
-  return result.complete && budget.shard_count == 1 &&
-         (budget.search == Search::kFull || budget.bound >= kStandardBound);
+  if (budget.shard_count != 1) return false;
+  return budget.search == Search::kFull ? result.complete
+                                        : result.bound_reached >= static_cast<int>(kStandardBound);
 }
 
 }  // namespace
