@@ -121,9 +121,7 @@ def plot(document, path):
     _bar_publish(axes[1][0], document)
     _lines_growth(axes[1][1], document)
     _bars_sharing(axes[1][2], document)
-    handles, labels = axes[0][1].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=10, fontsize=7)
+    axes[0][1].legend(fontsize=6, ncols=2, loc="upper left")
     context = document["context"]
     figure.suptitle(f"{context['compiler']}, {context['machine']['cpu']}, "
                     f"{context['machine']['cpus']} processors, commit {context['commit']}")
@@ -147,10 +145,13 @@ def _reads(document):
     return {"columns": columns, "rows": rows}
 
 
-def _group(document, prefix):
-    """name and ns of the benchmarks of a group, the prefix cut off."""
-    return [(name[len(prefix):], _figure(_ns(document, name)))
-            for name in document["benchmarks"] if name.startswith(prefix)]
+def _group(document, prefix, cut=""):
+    """Name, `cut` taken off, and ns of the benchmarks of a group, in order."""
+    def natural(name):
+        return [int(part) if part.isdigit() else 0 for part in name.split("/")], name
+
+    names = sorted((n for n in document["benchmarks"] if n.startswith(prefix)), key=natural)
+    return [(name[len(cut):], _figure(_ns(document, name))) for name in names]
 
 
 def _growth(document):
@@ -162,7 +163,7 @@ def _growth(document):
         table.setdefault(family, {})[int(arg)] = _figure(stats.median(entry["ns"]))
     numbers = sorted({n for row in table.values() for n in row})
     rows = []
-    for family, row in table.items():
+    for family, row in sorted(table.items()):
         fit = document["complexity"].get(family)
         rows.append({
             "name": family[len("growth/"):],
@@ -209,9 +210,6 @@ def section(document, plot_name):
         (pathlib.Path(__file__).parent / "section.md.jinja").read_text(encoding="utf-8")
     )
     context = document["context"]
-    achieved = [
-        (row["subject"], row["publishes"]) for row in claims.beside_publisher(document)
-    ]
     return template.render(
         context=context,
         machine=context["machine"],
@@ -221,17 +219,16 @@ def section(document, plot_name):
         beside=claims.beside_publisher(document),
         ahead=claims.ahead_in_tail(document),
         reads=_reads(document),
-        publishes=_group(document, "publish/") + _group(document, "begin_end/"),
-        header=_group(document, "header/"),
-        dead=_group(document, "dead_publisher/"),
-        writer=_group(document, "writer/"),
+        publishes=_group(document, "publish/", "publish/") + _group(document, "begin_end/"),
+        header=_group(document, "header/", "header/"),
+        dead=_group(document, "dead_publisher/", "dead_publisher/try_load/"),
+        writer=_group(document, "writer/", "writer/"),
         growth=_growth(document),
         tails=[(rate, where, _tails(document, rate, where))
                for rate, where in (("0", "thread"), ("100k", "thread"), ("100k", "process"),
                                    ("saturating", "thread"))],
         sharing=_sharing(document),
         timer=document["timer"],
-        achieved=achieved,
         figure=_figure,
     )
 
