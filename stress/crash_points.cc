@@ -449,6 +449,9 @@ void run_all(const CrashPointsConfig& config, Result& result) {
   CrashPoints<Protocol>(config, result, dir->path()).run();
   run_creation_points(config, dir->path(), result);
   run_stop_points<Protocol>(config, dir->path(), result);
+  result.headline = fmt::format(
+      "{} crash, {} creation and {} stop points", result.counts.value("crash_points", 0),
+      result.counts.value("creation_points", 0), result.counts.value("stop_points", 0));
 }
 
 }  // namespace

@@ -79,6 +79,8 @@ class Outcomes {
     id_race();
     if (harness::stop_requested()) result_.could_not_run = "interrupted before every race was run";
     result_.counts["iterations"] = iterations_;
+    result_.headline = fmt::format("{} races, {} times", table_.size(),
+                                   harness::human(static_cast<double>(iterations_)));
     result_.details["outcomes"] = std::move(table_);
   }
 

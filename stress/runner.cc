@@ -211,6 +211,26 @@ class Runner {
     seconds_ = static_cast<double>(now_ns() - start) / 1e9;
   }
 
+  // A row of details.over_time, some 60 to 120 of them in a run: when there are too many, every
+  // second one goes.
+  void sample(std::uint64_t elapsed_ns) {
+    if (elapsed_ns < next_sample_ns_) return;
+    if (over_time_.size() >= 120) {
+      std::vector<nlohmann::json> thinned;
+      for (std::size_t i = 0; i < over_time_.size(); i += 2) thinned.push_back(over_time_[i]);
+      over_time_ = std::move(thinned);
+      sample_pause_ns_ *= 2;
+    }
+    next_sample_ns_ = elapsed_ns + sample_pause_ns_;
+    nlohmann::json row = {
+        {"seconds", static_cast<double>(elapsed_ns) / 1e9}, {"kills", kills_}, {"stops", stops_}};
+    for (const Counter counter : {Counter::kReads, Counter::kPublishes, Counter::kAcquires,
+                                  Counter::kIds, Counter::kReconciles, Counter::kEvictions}) {
+      row[std::string(kCounterNames[static_cast<std::size_t>(counter)])] = control_->total(counter);
+    }
+    over_time_.push_back(std::move(row));
+  }
+
   // What must go on as long as there are workers.
   void turn(std::uint64_t now, bool replace) {
     auditor_.advance(next_txn_id());
@@ -487,6 +507,13 @@ class Runner {
     result_.details["chaos"] = {
         {"kill", config_.kill}, {"stop", config_.stop}, {"rate", config_.chaos_rate}};
     result_.details["recovered"] = control_->total(Counter::kReconciles) + final_reconciles_;
+    result_.details["over_time"] = over_time_;
+    result_.headline =
+        fmt::format("{} reads, {} publishes, {} tenures, {} kills{}",
+                    harness::human(static_cast<double>(control_->total(Counter::kReads))),
+                    harness::human(static_cast<double>(control_->total(Counter::kPublishes))),
+                    harness::human(static_cast<double>(control_->total(Counter::kAcquires))),
+                    kills_, kTsan ? ", watched by TSan" : "");
     result_.details["header"] = header_fields(file_->header_bytes());
   }
 
@@ -498,6 +525,9 @@ class Runner {
   Shared<ControlBlock> control_;
   IdAuditor auditor_{control_->ids};
   BasicShmFile<Protocol>* file_ = nullptr;
+  std::vector<nlohmann::json> over_time_;
+  std::uint64_t next_sample_ns_ = 0;
+  std::uint64_t sample_pause_ns_ = 100'000'000;
   bool over_ = false;
   bool interrupted_ = false;
   double seconds_ = 0;

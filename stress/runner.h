@@ -30,6 +30,7 @@ struct RunConfig {
 ///   details.roles      threads of each role in one worker
 ///   details.chaos      {"kill": bool, "stop": bool, "rate": number}
 ///   details.recovered  times a publisher found an odd sequence number and reconciled
+///   details.over_time  rows of counts since the start, {"seconds", NAME: count}
 ///   details.header     the header at the end, as fsqlshm-inspect shows it
 void run_stress(const RunConfig& config, harness::Result& result);
 
