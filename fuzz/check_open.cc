@@ -108,7 +108,9 @@ std::optional<Failure> compare(const Opened& opened, std::string_view expected, 
                    .detail = std::to_string(input.size()) +
                              " bytes: " + hex(input.first(std::min(input.size(), wire::kSize)))};
   }
-  if (!opened.error) return check_accepted(opened.subject, opened.accessed, input);
+  if (!opened.error) {
+    return opened.accessed ? check_accepted(opened.subject, *opened.accessed, input) : std::nullopt;
+  }
   return look_closely(input) ? check_message(*opened.error) : std::nullopt;
 }
 
