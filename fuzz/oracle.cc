@@ -55,6 +55,18 @@ std::array<std::uint8_t, wire::kSize> canonical(Bytes bytes) noexcept {
   return out;
 }
 
+bool is_canonical(Bytes bytes, Bytes found) noexcept {
+  constexpr std::array<std::uint8_t, wire::kSize - wire::kPadding> kZeroes{};
+  const auto same = [](const std::uint8_t* a, const std::uint8_t* b, std::size_t size) {
+    return std::memcmp(a, b, size) == 0;
+  };
+  return same(bytes.data(), found.data(), wire::kAlign0) &&
+         wire::get32(found, wire::kAlign0) == 0 &&
+         same(bytes.data() + wire::kFirstAtomic, found.data() + wire::kFirstAtomic,
+              wire::kPadding - wire::kFirstAtomic) &&
+         same(found.data() + wire::kPadding, kZeroes.data(), kZeroes.size());
+}
+
 Complaints complaints(Bytes bytes) noexcept {
   Complaints list;
   const auto word = [&](std::size_t offset) { return wire::get64(bytes, offset); };

@@ -32,6 +32,9 @@ inline constexpr std::size_t kVerdicts = 6;
 /// accepted open. REQUIRES: at least 216 bytes.
 [[nodiscard]] std::array<std::uint8_t, wire::kSize> canonical(Bytes bytes) noexcept;
 
+/// Whether `found` is canonical(bytes), without making it.
+[[nodiscard]] bool is_canonical(Bytes bytes, Bytes found) noexcept;
+
 /// One thing that is wrong with an accepted header.
 struct Complaint {
   std::string_view code;  ///< as the library spells it
