@@ -3,7 +3,7 @@
 An engine is an executable scripts/engines/NAME. It gets
   --seconds N    wall time to spend
   --out DIR      an existing folder for its result documents, *.json
-  --seed N       seed for whatever it draws
+  --seed N       seed for whatever it draws; another seed, other executions
   --shard I/N    its part of a run that is split over N machines
 and ends with 0, 1 or 2, as its documents say. What it prints on standard error is its progress.
 
@@ -19,6 +19,7 @@ import datetime
 import fcntl
 import os
 import pathlib
+import re
 import select
 import signal
 import subprocess
@@ -35,8 +36,6 @@ PRESETS = ("release", "asan", "tsan")
 # What a run may ask of an engine beyond what every engine takes.
 OPTIONAL = {
     "--subject": "attack this protocol alone: hardened or reference",
-    "--first-iteration": "the number of the first random execution; where the next run has to go on is "
-                         "`details.next_iteration` of a result",
 }
 
 
@@ -259,6 +258,15 @@ def run_engine(name, out, arguments, seconds, clock, stop, program=None):
     return documents
 
 
+def runnable(command):
+    """A replay command that names one of our programs alone, with where that program is."""
+    name, _, rest = command.partition(" ")
+    if re.fullmatch(r"fsqlshm-[a-z]+", name):
+        for path in sorted(ROOT.glob(f"build/release/*/{name}")):
+            return f"{path.relative_to(ROOT)} {rest}"
+    return command
+
+
 def read_documents(out, failure):
     """The result documents in a folder, and a failure for each that is none."""
     documents, failures = [], []
@@ -269,5 +277,7 @@ def read_documents(out, failure):
             failures.append(failure(str(error)))
             continue
         document["document"] = f"{out.name}/{path.name}"
+        for finding in document["findings"]:
+            finding["replay"] = runnable(finding["replay"])
         documents.append(document)
     return documents, failures

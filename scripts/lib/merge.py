@@ -18,11 +18,12 @@ import results
 AMOUNTS = {"count", "executions", "iterations", "reads", "kills", "recoveries", "publishes", "stops", "deaths",
            "programs", "inputs", "crashes", "runs", "reached", "seen", "times", "verified_reads", "samples", "seconds"}
 # By one of these an object in a list is known again in another document's list.
-NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role", "subject", "rate", "where", "what")
+NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role", "subject", "rate", "where", "what",
+         "search")
 # Lists of samples: one more run, more of them.
 SAMPLES = {"ns", "real_ns", "iterations", "runs", "p99.9"}
 # What does not add up, because it is of the subject or of a corpus that the parts share.
-LARGEST = {"next_iteration", "max", "coverage", "features", "corpus", "last"}
+LARGEST = {"max", "coverage", "features", "corpus", "last"}
 SMALLEST = {"bound_reached"}
 # Of several states the worst.
 STATES = ("clean", "known", "stopped", "vacuous", "missed", "violated")

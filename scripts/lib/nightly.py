@@ -2,8 +2,8 @@
 
 The state folder (out/nightly):
   lock           held while a run is at work
-  state.json     {"schema": "fsqlshm-nightly/1", "next_seed", "next_iteration", "night": null or
-                 {"id", "commit", "seed", "hours", "started", "plan": [slice]}}
+  state.json     {"schema": "fsqlshm-nightly/1", "next_seed", "night": null or
+                 {"id", "commit", "seed", "hours", "started", "seconds", "plan": [slice]}}
   history.jsonl  one line a night that ended, see history_entry
   findings.json  everything ever found, with the nights that saw it first and last
   corpus/        working corpora of the fuzz targets
@@ -15,7 +15,9 @@ A slice is done when its folder nights/ID/slices/NN-NAME exists: it runs in NN-N
 its name when everything is in it. Nothing else says so, so there is no moment at which two files
 could contradict each other. Whatever follows the last slice can be done twice with the same result.
 A slice that was interrupted is run again, from its start and with the same seed; what its first
-attempt left is kept as NN-NAME.interrupted-K and counts too.
+attempt left is kept as NN-NAME.interrupted-K and counts too. Every slice of every night has a seed of
+its own, the next one, so it goes on where the last one stopped: to an engine another seed means other
+executions (Relacy: the next range of iterations).
 """
 
 import argparse
@@ -108,11 +110,11 @@ class State:
 
     def __init__(self, folder):
         self.path = folder / "state.json"
-        self.value = {"schema": SCHEMA, "next_seed": 1, "next_iteration": 1, "night": None}
+        self.value = {"schema": SCHEMA, "next_seed": 1, "night": None}
         if self.path.exists():
             try:
                 self.value = json.loads(self.path.read_text(encoding="utf-8"))
-                if self.value["schema"] != SCHEMA or {"next_seed", "next_iteration", "night"} - set(self.value):
+                if self.value["schema"] != SCHEMA or {"next_seed", "night"} - set(self.value):
                     raise ValueError(f"schema is not {SCHEMA}")
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise CouldNotRun(f"cannot read {self.path}: {error}; move it away to start afresh") from error
@@ -180,28 +182,11 @@ def slice_folders(night):
     return ([f for f in every if "." not in f.name], [f for f in every if ".interrupted-" in f.name])
 
 
-def next_iteration(documents, at_least):
-    """Where the next random search has to go on, as far as these documents say: the largest
-    `next_iteration` of a document's details or of one of its scenarios."""
-    found = [at_least]
-    for document in documents:
-        details = document["details"]
-        scenarios = details.get("scenarios")
-        for one in [details, *(scenarios if isinstance(scenarios, list) else [])]:
-            number = one.get("next_iteration") if isinstance(one, dict) else None
-            if isinstance(number, int) and not isinstance(number, bool) and details.get("search", "random") == "random":
-                found.append(number)
-    return max(found)
-
-
-def done_documents(night):
-    """The documents of the slices that ended."""
-    return [d for folder in slice_folders(night)[0] for d in placed(read_slice(folder)["documents"], folder)]
-
-
 def collect(night):
     """All documents of a night so far: those of slices that ended, then what interrupted ones found."""
-    return done_documents(night) + [d for folder in slice_folders(night)[1] for d in found_before_interruption(folder)]
+    done, interrupted = slice_folders(night)
+    documents = [d for folder in done for d in placed(read_slice(folder)["documents"], folder)]
+    return documents + [d for folder in interrupted for d in found_before_interruption(folder)]
 
 
 def start_night(state, options, commit):
@@ -218,15 +203,12 @@ def start_night(state, options, commit):
     state.save()
 
 
-def run_slice(one, night, iteration, options, clock, stop):
+def run_slice(one, night, options, clock, stop):
     """Runs a slice; returns whether it came to its end."""
     folder = night / "slices" / one["id"]
     part = folder.with_name(folder.name + ".part")
     program = engines.program_of(one["engine"])
-    takes = engines.takes(program)
     arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
-    if "--first-iteration" in takes:
-        arguments += ["--first-iteration", str(iteration)]
     part.mkdir()
     if one["engine"] == "fuzz":
         nightly_corpus.bring(options.state / "corpus", part)
@@ -375,7 +357,6 @@ def sum_up(state, options, finished):
         results.write_text(options.state / "history.jsonl", "".join(json.dumps(e) + "\n" for e in [*past, entry]))
         nightly_bench.keep(options.state, night["id"], summary["results"])
         state.value["next_seed"] = max(state.value["next_seed"], night["seed"] + len(night["plan"]))
-        state.value["next_iteration"] = next_iteration(done_documents(folder), state.value["next_iteration"])
         state.value["night"] = None
         state.save()
         prune(options)
@@ -429,10 +410,8 @@ def run_slices(state, folder, options, clock, stop):
     for one in left:
         if stop.requested:
             break
-        # Not of what was interrupted: it is done again as it was.
-        iteration = next_iteration(done_documents(folder), state.value["next_iteration"])
         before = clock.elapsed()
-        run_slice(one, folder, iteration, options, clock, stop)
+        run_slice(one, folder, options, clock, stop)
         night["seconds"] += clock.elapsed() - before
         state.save()
     finished = len(slice_folders(folder)[0]) == len(night["plan"])

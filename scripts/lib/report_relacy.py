@@ -2,7 +2,7 @@
 
 import report_html as html
 
-KNOWN = {"search", "context_bound", "scenarios", "audit", "litmus", "next_iteration"}
+KNOWN = {"search", "context_bound", "scenarios", "audit", "litmus"}
 STATES = {"clean": ("✓", None), "known": ("✓", None), "violated": ("✗", "bad"), "missed": ("!", "warn"),
           "vacuous": ("!", "warn"), "stopped": ("!", "warn")}
 
@@ -34,9 +34,14 @@ def _reach(row, search):
 
 
 def _scenarios(details):
-    rows, search = details.get("scenarios") or [], details.get("search")
-    if not rows:
-        return html.Markup("")
+    """A table for each kind of search."""
+    kinds = {}
+    for row in details.get("scenarios") or []:
+        kinds.setdefault(row.get("search") or details.get("search"), []).append(row)
+    return html.Markup("").join(_table(rows, search, details) for search, rows in kinds.items())
+
+
+def _table(rows, search, details):
     heads = ["scenario", "checks", "state", "threads", "executions", "a second"]
     body = []
     for row in rows:
@@ -50,7 +55,8 @@ def _scenarios(details):
     if search != "random":
         heads.append("explored")
     text = {"random": "Random schedules.",
-            "bounded": f"Every schedule with at most {details.get('context_bound', '?')} preemptions.",
+            "bounded": "Every schedule with few preemptions"
+                       + (f", at most {details['context_bound']}." if "context_bound" in details else "."),
             "full": "Every schedule."}.get(search, "")
     return (html.paragraph(text, note=True) if text else html.Markup("")) + html.table([*heads, "outcomes reached"], body, wide=True)
 

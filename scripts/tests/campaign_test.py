@@ -82,7 +82,7 @@ class CampaignTest(unittest.TestCase):
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
         self.assertIn("with --subject only these engines: none", done.stderr)
-        text = NOTHING.replace("# takes:", "# takes: --subject").replace('"out", "shard"', '"out", "shard", "subject"')
+        text = NOTHING.replace("#!/usr/bin/python3\n", "#!/usr/bin/python3\n# takes: --subject\n").replace('"out", "shard"', '"out", "shard", "subject"')
         support.make_engines(self.engines, ["stress"], text=text)
         done = self.campaign("--subject", "reference")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -90,12 +90,12 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4})
 
     def test_details(self):
-        one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "next_iteration": 5, "context": {"cores": 2}}
+        one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "max": 5, "context": {"cores": 2}}
         two = {"scenarios": [{"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}}, {"name": "b", "executions": 1}],
-               "next_iteration": 9, "context": {"cores": 2}}
+               "max": 9, "context": {"cores": 2}}
         self.assertEqual(merge.merge_details(one, two), {
             "scenarios": [{"name": "a", "executions": 11, "line": 7, "reached": {"x": 3, "y": 1}}, {"name": "b", "executions": 1}],
-            "next_iteration": 9, "context": {"cores": 2}})
+            "max": 9, "context": {"cores": 2}})
 
 
 if __name__ == "__main__":
