@@ -40,6 +40,15 @@ def _name(value):
     return parts or None
 
 
+def _one_after_the_other(one, other):
+    """Samples over time of two runs as of one: what counts from a run's start goes on."""
+    if not one or not all(isinstance(sample, dict) for sample in [one[-1], *other]):
+        return one or other
+    last = one[-1]
+    return one + [{k: v + last[k] if _is_number(v) and _is_number(last.get(k)) and k not in LARGEST else v
+                   for k, v in sample.items()} for sample in other]
+
+
 def merge_details(one, other, key=None):
     """Amounts add up, samples join, objects merge member by member, lists of named objects by name; of
     anything else the first is kept."""
@@ -49,6 +58,8 @@ def merge_details(one, other, key=None):
         return {k: merge_details(one[k], other[k], k) if k in one and k in other
                 else one[k] if k in one else other[k]
                 for k in [*one, *(k for k in other if k not in one)]}
+    if key == "over_time" and isinstance(one, list) and isinstance(other, list):
+        return _one_after_the_other(one, other)
     if isinstance(one, list) and isinstance(other, list) and key in SAMPLES:
         return one + other
     if isinstance(one, list) and isinstance(other, list):

@@ -89,6 +89,11 @@ class MergeTest(unittest.TestCase):
             support.document(counts={"executions": 500, "executions_per_second": 125, "coverage": 6, "corpus": 4}, duration_seconds=4)])
         self.assertEqual(merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4})
 
+    def test_time_goes_on(self):
+        one = {"over_time": [{"seconds": 1, "executions": 5, "coverage": 7}, {"seconds": 2, "executions": 9, "coverage": 8}]}
+        two = {"over_time": [{"seconds": 1, "executions": 4, "coverage": 8}]}
+        self.assertEqual(merge.merge_details(one, two)["over_time"][2], {"seconds": 3, "executions": 13, "coverage": 8})
+
     def test_details(self):
         one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "max": 5, "context": {"cores": 2}}
         two = {"scenarios": [{"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}}, {"name": "b", "executions": 1}],
