@@ -137,8 +137,10 @@ class Outcome:
     counters: dict = dataclasses.field(default_factory=dict)
     findings: list = dataclasses.field(default_factory=list)
     error: str = ""
+    over_time: list = dataclasses.field(default_factory=list)
 
     def add(self, other):
+        self.over_time = self.over_time or other.over_time  # of runs side by side the first one's
         self.executions += other.executions
         self.coverage = max(self.coverage, other.coverage)
         self.features = max(self.features, other.features)
@@ -149,9 +151,22 @@ class Outcome:
         self.error = self.error or other.error
 
 
+def rows_over_time(text):
+    """What libFuzzer printed as it went on. It says how many executions and how many a second so far,
+    which is a time. At most 200 rows."""
+    rows = []
+    for match in re.finditer(r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+).* exec/s: (\d+)", text,
+                             re.MULTILINE):
+        done, coverage, features, corpus, rate = map(int, match.groups())
+        if rate > 0 and (not rows or done / rate > rows[-1]["seconds"]):
+            rows.append({"seconds": done / rate, "executions": done, "coverage": coverage,
+                         "features": features, "corpus": corpus})
+    return [rows[i * len(rows) // 200] for i in range(200)] if len(rows) > 200 else rows
+
+
 def parse_log(text):
     """Executions, coverage, corpus size and counters out of what libFuzzer printed."""
-    outcome = Outcome()
+    outcome = Outcome(over_time=rows_over_time(text))
     for match in re.finditer(r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+)", text, re.MULTILINE):
         outcome.executions = max(outcome.executions, int(match[1]))
         outcome.coverage, outcome.features, outcome.corpus = map(int, match.groups()[1:])
@@ -219,6 +234,10 @@ def fuzz(build, target, seconds, seed, corpus, crashes, stop, options=(), until_
             one = fuzz_once(build, target, remaining, seed, corpus, artefacts, stop, options)
             found = [keep_crash(target.name, a, r, crashes) for a, r in one.findings]
         one.findings = found
+        # A second run goes on where the first one ended.
+        rows = [{**row, "seconds": row["seconds"] + seconds - remaining,
+                 "executions": row["executions"] + total.executions} for row in one.over_time]
+        total.over_time, one.over_time = total.over_time + rows, []
         total.add(one)
         if one.error or not found or until_found or len(total.findings) >= 10:
             break
@@ -258,7 +277,8 @@ def document(target, outcome, seed, budget, started, expected=None):
     """A result document. `expected`: what this run had to find, for the canary and reference.
 
     details: coverage (edges), features, corpus (inputs), counters (what was reached, see the
-    targets), and accept_ratio for open_sealed.
+    targets), over_time (rows of seconds, executions, coverage, features and corpus), and accept_ratio
+    for open_sealed.
     """
     findings = []
     seen = set()
@@ -279,7 +299,8 @@ def document(target, outcome, seed, budget, started, expected=None):
     rate = outcome.executions / outcome.seconds if outcome.seconds > 0 else 0.0
     could_not = outcome.error or ("no executions" if outcome.executions == 0 else "")
     details = {"coverage": outcome.coverage, "features": outcome.features,
-               "corpus": outcome.corpus, "counters": outcome.counters}
+               "corpus": outcome.corpus, "counters": outcome.counters,
+               "over_time": outcome.over_time}
     if target.name == "open_sealed":
         details["accept_ratio"] = accept_ratio(outcome)
     result = {
