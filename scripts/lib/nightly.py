@@ -46,6 +46,8 @@ SLICE_SECONDS = 900
 KEEP_NIGHTS = 30
 # A night must have found the planted fault, which is this subject of the fuzz engine.
 CANARY = ("fuzz", "canary")
+# These go on from the corpora of the slices before.
+CORPUS_ENGINES = ("fuzz", "coverage")
 
 
 def parse_arguments(arguments):
@@ -68,7 +70,7 @@ def parse_arguments(arguments):
 
 
 def read_table(path):
-    """[{name, share, engine, arguments}]"""
+    """[{name, share, least, engine, arguments}]"""
     rows = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -78,11 +80,13 @@ def read_table(path):
         words = shlex.split(line, comments=True)
         if not words:
             continue
-        if len(words) < 3 or not re.fullmatch(r"\d+(\.\d+)?", words[1]) or not re.fullmatch(r"[a-z0-9-]+", words[0]):
-            raise CouldNotRun(f"{path}:{number}: expected a name, a share and an engine")
-        if not engines.program_of(words[2]).is_file():
-            raise CouldNotRun(f"{path}:{number}: there is no engine '{words[2]}'")
-        rows.append({"name": words[0], "share": float(words[1]), "engine": words[2], "arguments": words[3:]})
+        numbers = all(re.fullmatch(r"\d+(\.\d+)?", word) for word in words[1:3])
+        if len(words) < 4 or not numbers or not re.fullmatch(r"[a-z0-9-]+", words[0]):
+            raise CouldNotRun(f"{path}:{number}: expected a name, a share, the least seconds and an engine")
+        if not engines.program_of(words[3]).is_file():
+            raise CouldNotRun(f"{path}:{number}: there is no engine '{words[3]}'")
+        rows.append({"name": words[0], "share": float(words[1]), "least": float(words[2]), "engine": words[3],
+                     "arguments": words[4:]})
     if not rows or len({row["name"] for row in rows}) != len(rows):
         raise CouldNotRun(f"{path}: no slices, or a name twice")
     return rows
@@ -91,6 +95,7 @@ def read_table(path):
 def make_plan(rows, hours, seed):
     """The slices of a night in their order: each engine's time in turns of about the same length."""
     total = sum(row["share"] for row in rows)
+    rows = [row for row in rows if not total or hours * 3600 * row["share"] / total >= row["least"]]
     seconds = {row["name"]: hours * 3600 * row["share"] / total if total else 0 for row in rows}
     rounds = max(1, math.ceil(max(seconds.values()) / SLICE_SECONDS))
     plan = []
@@ -210,7 +215,7 @@ def run_slice(one, night, options, clock, stop):
     program = engines.program_of(one["engine"])
     arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
     part.mkdir()
-    if one["engine"] == "fuzz":
+    if one["engine"] in CORPUS_ENGINES:
         nightly_corpus.bring(options.state / "corpus", part)
     documents = engines.run_engine(one["engine"], part, arguments, one["seconds"], clock, stop, program)
     nightly_corpus.take(options.state / "corpus", part)

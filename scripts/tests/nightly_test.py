@@ -13,10 +13,11 @@ import support
 
 HERE = pathlib.Path(__file__).resolve().parent
 TABLE = """
-golden 0  golden
-relacy 40 relacy
-fuzz   30 fuzz
-stress 30 stress
+golden 0  0  golden
+relacy 40 0  relacy
+fuzz   30 0  fuzz
+stress 30 0  stress
+long   1  60 stress
 """
 
 
