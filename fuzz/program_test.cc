@@ -202,7 +202,9 @@ struct LoadsWithRelease : SharesWriter {
   struct Seqlock : hardened::Seqlock<W> {
     explicit Seqlock(W& words) : hardened::Seqlock<W>(words), seam(words) {}
     void end() {
-      static_cast<void>(seam.load(Field::kSnapshotSeq, std::memory_order::release));
+      // Volatile, or the compiler finds it first.
+      const volatile std::memory_order impossible = std::memory_order::release;
+      static_cast<void>(seam.load(Field::kSnapshotSeq, impossible));
       hardened::Seqlock<W>::end();
     }
     W& seam;
