@@ -119,7 +119,7 @@ class Outcomes {
     // On a busy machine the two may seldom run at the same time: then it takes longer.
     const auto enough = [&] {
       if (done < config_.iterations && clock.elapsed() < config_.race_seconds) return false;
-      return clock.elapsed() > 10 * config_.race_seconds ||
+      return clock.elapsed() > std::max(15.0, 10 * config_.race_seconds) ||
              std::ranges::any_of(possible, [&](const Possible& outcome) {
                return outcome.verdict == Verdict::kInteresting &&
                       seen.contains(std::string(outcome.outcome));
