@@ -111,8 +111,8 @@ void run_recovery(const RecoveryConfig& config, harness::Result& result) {
   for (std::uint64_t i = 0; i < config.deaths && !harness::stop_requested(); ++i) {
     progress.update(fmt::format("{} of {} deaths", i, config.deaths));
     board->killed_ns = 0;
-    // Steps 3 to 7 lie between the store of the odd number and that of the even one.
-    Child publisher([&] { return publish_and_die(path, *board, 3 + random.below(5)); });
+    // Steps 3 to 6 lie between the store of the odd number and that of the even one.
+    Child publisher([&] { return publish_and_die(path, *board, 3 + random.below(4)); });
     if (publisher.wait() != Child::End::kKilled) {
       result.could_not_run = "a publisher did not die where it should";
       break;
