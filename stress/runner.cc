@@ -201,6 +201,7 @@ class Runner {
             writer_text(writer_report(file_->header_bytes(), control_->clock.at(now))));
         break;
       }
+      sample(now - start);
       progress.update(
           fmt::format("{} reads, {} publishes, {} tenures, {} ids, {} kills",
                       harness::human(static_cast<double>(control_->total(Counter::kReads))),
