@@ -226,10 +226,12 @@ def fuzz(build, target, seconds, seed, corpus, crashes, stop, options=(), until_
     """Fuzzes for `seconds`: begins again after a finding, but gives up after ten."""
     total = Outcome()
     start = time.monotonic()
+    runs = 0
     while True:
         remaining = seconds - (time.monotonic() - start)
-        if remaining < 1 or stop.requested.is_set():
+        if (runs > 0 and remaining < 1) or stop.requested.is_set():
             break
+        runs += 1
         with tempfile.TemporaryDirectory(prefix="fsqlshm-artefacts-") as artefacts:
             one = fuzz_once(build, target, remaining, seed, corpus, artefacts, stop, options)
             found = [keep_crash(target.name, a, r, crashes) for a, r in one.findings]
