@@ -181,7 +181,7 @@ void add_writer(std::vector<Subject>& subjects, std::string_view name, std::stri
 void add_broken_writer_subjects(std::vector<Subject>& subjects) {
   add_writer<WithIndicator<DirectRelease>>(subjects, "direct-release",
                                            "release frees the indicator before it zeroes the words",
-                                           "acquire-release-acquire", "P3");
+                                           "acquire-release-acquire", "P2");
   add_writer<WithIndicator<DirectAcquire>>(subjects, "direct-acquire",
                                            "acquire owns the indicator before its words are there",
                                            "claimer-dies", "P");

@@ -112,7 +112,7 @@ struct TreeState {
 TreeState g_tree;
 
 // How many choices make the prefix by which a tree search is split over machines.
-constexpr std::size_t kShardDepth = 24;
+constexpr std::size_t kShardDepth = 6;
 
 // Depth-first search over the scheduler's choices: Relacy's context-bound search, made to stop and
 // go on, to be split, and to refuse a replay whose choices do not exist.
