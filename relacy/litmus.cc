@@ -164,7 +164,7 @@ std::vector<LitmusResult> run_litmus() {
       {writer(kRelease), [](W& w, R&) { w.fetch_add(kY, 1, kRelaxed); }, reader(kAcquire)},
       [](const R& r) { return r.a == 2 && r.b == 0; });
   const Litmus::Thread three_stores = [](W& w, R&) {
-    for (const std::uint64_t value : {1, 2, 3}) w.store(kX, value, kRelaxed);
+    for (std::uint64_t value = 1; value <= 3; ++value) w.store(kX, value, kRelaxed);
   };
   for (const unsigned depth : {1U, 2U, 3U}) {
     static constexpr std::array<const char*, 3> kNames = {"stale1", "stale2", "stale3"};
