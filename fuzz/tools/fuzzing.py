@@ -152,15 +152,17 @@ class Outcome:
 
 
 def rows_over_time(text):
-    """What libFuzzer printed as it went on. It says how many executions and how many a second so far,
-    which is a time. At most 200 rows."""
-    rows = []
+    """What libFuzzer printed as it went on, at most 200 rows. It says how many executions so far and
+    how many a second, by a clock of whole seconds; so the seconds are whole, one row each."""
+    rows = {}
     for match in re.finditer(r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+).* exec/s: (\d+)", text,
                              re.MULTILINE):
         done, coverage, features, corpus, rate = map(int, match.groups())
-        if rate > 0 and (not rows or done / rate > rows[-1]["seconds"]):
-            rows.append({"seconds": done / rate, "executions": done, "coverage": coverage,
-                         "features": features, "corpus": corpus})
+        if rate > 0:
+            seconds = round(done / rate)
+            rows[seconds] = {"seconds": seconds, "executions": done, "coverage": coverage,
+                             "features": features, "corpus": corpus}
+    rows = list(rows.values())
     return [rows[i * len(rows) // 200] for i in range(200)] if len(rows) > 200 else rows
 
 

@@ -15,10 +15,9 @@ def _over_time(details):
     seconds = [s["seconds"] for s in samples]
     parts = [charts.lines([(name, seconds, [s.get(name, 0) for s in samples]) for name in ("coverage", "corpus")],
                           "Edges covered and inputs in the corpus", "seconds", "so far", steps=True, markers=False)]
-    pairs = [(a, b) for a, b in zip(samples, samples[1:]) if b["seconds"] > a["seconds"]]
-    rates = [(b["executions"] - a["executions"]) / (b["seconds"] - a["seconds"]) for a, b in pairs]
-    parts.append(charts.lines([("executions", [b["seconds"] for _, b in pairs], rates)], "Speed", "seconds", "executions a second",
-                              markers=False))
+    timed = [s for s in samples if s["seconds"] > 0]
+    parts.append(charts.lines([("executions", [s["seconds"] for s in timed], [s["executions"] / s["seconds"] for s in timed])],
+                              "Speed so far", "seconds", "executions a second", markers=False))
     return html.Markup("").join(html.figure(p) for p in parts if p)
 
 
