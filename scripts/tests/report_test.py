@@ -158,9 +158,9 @@ class ReportTest(unittest.TestCase):
         keys = ("crash_points", "creation", "stop_points", "outcomes", "recovery_us", "header", "chaos", "roles", "tails",
                 "benchmarks", "context", "complexity", "scenarios", "audit", "litmus", "targets", "coverage", "canary",
                 "over_time", "progress")
-        for engine in ("relacy", "fuzz", "stress", "bench", "unknown"):
-            for shape in shapes:
-                self.page(support.summary([support.document(engine=engine, details={k: shape for k in keys})]))
+        for shape in shapes:
+            self.page(support.summary([support.document(engine=engine, details={k: shape for k in keys})
+                                       for engine in ("relacy", "fuzz", "stress", "bench", "unknown")]))
 
     def test_every_finding_is_there_however_many(self):
         many = [support.finding(title=f"number {n} of many", replay=f"replay {n}.") for n in range(50)]
