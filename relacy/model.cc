@@ -450,6 +450,11 @@ void Model::die() {
   }
 }
 
+void Model::bury(int process) {
+  make(kAtomicFields.size() + static_cast<std::size_t>(process), 0);
+  dead_[static_cast<std::size_t>(process)] = true;
+}
+
 bool Model::alive(std::uint32_t pid, std::uint64_t birth) {
   for (int process = 0; process < kMaxProcesses; ++process) {
     const std::size_t index = kAtomicFields.size() + static_cast<std::size_t>(process);

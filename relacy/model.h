@@ -169,6 +169,8 @@ class Model {
 
   /// First value of a word; only in Scenario::before.
   void init(Field field, std::uint64_t value);
+  /// The process is dead from the start, and everybody knows; only in Scenario::before.
+  void bury(int process);
   /// What the kernel says: false only after the process died.
   bool alive(std::uint32_t pid, std::uint64_t birth);
   [[nodiscard]] static ProcessIdentity identity(int process) noexcept;

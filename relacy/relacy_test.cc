@@ -89,7 +89,8 @@ TEST(Defects, AllFiveHaveAScenario) {
   for (const auto& scenario : subject("reference").scenarios) {
     defects.insert(scenario->spec().defect);
   }
-  for (const char* defect : {"D1", "D2", "D3", "D4", "D5"}) EXPECT_TRUE(defects.contains(defect));
+  for (const char* defect : {"D1", "D2", "D3", "D4", "D5", "D6"})
+    EXPECT_TRUE(defects.contains(defect));
 }
 
 TEST(Defects, D2NeedsADeath) {
@@ -200,7 +201,7 @@ TEST(Shards, AreTogetherTheWholeTree) {
     return std::set<std::uint64_t>(odd.paths.begin(), odd.paths.end());
   };
   const std::set<std::uint64_t> whole = run(0, 1);
-  EXPECT_EQ(whole.size(), 1680U);  // interleavings of three threads of three steps: 9! / 3!^3
+  EXPECT_EQ(whole.size(), 1680U);        // interleavings of three threads of three steps: 9! / 3!^3
   const std::uint64_t all = executions;  // some are the same interleaving
   std::set<std::uint64_t> parts;
   for (std::uint64_t index = 0; index < 3; ++index) {

@@ -9,7 +9,7 @@ std::vector<Subject>& subjects() {
                     .description = "the library's protocol",
                     .scenarios = hardened_scenarios()});
     list.push_back({.name = "reference",
-                    .description = "as published: must show D1 to D5",
+                    .description = "as published: must show D1 to D6",
                     .scenarios = reference_scenarios()});
     add_broken_snapshot_subjects(list);
     add_broken_writer_subjects(list);

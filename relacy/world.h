@@ -53,6 +53,13 @@ class World final : public NamedScenario {
     writer_.reset(strict());
   }
 
+  void bury(int process) {
+    model().bury(process);
+    writer_.buried(process);
+  }
+
+  void demand_honest_busy() { writer_.demand_honest_busy(); }
+
   /// Version 0, or what a publisher of version 1 left behind that died after its first store.
   void init_snapshot(bool whole = true, bool in_turn = true) {
     model().init(Field::kSnapshotSeq, whole ? 0 : 1);

@@ -23,6 +23,7 @@ bool in_transition(std::uint64_t state) {
 void WriterOracle::reset(bool strict) {
   *this = {};
   strict_ = strict;
+  honest_busy_ = strict;
 }
 
 WriterOracle::ThreadCall& WriterOracle::call() {
@@ -33,6 +34,19 @@ WriterOracle::ThreadCall& WriterOracle::call() {
 // Whether a check at `now` wrongs nobody when it ends this tenure.
 bool WriterOracle::stale(const Tenure& tenure, std::uint64_t now) const {
   return Model::get().died(tenure.process) || (tenure.lease != 0 && now >= tenure.lease);
+}
+
+// Whether a check at `now` that begins here may still take this tenure for a live one. One that
+// dies meanwhile may be: its death need not be known yet. A claimer always is, whatever lease it
+// will write.
+bool WriterOracle::may_be_live(const Tenure& tenure, std::uint64_t now) const {
+  const Model& model = Model::get();
+  if (tenure.phase == Phase::kNone || (buried_ >> tenure.process & 1U) != 0) return false;
+  if (tenure.phase == Phase::kClaiming) return true;
+  const bool known_ended =
+      tenure.phase == Phase::kEnded && (tenure.ended_by == model.thread() || tenure.ended_by < 0 ||
+                                        model.knows(tenure.ended_by, tenure.end_mark));
+  return !known_ended && (tenure.lease == 0 || now < tenure.lease);
 }
 
 void WriterOracle::acquire_begins(std::uint64_t id, int process, ProcessIdentity who,
@@ -110,6 +124,8 @@ void WriterOracle::check_begins(std::uint64_t now) {
   if (model.thread() < 0) return;
   for (std::size_t id = 1; id < kTenures; ++id) {
     const Tenure& other = tenures_[id];
+    // A tenure that begins later is not in the mask: it counts as live.
+    if (other.phase != Phase::kNone && !may_be_live(other, now)) mine.not_live |= 1U << id;
     if (other.phase == Phase::kHeld && !stale(other, now) &&
         (other.thread < 0 || model.knows(other.thread, other.held_mark))) {
       mine.known_held |= 1U << id;
@@ -122,7 +138,15 @@ void WriterOracle::check_ends(Exclusion answer) {
   model.note("check: {}", answer == Exclusion::kOk ? "ok" : "busy");
   const ThreadCall mine = call();
   call() = {};
-  if (answer != Exclusion::kOk || model.thread() < 0) return;
+  if (model.thread() < 0) return;
+  if (answer == Exclusion::kBusy) {
+    bool honest = !honest_busy_;
+    for (std::size_t id = 1; id < kTenures; ++id) {
+      honest |= tenures_[id].phase != Phase::kNone && (mine.not_live >> id & 1U) == 0;
+    }
+    if (!honest) model.fail(kBusyProperty, "a check answered busy, but for whom? Nobody was live");
+    return;
+  }
   for (std::size_t id = 1; id < kTenures; ++id) {
     if ((mine.known_held >> id & 1U) != 0 && tenures_[id].phase == Phase::kHeld) {
       model.fail(kP1, "check answered ok while id {} was known to hold the indicator", id);
@@ -180,6 +204,7 @@ void WriterOracle::state_changed(std::uint64_t old_value, std::uint64_t new_valu
     }
     left->phase = Phase::kEnded;
     left->ended_by = model.thread();
+    left->end_mark = model.mark();
     left->end_store = model.newest_store(Field::kSerializedWriterTxnId);
   } else if (in_transition(old_value) && state_thread_ != model.thread()) {
     if (!model.died(state_process_)) {

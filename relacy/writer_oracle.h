@@ -23,12 +23,18 @@ inline constexpr std::string_view kP3 = "P3 quiescence";
 inline constexpr std::string_view kP4 = "P4 crash";
 inline constexpr std::string_view kP5 = "P5 eviction";
 inline constexpr std::string_view kP6 = "P6 progress";
+inline constexpr std::string_view kBusyProperty = "busy only for somebody live";
 
 class WriterOracle {
  public:
   /// `strict`: also what the hardened indicator promises beyond the published one, namely that the
   /// three words are only written by whoever the state names and are zero whenever it is free.
   void reset(bool strict);
+  /// Also demands of a protocol that is not strict that a check answers busy only if somebody held
+  /// or claimed the indicator whose lease had not run out: D6.
+  void demand_honest_busy() { honest_busy_ = true; }
+  /// Everybody knows that this process is dead.
+  void buried(int process) { buried_ |= 1U << process; }
 
   void acquire_begins(std::uint64_t id, int process, ProcessIdentity who, std::uint64_t lease);
   void acquire_ends(std::uint64_t id, bool acquired);
@@ -69,6 +75,7 @@ class WriterOracle {
     std::uint64_t release_mark = 0;  // the owner's work until it let go
     bool let_go = false;             // ended by its release
     int ended_by = 0;                // the thread that moved the state on
+    std::uint64_t end_mark = 0;      // when it did
     std::uint32_t end_store = 0;     // with this store of the id word
   };
 
@@ -77,6 +84,7 @@ class WriterOracle {
     std::uint64_t id = 0;
     std::uint64_t now = 0;
     std::uint32_t known_held = 0;  // bit per tenure
+    std::uint32_t not_live = 0;    // tenures that are no reason to answer busy
   };
 
   [[nodiscard]] Tenure* tenure(std::uint64_t id) {
@@ -84,11 +92,14 @@ class WriterOracle {
   }
   [[nodiscard]] ThreadCall& call();
   [[nodiscard]] bool stale(const Tenure& tenure, std::uint64_t now) const;
+  [[nodiscard]] bool may_be_live(const Tenure& tenure, std::uint64_t now) const;
   void state_changed(std::uint64_t old_value, std::uint64_t new_value);
   void word_changed(Field field);
   void handed_over(std::uint32_t seen_store, std::string_view what) const;
 
   bool strict_ = false;
+  bool honest_busy_ = false;
+  unsigned buried_ = 0;  // bit per process
   std::array<Tenure, kTenures> tenures_{};
   std::array<ThreadCall, kMaxThreads + 1> calls_{};
   int state_thread_ = -1;  // who wrote the CLAIMING or CLEANING that is there

@@ -169,6 +169,50 @@ void add_writer_scenarios(Scenarios<Protocol>& list) {
        }},
       finish);
 
+  list.add(
+      {.name = "check-release",
+       .properties = "busy only for somebody live, P3",
+       .description = "a check of a stale owner meets the zeroes of a release and of an eviction",
+       .lanes = {"writer 1 lets go", "check 1", "check 2"},
+       .outcomes = {"evicted", "let go"},
+       .defect = "D6",
+       .defect_property = std::string(kBusyProperty),
+       .patience = 10},
+      [stale_owner](W& w) {
+        stale_owner(w);
+        w.demand_honest_busy();
+      },
+      {[](W& w) { w.reach(w.release(1) ? 1 : 0); }, [](W& w) { w.check(kThen); },
+       [](W& w) { w.check(kThen); }},
+      finish);
+
+  list.add(
+      {.name = "check-dead-owner",
+       .properties = "busy only for somebody live, P3",
+       .description = "two checks of an owner without a lease that is long dead",
+       .lanes = {"check 1", "check 2"},
+       .outcomes = {"evicted by 1", "evicted by 2"},
+       .defect = "D6",
+       .defect_property = std::string(kBusyProperty),
+       .patience = 10},
+      [](W& w) {
+        w.init_writer();
+        w.acquire_as(3, 1, 0);
+        w.bury(3);
+        w.demand_honest_busy();
+      },
+      {[](W& w) {
+         const unsigned before = w.writer().evictions();
+         w.check(kNow);
+         if (w.writer().evictions() > before) w.reach(0);
+       },
+       [](W& w) {
+         const unsigned before = w.writer().evictions();
+         w.check(kNow);
+         if (w.writer().evictions() > before) w.reach(1);
+       }},
+      finish);
+
   list.add({.name = "check-twice",
             .properties = "P1 P3",
             .description = "who knows of a live owner gets no ok until the owner lets go",

@@ -93,14 +93,14 @@ class WriterIndicator {
                                  std::memory_order::acquire, std::memory_order::relaxed)) {
       return false;
     }
-    // (2) Ours alone while the state says so; published by (3). Released for (8): who reads them
-    // sees that the state has changed.
+    // (2) Ours alone while the state says so; published by (3). A check that reads one before that
+    // has met a live claimer, so it may answer busy.
     const std::uint64_t old =
         words_.load(Field::kSerializedWriterPidAndGen, std::memory_order::relaxed);
     words_.store(Field::kSerializedWriterPidAndGen, next_pid_and_gen(old, pid),
-                 std::memory_order::release);
-    words_.store(Field::kSerializedWriterPidBirth, birth, std::memory_order::release);
-    words_.store(Field::kSerializedWriterLeaseExpiry, lease_expiry, std::memory_order::release);
+                 std::memory_order::relaxed);
+    words_.store(Field::kSerializedWriterPidBirth, birth, std::memory_order::relaxed);
+    words_.store(Field::kSerializedWriterLeaseExpiry, lease_expiry, std::memory_order::relaxed);
     // (3) Synchronizes with (7): who sees the id sees the words. It fails only if somebody took us
     // for dead, and then the indicator is not ours.
     expected = claiming;
@@ -186,7 +186,7 @@ class WriterIndicator {
 
   // CLEANING to free, by whoever `cleaning` names.
   void clean(std::uint64_t cleaning) {
-    // As (2), for (8).
+    // For (8): whoever reads a zero knows that the state has changed.
     words_.store(Field::kSerializedWriterPidAndGen, 0, std::memory_order::release);
     words_.store(Field::kSerializedWriterPidBirth, 0, std::memory_order::release);
     words_.store(Field::kSerializedWriterLeaseExpiry, 0, std::memory_order::release);
