@@ -430,7 +430,8 @@ TEST(OpenBytes, ArbitraryBytesAreRefusedOrSurviveUnchanged) {
     HeaderBytes bytes = fresh();
     const auto start = *rc::gen::inRange<std::size_t>(0, kHeaderSize);
     const std::size_t size = std::min(noise.size(), kHeaderSize - start);
-    std::memcpy(bytes.data() + start, noise.data(), size);
+    std::ranges::copy(std::as_bytes(std::span(noise)).first(size),
+                      bytes.begin() + static_cast<std::ptrdiff_t>(start));
     if (*rc::gen::arbitrary<bool>()) seal(bytes);
     const auto layout = SharedMemoryLayout::open(bytes);
     RC_ASSERT(layout || validate(bytes) == std::vector{layout.error()});
