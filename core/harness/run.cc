@@ -86,9 +86,9 @@ double Progress::elapsed() const {
 }
 
 std::string human(double count) {
-  constexpr std::array<std::pair<double, const char*>, 3> units = {
+  constexpr std::array<std::pair<double, const char*>, 3> kUnits = {
       {{1e9, " G"}, {1e6, " M"}, {1e3, " k"}}};
-  for (const auto& [scale, unit] : units) {
+  for (const auto& [scale, unit] : kUnits) {
     if (count >= scale) return fmt::format("{:.3g}{}", count / scale, unit);
   }
   return fmt::format("{:.3g}", count);
