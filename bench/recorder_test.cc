@@ -68,7 +68,7 @@ TEST(Histogram, EveryBucketBoundaryIsFoundAgain) {
 
 TEST(Histogram, MeanAndDeviation) {
   Histogram histogram;
-  for (const std::uint64_t value : {2, 4, 4, 4, 5, 5, 7, 9}) histogram.record(value);
+  for (const std::uint64_t value : {2U, 4U, 4U, 4U, 5U, 5U, 7U, 9U}) histogram.record(value);
   EXPECT_DOUBLE_EQ(histogram.mean(), 5);
   EXPECT_DOUBLE_EQ(histogram.deviation(), 2);
 }
