@@ -38,34 +38,22 @@ class Seqlock {
 
   /// Opens the window: even to odd; the number that a dead publisher left odd stays as it is.
   /// REQUIRES: the caller holds the publication lock until after `end`.
-  void begin() {
-    const std::uint64_t seq = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
-    // (1) Released by the data stores behind it, of which each is a release.
-    words_.store(Field::kSnapshotSeq, seq | 1, std::memory_order::relaxed);
-  }
+  void begin() { open(); }
 
   /// Closes the window.
   /// REQUIRES: as for `begin`, which came before.
-  void end() {
-    const std::uint64_t seq = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
-    // (5) Synchronizes with (6): the triple is there before the even number is.
-    words_.store(Field::kSnapshotSeq, seq + 1, std::memory_order::release);
-  }
+  void end() { close(words_.load(Field::kSnapshotSeq, std::memory_order::relaxed)); }
 
-  /// Puts `snapshot` in force: begin, three stores, end, but the sequence number is loaded once. A
-  /// second load would have to fetch the cache line back from the readers while the window is open.
-  /// REQUIRES: the caller holds the publication lock.
+  /// Puts `snapshot` in force. The sequence number is loaded once: a second load would have to
+  /// fetch the cache line back from the readers while the window is open. REQUIRES: the caller
+  /// holds the publication lock.
   void publish(const ShmSnapshot& snapshot) {
-    const std::uint64_t odd =
-        words_.load(Field::kSnapshotSeq, std::memory_order::relaxed) | std::uint64_t{1};
-    // As (1) above.
-    words_.store(Field::kSnapshotSeq, odd, std::memory_order::relaxed);
+    const std::uint64_t seq = open();
     // (2) (3) (4) Each synchronizes with the (7) that reads it and carries (1) along.
     words_.store(Field::kSchemaEpoch, snapshot.schema_epoch.get(), std::memory_order::release);
     words_.store(Field::kEcsEpoch, snapshot.ecs_epoch, std::memory_order::release);
     words_.store(Field::kCommitSeq, snapshot.commit_seq.get(), std::memory_order::release);
-    // As (5) above.
-    words_.store(Field::kSnapshotSeq, odd + 1, std::memory_order::release);
+    close(seq);
   }
 
   /// One attempt, five loads; none if a publish was in progress or intervened.
@@ -86,6 +74,20 @@ class Seqlock {
   }
 
  private:
+  // The odd number that is in force from here on.
+  std::uint64_t open() {
+    const std::uint64_t seq =
+        words_.load(Field::kSnapshotSeq, std::memory_order::relaxed) | std::uint64_t{1};
+    // (1) Released by the data stores behind it, of which each is a release.
+    words_.store(Field::kSnapshotSeq, seq, std::memory_order::relaxed);
+    return seq;
+  }
+
+  void close(std::uint64_t seq) {
+    // (5) Synchronizes with (6): the triple is there before the even number is.
+    words_.store(Field::kSnapshotSeq, seq + 1, std::memory_order::release);
+  }
+
   W& words_;
 };
 
