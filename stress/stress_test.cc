@@ -267,7 +267,10 @@ TEST(Steps, DieExactlyThere) {
 TEST(Outcomes, HardenedShowsNoForbiddenOne) {
   Result result("stress", "hardened");
   run_outcomes({.iterations = 40'000, .race_seconds = 0.5, .quiet = true}, result);
-  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
+  // On a busy machine two threads may never meet: that is vacuous, and a campaign says so.
+  for (const auto& finding : result.findings) {
+    EXPECT_EQ(finding.severity, "vacuous") << finding.title << '\n' << finding.detail;
+  }
   EXPECT_EQ(result.details["outcomes"].size(), 9U);
 }
 
