@@ -27,13 +27,14 @@ function(fsqlshm_engine target)
   add_dependencies(engines ${target})
 endfunction()
 
-# fsqlshm_test(NAME source... [LIBRARIES library...] [LABELS label...]): one GoogleTest binary, each
-# of its tests known to CTest.
+# fsqlshm_test(NAME source... [LIBRARIES library...] [LABELS label...] [ALONE]): one GoogleTest
+# binary, each of its tests known to CTest. ALONE: no other test runs at the same time, because these
+# need the processor's cores for threads that have to meet.
 function(fsqlshm_test name)
   if(NOT FSQLSHM_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBRARIES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ALONE" "" "LIBRARIES;LABELS")
   find_package(GTest REQUIRED)
   include(GoogleTest)
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
@@ -41,5 +42,5 @@ function(fsqlshm_test name)
                                         GTest::gmock)
   fsqlshm_warnings(${name})
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 300 LABELS "${arg_LABELS}")
+                       PROPERTIES TIMEOUT 300 RUN_SERIAL ${arg_ALONE} LABELS "${arg_LABELS}")
 endfunction()
