@@ -21,10 +21,14 @@ function(fsqlshm_warnings target)
   endif()
 endfunction()
 
-# fsqlshm_engine(TARGET): a program that scripts/campaign runs; the target "engines" builds them all.
-add_custom_target(engines)
+# fsqlshm_engine(TARGET): a program that scripts/campaign runs. The target engines-FOLDER builds those
+# of a folder.
 function(fsqlshm_engine target)
-  add_dependencies(engines ${target})
+  get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  if(NOT TARGET engines-${folder})
+    add_custom_target(engines-${folder})
+  endif()
+  add_dependencies(engines-${folder} ${target})
 endfunction()
 
 # fsqlshm_test(NAME source... [LIBRARIES library...] [LABELS label...] [ALONE]): one GoogleTest
