@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -70,6 +71,15 @@ TEST(Result, WritesWholeOrNotAtAll) {
                           std::filesystem::directory_iterator()),
             1);
   std::filesystem::remove_all(folder);
+}
+
+TEST(Result, WriteLeavesSpecialFilesAlone) {
+  const std::filesystem::path pipe = std::filesystem::temp_directory_path() /
+                                     ("fsqlshm_harness_pipe." + std::to_string(::getpid()));
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_FALSE(write_file(pipe, "text"));
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  std::filesystem::remove(pipe);
 }
 
 TEST(Result, WriteFailsOnAFullDisk) {

@@ -132,6 +132,11 @@ std::expected<void, std::string> Result::write_junit(const std::filesystem::path
 
 std::expected<void, std::string> write_file(const std::filesystem::path& path,
                                             std::string_view text) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {
+    // The rename below would put a file in the place of a device or a pipe.
+    return std::unexpected(fmt::format("cannot write {}: not a regular file", path.string()));
+  }
   std::filesystem::path temporary = path;
   temporary += fmt::format(".{}.tmp", ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
