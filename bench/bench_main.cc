@@ -11,7 +11,6 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -21,6 +20,7 @@
 
 #include "cases.h"
 #include "context.h"
+#include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
 
@@ -31,8 +31,6 @@ struct Options {
   std::string filter = ".";
   double min_time = 0.05;
   int repetitions = 1;
-  std::string json;
-  std::string junit;
   std::string shard = "1/1";
   bool list = false;
   bool quiet = false;
@@ -182,11 +180,6 @@ class Collector : public benchmark::ConsoleReporter {
   std::map<std::string, std::size_t> index_;  // benchmark name to place in the list
 };
 
-int fail(const std::string& sentence) {
-  fmt::print(stderr, "fsqlshm-bench: {}\n", sentence);
-  return harness::kExitCouldNotRun;
-}
-
 std::expected<Cases, std::string> selected_cases(const Options& options) {
   const auto shard = harness::Shard::parse(options.shard);
   if (!shard) return std::unexpected(shard.error());
@@ -207,9 +200,9 @@ std::expected<Cases, std::string> selected_cases(const Options& options) {
   return cases;
 }
 
-int run(const Options& options, const char* program) {
+harness::ExitCode run(const harness::Program& program, const Options& options) {
   const auto cases = selected_cases(options);
-  if (!cases) return fail(cases.error());
+  if (!cases) return program.refuse(cases.error());
   if (options.list) {
     for (const Case& one : *cases) fmt::print("{}\n", one.name);
     return harness::kExitClean;
@@ -217,9 +210,8 @@ int run(const Options& options, const char* program) {
   harness::Result result("bench", "operations");
   result.budget = {{"min_time_seconds", options.min_time}, {"repetitions", options.repetitions}};
   result.details["context"] = context();
-  harness::install_stop_handler();
 
-  std::vector<std::string> words = {program, "--benchmark_enable_random_interleaving=true"};
+  std::vector<std::string> words = {"fsqlshm-bench", "--benchmark_enable_random_interleaving=true"};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
@@ -254,18 +246,8 @@ int run(const Options& options, const char* program) {
   result.headline =
       fmt::format("{} measurements of {} operations", result.counts.value("measurements", 0),
                   result.details["benchmarks"].size());
-  if (!options.json.empty()) {
-    if (const auto written = result.write_json(options.json); !written)
-      return fail(written.error());
-  }
-  if (!options.junit.empty()) {
-    if (const auto written = result.write_junit(options.junit); !written) {
-      return fail(written.error());
-    }
-  }
   for (const harness::Finding& finding : result.findings) fmt::print("FOUND {}\n", finding.title);
-  if (result.could_not_run) fmt::print(stderr, "fsqlshm-bench: {}\n", *result.could_not_run);
-  return result.exit_code();
+  return program.finish(result);
 }
 
 }  // namespace
@@ -273,28 +255,21 @@ int run(const Options& options, const char* program) {
 
 int main(int argc, char** argv) {
   fsqlshm::bench::Options options;
-  CLI::App app(
+  fsqlshm::harness::Program program(
+      "fsqlshm-bench",
       "Times of this library's operations and of what they are compared with, in random order.\n"
       "scripts/bench runs it several times, compares runs and draws the tables.");
-  app.name("fsqlshm-bench");
+  CLI::App& app = program.options();
   app.add_option("--filter", options.filter, "only benchmarks whose name matches this regex");
   app.add_option("--min-time", options.min_time, "seconds for each measurement")
-      ->check(CLI::Range(1e-4, 3600.0))
+      ->check(fsqlshm::harness::number(1e-4, 3600))
       ->capture_default_str();
   app.add_option("--repetitions", options.repetitions, "measurements of each benchmark")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  app.add_option("--json", options.json, "write the result document to this file");
-  app.add_option("--junit", options.junit, "write a JUnit file");
+  program.add_documents();
   app.add_option("--shard", options.shard, "I/N: only part I of N of the benchmarks");
   app.add_flag("--list", options.list, "print the names and end");
   app.add_flag("--quiet", options.quiet, "no table on standard output");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& done) {
-    return app.exit(done);
-  } catch (const CLI::ParseError& error) {
-    return fsqlshm::bench::fail(error.what());
-  }
-  return fsqlshm::bench::run(options, argv[0]);
+  return program.run(argc, argv, [&] { return fsqlshm::bench::run(program, options); });
 }

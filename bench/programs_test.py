@@ -39,6 +39,16 @@ class Temporary(unittest.TestCase):
 
 
 class Bench(Temporary):
+    def test_a_lost_output_is_no_success(self):
+        for program, *options in (("fsqlshm-bench", "--list"), ("fsqlshm-tails", "--help")):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run(
+                    [FOLDER / program, *options],
+                    stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+                )
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertTrue(done.stderr.startswith(f"{program}: "), done.stderr)
+
     def test_every_benchmark_runs_and_is_reported(self):
         path = self.out / "bench.json"
         done = call(FOLDER / "fsqlshm-bench", "--min-time", "0.0002", "--json", path, "--junit",

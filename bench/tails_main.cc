@@ -10,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <random>
@@ -18,6 +17,7 @@
 
 #include "comparators/all.h"
 #include "context.h"
+#include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
 #include "mapping.h"
@@ -34,8 +34,6 @@ struct Options {
   double seconds = 0.1;
   int repetitions = 9;
   std::uint64_t seed = 1;
-  std::string json;
-  std::string junit;
   std::string hgrm;
   bool quiet = false;
 };
@@ -245,19 +243,13 @@ std::expected<std::vector<Row>, std::string> make_rows(const Options& options) {
   return rows;
 }
 
-int fail(const std::string& sentence) {
-  fmt::print(stderr, "fsqlshm-tails: {}\n", sentence);
-  return harness::kExitCouldNotRun;
-}
-
-int run(const Options& options) {
+harness::ExitCode run(const harness::Program& program, const Options& options) {
   auto rows = make_rows(options);
-  if (!rows) return fail(rows.error());
+  if (!rows) return program.refuse(rows.error());
   harness::Result result("bench", "read latency");
   result.seed = options.seed;
   result.budget = {{"seconds_each", options.seconds}, {"repetitions", options.repetitions}};
   result.details["context"] = context();
-  harness::install_stop_handler();
   const double ns_per_tick = Timer::ns_per_tick();
   result.details["timer"] = {{"ns_per_tick", ns_per_tick}, {"step_ticks", timer_step()}};
 
@@ -287,7 +279,7 @@ int run(const Options& options) {
           std::filesystem::path(options.hgrm) /
           fmt::format("{}-{}-{}.hgrm", row.subject, options.where, rate_name(row.rate));
       if (const auto written = harness::write_file(path, row.all.hgrm(ns_per_tick)); !written) {
-        return fail(written.error());
+        result.could_not_run = written.error();
       }
     }
     result.details["tails"].push_back({{"subject", row.subject},
@@ -301,17 +293,7 @@ int run(const Options& options) {
       fmt::format("{} reads timed and checked", harness::human(static_cast<double>(reads)));
   if (!options.quiet) print_table(*rows);
   for (const harness::Finding& finding : result.findings) fmt::print("FOUND {}\n", finding.title);
-  if (!options.json.empty()) {
-    if (const auto written = result.write_json(options.json); !written)
-      return fail(written.error());
-  }
-  if (!options.junit.empty()) {
-    if (const auto written = result.write_junit(options.junit); !written) {
-      return fail(written.error());
-    }
-  }
-  if (result.could_not_run) fmt::print(stderr, "fsqlshm-tails: {}\n", *result.could_not_run);
-  return result.exit_code();
+  return program.finish(result);
 }
 
 }  // namespace
@@ -319,10 +301,11 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   fsqlshm::bench::Options options;
-  CLI::App app(
+  fsqlshm::harness::Program program(
+      "fsqlshm-tails",
       "The time of every single read beside a publisher: percentiles up to the maximum, and how\n"
       "often a read had to be repeated. Every triple is checked; a torn one is a finding.");
-  app.name("fsqlshm-tails");
+  CLI::App& app = program.options();
   app.add_option("--rates", options.rates,
                  "publishes a second, with commas: 0, 10k, 1M, saturating ...")
       ->capture_default_str();
@@ -332,28 +315,16 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"thread", "process"}))
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "for each subject, rate and repetition")
-      ->check(CLI::Range(1e-4, 3600.0))
+      ->check(fsqlshm::harness::number(1e-4, 3600))
       ->capture_default_str();
   app.add_option("--repetitions", options.repetitions, "of each, in random order")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of that order")->capture_default_str();
-  app.add_option("--json", options.json, "write the result document to this file");
-  app.add_option("--junit", options.junit, "write a JUnit file");
+  program.add_documents();
   app.add_option("--hgrm", options.hgrm,
                  "write HdrHistogram percentile files (in ns) to this directory")
       ->check(CLI::ExistingDirectory);
   app.add_flag("--quiet", options.quiet, "no table on standard output");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& done) {
-    return app.exit(done);
-  } catch (const CLI::ParseError& error) {
-    return fsqlshm::bench::fail(error.what());
-  }
-  try {
-    return fsqlshm::bench::run(options);
-  } catch (const std::exception& error) {
-    return fsqlshm::bench::fail(error.what());
-  }
+  return program.run(argc, argv, [&] { return fsqlshm::bench::run(program, options); });
 }

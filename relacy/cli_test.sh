@@ -41,6 +41,17 @@ expect 2 --iterations 0
 expect 2 --replay nonsense
 expect 2 --scenario ids --iterations 10 --json "$folder/missing/x.json"
 expect 2 --check-page "$folder/missing.md"
+expect 2 --check-page "$folder"
+expect 2 --page "$folder/page.md"
+expect 2 --replay ''
+expect 2 --litmus --scenario ids
+expect 2 --list --audit-orders
+expect 2 --minutes nan
+# The second half of one execution is nothing, and nothing is not clean.
+expect 2 --scenario ids --iterations 1 --shard 2/2
+contains "$folder/err" 'is empty'
+"$binary" --list >/dev/full 2>"$folder/err"
+[ "$?" -eq 2 ] || { echo "a lost output looks like success"; failures=$((failures + 1)); }
 
 # Clean, a defect that had to be found, a subject that is broken: all as expected.
 expect 0 --scenario ids --iterations 1000 --json "$folder/a.json" --junit "$folder/a.xml"

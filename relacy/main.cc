@@ -2,15 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "audit.h"
+#include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
 #include "litmus.h"
@@ -20,8 +19,8 @@
 namespace fsqlshm::relacy {
 namespace {
 
-namespace fs = std::filesystem;
 using harness::ExitCode;
+using harness::Program;
 
 struct Options {
   bool list = false;
@@ -33,9 +32,7 @@ struct Options {
   std::uint64_t first_iteration = 1;
   std::string shard = "1/1";
   double minutes = 0;
-  std::string json;
-  std::string junit;
-  std::string replay;
+  std::optional<std::string> replay;
   bool litmus = false;
   bool audit = false;
   std::string page;
@@ -43,25 +40,7 @@ struct Options {
   bool quiet = false;
 };
 
-int refuse(const std::string& why) {
-  fmt::print(stderr, "fsqlshm-relacy: {}\n", why);
-  return harness::kExitCouldNotRun;
-}
-
-// Writes what was asked for; the exit code says whether everything was as expected.
-int finish(const Options& options, const harness::Result& result) {
-  for (const auto& [path, json] :
-       {std::pair(options.json, true), std::pair(options.junit, false)}) {
-    if (path.empty()) continue;
-    if (const auto written = json ? result.write_json(path) : result.write_junit(path); !written) {
-      return refuse(written.error());
-    }
-  }
-  if (result.could_not_run) fmt::print(stderr, "fsqlshm-relacy: {}\n", *result.could_not_run);
-  return result.exit_code();
-}
-
-int list() {
+ExitCode list() {
   fmt::print("Protocols:\n");
   for (const Subject& subject : subjects()) {
     fmt::print("  {:<30} {}\n", subject.name, subject.description);
@@ -79,11 +58,11 @@ int list() {
   return harness::kExitClean;
 }
 
-int replay_one(const Options& options) {
-  const auto id = ReplayId::parse(options.replay);
-  if (!id) return refuse(id.error());
+ExitCode replay_one(const Program& program, const Options& options) {
+  const auto id = ReplayId::parse(*options.replay);
+  if (!id) return program.refuse(id.error());
   const auto trace = replay(*id);
-  if (!trace) return refuse(trace.error());
+  if (!trace) return program.refuse(trace.error());
   fmt::print("{}", render(*trace));
   harness::Result result("relacy", id->protocol);
   if (trace->violation) {
@@ -94,10 +73,10 @@ int replay_one(const Options& options) {
                                .replay = fmt::format("fsqlshm-relacy --replay '{}'", trace->replay),
                                .trace = to_json(*trace)});
   }
-  return finish(options, result);
+  return program.finish(result);
 }
 
-int litmus(const Options& options) {
+ExitCode litmus(const Program& program) {
   harness::Result result("relacy", "litmus");
   nlohmann::json rows = nlohmann::json::array();
   for (const LitmusResult& row : run_litmus()) {
@@ -119,7 +98,7 @@ int litmus(const Options& options) {
   }
   result.counts["programs"] = rows.size();
   result.details["litmus"] = std::move(rows);
-  return finish(options, result);
+  return program.finish(result);
 }
 
 void print_report(const ScenarioSpec& spec, const ScenarioReport& report, const Budget& budget) {
@@ -144,8 +123,8 @@ void print_report(const ScenarioSpec& spec, const ScenarioReport& report, const 
   std::fflush(stdout);
 }
 
-int explore(const Options& options, Budget budget, Subject& subject,
-            const std::vector<NamedScenario*>& chosen) {
+ExitCode explore(const Program& program, const Options& options, Budget budget, Subject& subject,
+                 const std::vector<NamedScenario*>& chosen) {
   harness::Result result("relacy", subject.name);
   result.seed = options.first_iteration;
   if (options.minutes > 0) result.budget["seconds"] = options.minutes * 60;
@@ -187,8 +166,10 @@ int explore(const Options& options, Budget budget, Subject& subject,
   result.counts = {{"executions", executions}, {"scenarios", done}};
   if (harness::stop_requested()) {
     result.could_not_run = fmt::format("stopped after {} of {} scenarios", done, chosen.size());
+  } else if (executions == 0) {
+    result.could_not_run = fmt::format("shard {} of this budget is empty", options.shard);
   }
-  return finish(options, result);
+  return program.finish(result);
 }
 
 nlohmann::json to_json(const Verdict& verdict) {
@@ -259,7 +240,7 @@ std::optional<Matrix> audit_subject(Subject& subject, const AuditBudget& budget,
   return matrix;
 }
 
-int audit(const Options& options) {
+ExitCode audit(const Program& program, const Options& options) {
   harness::Result result("relacy", "memory orders");
   harness::Progress progress("relacy audit", std::chrono::seconds(0), options.quiet);
   std::vector<Matrix> matrices;
@@ -271,22 +252,22 @@ int audit(const Options& options) {
     const auto matrix = audit_subject(*find_subject(name), budget, progress, result);
     if (!matrix) {
       if (!result.could_not_run) result.could_not_run = "stopped before the audit was complete";
-      return finish(options, result);
+      return program.finish(result);
     }
     matrices.push_back(*matrix);
   }
   fmt::print("audit: {:.0f} s\n", progress.elapsed());
   if (!options.page.empty()) {
     if (const auto written = harness::write_file(options.page, render_page(matrices)); !written) {
-      return refuse(written.error());
+      return program.refuse(written.error());
     }
   }
-  return finish(options, result);
+  return program.finish(result);
 }
 
-int check_page(const Options& options) {
+ExitCode check_page(const Program& program, const Options& options) {
   const auto complaints = page_complaints(options.check_page);
-  if (!complaints) return refuse(complaints.error());
+  if (!complaints) return program.refuse(complaints.error());
   harness::Result result("relacy", "memory orders");
   for (const std::string& complaint : *complaints) {
     fmt::print("{}\n", complaint);
@@ -297,19 +278,20 @@ int check_page(const Options& options) {
   if (!complaints->empty()) {
     fmt::print("Out of date: run fsqlshm-relacy --audit-orders --page {}\n", options.check_page);
   }
-  return finish(options, result);
+  return program.finish(result);
 }
 
-int run(const Options& options) {
+ExitCode run(const Program& program, const Options& options) {
   if (options.list) return list();
-  if (!options.replay.empty()) return replay_one(options);
-  if (options.litmus) return litmus(options);
-  if (options.audit) return audit(options);
-  if (!options.check_page.empty()) return check_page(options);
+  if (options.replay) return replay_one(program, options);
+  if (options.litmus) return litmus(program);
+  if (options.audit) return audit(program, options);
+  if (!options.check_page.empty()) return check_page(program, options);
 
   Subject* const subject = find_subject(options.protocol);
   if (subject == nullptr) {
-    return refuse(fmt::format("there is no protocol \"{}\"; --list names them", options.protocol));
+    return program.refuse(
+        fmt::format("there is no protocol \"{}\"; --list names them", options.protocol));
   }
   std::vector<NamedScenario*> chosen;
   if (options.scenario == "all") {
@@ -317,11 +299,11 @@ int run(const Options& options) {
   } else if (NamedScenario* const one = find_scenario(*subject, options.scenario)) {
     chosen.push_back(one);
   } else {
-    return refuse(fmt::format("protocol {} has no scenario \"{}\"; --list names them",
-                              options.protocol, options.scenario));
+    return program.refuse(fmt::format("protocol {} has no scenario \"{}\"; --list names them",
+                                      options.protocol, options.scenario));
   }
   const auto shard = harness::Shard::parse(options.shard);
-  if (!shard) return refuse(shard.error());
+  if (!shard) return program.refuse(shard.error());
 
   Budget budget;
   budget.bound = options.context_bound;
@@ -338,68 +320,65 @@ int run(const Options& options) {
     budget.shard_index = shard->index - 1;
     budget.shard_count = shard->count;
   }
-  return explore(options, budget, *subject, chosen);
-}
-
-int main_with(int argc, char** argv) {
-  Options options;
-  CLI::App app{
-      "Explores what weak memory and the scheduler can do to the protocols of fsqlshm.\n"
-      "Exit status: 0 everything as expected, 1 a violation (or a defect that had to be found\n"
-      "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.",
-      "fsqlshm-relacy"};
-  app.add_flag("--list", options.list, "name the protocols and scenarios");
-  app.add_option("--scenario", options.scenario, "which scenario, or all")->capture_default_str();
-  app.add_option("--protocol", options.protocol,
-                 "hardened, reference, or one that is broken on purpose")
-      ->capture_default_str();
-  app.add_option("--search", options.search,
-                 "random; bounded: every execution with few preemptions; full: every execution")
-      ->check(CLI::IsMember({"random", "bounded", "full"}))
-      ->capture_default_str();
-  app.add_option("--context-bound", options.context_bound,
-                 "preemptions at most, for --search bounded")
-      ->check(CLI::Range(0, 100))
-      ->capture_default_str();
-  app.add_option("--iterations", options.iterations,
-                 "executions of each scenario at most (random: 100000 if --minutes is not given)")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--first-iteration", options.first_iteration,
-                 "number of the first random execution; each number is another execution")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--shard", options.shard, "I/N: do only part I of N, for several machines")
-      ->capture_default_str();
-  app.add_option("--minutes", options.minutes, "time for all scenarios together, 0.5 is 30 s")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--json", options.json, "write the result document to this file");
-  app.add_option("--junit", options.junit, "write a JUnit report to this file");
-  app.add_option("--replay", options.replay, "show the one execution that has this id");
-  app.add_flag("--litmus", options.litmus, "state what the model checker can and cannot produce");
-  app.add_flag("--audit-orders", options.audit, "weaken every memory order of the core in turn");
-  app.add_option("--page", options.page, "with --audit-orders: write the matrix to this file");
-  app.add_option("--check-page", options.check_page,
-                 "check that this matrix is up to date, in a fraction of an audit's time");
-  app.add_flag("--quiet", options.quiet, "no progress lines");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    return refuse(error.what());
-  }
-  harness::install_stop_handler();
-  return run(options);
+  return explore(program, options, budget, *subject, chosen);
 }
 
 }  // namespace
 }  // namespace fsqlshm::relacy
 
 int main(int argc, char** argv) {
-  try {
-    return fsqlshm::relacy::main_with(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "fsqlshm-relacy: {}\n", error.what());
-    return fsqlshm::harness::kExitCouldNotRun;
+  using namespace fsqlshm;          // NOLINT(google-build-using-namespace)
+  using namespace fsqlshm::relacy;  // NOLINT(google-build-using-namespace)
+  Options options;
+  harness::Program program(
+      "fsqlshm-relacy",
+      "Explores what weak memory and the scheduler can do to the protocols of fsqlshm.\n"
+      "Exit status: 0 everything as expected, 1 a violation (or a defect that had to be found\n"
+      "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.");
+  CLI::App& app = program.options();
+  const std::vector<CLI::Option*> search = {
+      app.add_option("--scenario", options.scenario, "which scenario, or all")
+          ->capture_default_str(),
+      app.add_option("--protocol", options.protocol,
+                     "hardened, reference, or one that is broken on purpose")
+          ->capture_default_str(),
+      app.add_option("--search", options.search,
+                     "random; bounded: every execution with few preemptions; full: every execution")
+          ->check(CLI::IsMember({"random", "bounded", "full"}))
+          ->capture_default_str(),
+      app.add_option("--context-bound", options.context_bound,
+                     "preemptions at most, for --search bounded")
+          ->check(CLI::Range(0, 100))
+          ->capture_default_str(),
+      app.add_option(
+             "--iterations", options.iterations,
+             "executions of each scenario at most (random: 100000 if --minutes is not given)")
+          ->check(harness::whole_number(1)),
+      app.add_option("--first-iteration", options.first_iteration,
+                     "number of the first random execution; each number is another execution")
+          ->check(harness::whole_number(1))
+          ->capture_default_str(),
+      app.add_option("--shard", options.shard, "I/N: do only part I of N, for several machines")
+          ->capture_default_str(),
+      app.add_option("--minutes", options.minutes, "time for all scenarios together, 0.5 is 30 s")
+          ->check(harness::number(0, harness::kMostSeconds / 60))};
+  const std::vector<CLI::Option*> instead = {
+      app.add_flag("--list", options.list, "name the protocols and scenarios"),
+      app.add_option("--replay", options.replay, "show the one execution that has this id"),
+      app.add_flag("--litmus", options.litmus,
+                   "state what the model checker can and cannot produce"),
+      app.add_flag("--audit-orders", options.audit,
+                   "weaken every memory order of the core in turn"),
+      app.add_option("--check-page", options.check_page,
+                     "check that this matrix is up to date, in a fraction of an audit's time")
+          ->check(CLI::ExistingFile)};
+  for (std::size_t i = 0; i < instead.size(); ++i) {
+    for (CLI::Option* const option : search) instead[i]->excludes(option);
+    for (std::size_t j = 0; j < i; ++j) instead[i]->excludes(instead[j]);
   }
+  app.add_option("--page", options.page, "with --audit-orders: write the matrix to this file")
+      ->needs("--audit-orders");
+  program.add_documents();
+  app.add_flag("--quiet", options.quiet, "no progress lines");
+  return program.run(argc, argv, [&] { return run(program, options); });
 }

@@ -11,41 +11,31 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <exception>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/program.h"
 #include "harness/result.h"
 #include "stress/describe.h"
 
 namespace {
 
 using namespace fsqlshm;
-using harness::kExitClean;
-using harness::kExitCouldNotRun;
-using harness::kExitFound;
 
 struct Options {
   std::string file;
-  std::string json;
   bool repair = false;
   std::optional<std::uint64_t> commit_seq;
   std::optional<std::uint64_t> schema_epoch;
   std::optional<std::uint64_t> ecs_epoch;
 };
-
-int fail(const std::string& why) {
-  fmt::print(stderr, "fsqlshm-inspect: {}\n", why);
-  return kExitCouldNotRun;
-}
 
 std::uint64_t now_epoch_secs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -88,19 +78,22 @@ nlohmann::json writer_json(const stress::WriterReport& writer) {
 
 class Inspection {
  public:
-  explicit Inspection(const Options& options)
-      : options_(options), result_("stress", options.file) {}
+  Inspection(const harness::Program& program, const Options& options)
+      : program_(program), options_(options), result_("stress", options.file) {}
 
-  int run() {
+  harness::ExitCode run() {
     auto bytes = read_header_bytes(options_.file);
-    if (!bytes) return fail(fmt::format("{}: {}", options_.file, bytes.error().message()));
+    if (!bytes)
+      return program_.refuse(fmt::format("{}: {}", options_.file, bytes.error().message()));
     if (options_.repair) {
-      if (const auto refused = repair()) return fail(*refused);
+      if (const auto refused = repair()) return program_.refuse(*refused);
       bytes = read_header_bytes(options_.file);
-      if (!bytes) return fail(fmt::format("{}: {}", options_.file, bytes.error().message()));
+      if (!bytes)
+        return program_.refuse(fmt::format("{}: {}", options_.file, bytes.error().message()));
     }
     inspect(*bytes);
-    return finish();
+    fmt::print("{}\n", result_.findings.empty() ? "healthy" : "not healthy");
+    return program_.finish(result_);
   }
 
  private:
@@ -184,28 +177,23 @@ class Inspection {
     if (report.stale) wrong("the serialized writer is stale", stress::writer_text(report));
   }
 
-  int finish() {
-    if (!options_.json.empty()) {
-      if (const auto written = result_.write_json(options_.json); !written) {
-        return fail(written.error());
-      }
-    }
-    fmt::print("{}\n", result_.findings.empty() ? "healthy" : "not healthy");
-    return result_.exit_code();
-  }
-
+  const harness::Program& program_;
   const Options& options_;
   harness::Result result_;
 };
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int main(int argc, char** argv) {
   Options options;
-  CLI::App app(
+  harness::Program program(
+      "fsqlshm-inspect",
       "Show the header of a shared-memory file and say whether it is healthy. Works while other\n"
       "processes use the file, and writes nothing without --repair.\n"
       "Exit status: 0 healthy, 1 something is wrong, 2 could not look or repair.");
+  CLI::App& app = program.options();
   app.add_option("file", options.file, "foo.db.fsqlite-shm")->required();
-  app.add_option("--json", options.json, "write a result document");
+  program.add_documents();
   CLI::Option* const repair =
       app.add_flag("--repair", options.repair,
                    "put the three values below in force; refused while a publisher holds the lock");
@@ -215,25 +203,7 @@ int run(int argc, char** argv) {
         std::tuple("--ecs-epoch", &options.ecs_epoch, "the durable ECS epoch")}) {
     // The check sees the sign, which a conversion to an unsigned number does not.
     repair->needs(
-        app.add_option(name, *target, what)->check(CLI::NonNegativeNumber)->needs(repair));
+        app.add_option(name, *target, what)->check(harness::whole_number(0))->needs(repair));
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
-    return kExitClean;
-  } catch (const CLI::ParseError& error) {
-    return fail(error.what());
-  }
-  return Inspection(options).run();
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    return fail(error.what());
-  }
+  return program.run(argc, argv, [&] { return Inspection(program, options).run(); });
 }

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <exception>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
 #include "stress/crash_points.h"
@@ -19,25 +17,29 @@
 #include "stress/recovery.h"
 #include "stress/runner.h"
 #include "stress/tsan.h"
+#include "stress/verification.h"
 
 namespace {
 
 using fsqlshm::harness::ExitCode;
+using fsqlshm::harness::kMostSeconds;
+using fsqlshm::harness::number;
+using fsqlshm::harness::Program;
 using fsqlshm::harness::Result;
+using fsqlshm::harness::whole_number;
 using namespace fsqlshm::stress;
 
 struct Options {
   RunConfig run{};
   OutcomesConfig outcomes{};
   RecoveryConfig recovery{};
+  VerificationConfig verification{};
   std::uint64_t seed = 0;
   std::string protocol = "hardened";
   std::string plant = "none";
   std::string dir;
   std::string shard = "1/1";
   std::vector<std::string> chaos = {"kill", "stop"};
-  std::string json;
-  std::string junit;
   bool expect_defects = false;
 };
 
@@ -52,10 +54,18 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-// The command that was given, with the seed that was drawn if none was.
+// The command that was given, with the seed that was drawn if none was, and without what only says
+// where the results go.
 std::string replay_command(int argc, char** argv, const CLI::App& app, std::uint64_t seed) {
-  std::string command;
-  for (int i = 0; i < argc; ++i) command += (i == 0 ? "" : " ") + quoted(argv[i]);
+  std::string command = app.get_name();
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--json" || word == "--junit") {
+      ++i;
+    } else if (word != "--quiet" && !word.starts_with("--json=") && !word.starts_with("--junit=")) {
+      command += " " + quoted(argv[i]);
+    }
+  }
   if (app.count("--seed") == 0) command += fmt::format(" --seed {}", seed);
   return command;
 }
@@ -66,7 +76,6 @@ void print(const Result& result) {
     if (!finding.detail.empty()) fmt::print("{}\n", finding.detail);
     if (!finding.replay.empty()) fmt::print("reproduce: {}\n", finding.replay);
   }
-  if (result.could_not_run) fmt::print(stderr, "fsqlshm-stress: {}\n", *result.could_not_run);
 }
 
 void print_counts(const Result& result, double seconds) {
@@ -79,20 +88,9 @@ void print_counts(const Result& result, double seconds) {
   }
 }
 
-int finish(const Options& options, Result& result) {
+ExitCode finish(const Program& program, const Result& result) {
   print(result);
-  bool written = true;
-  for (const auto& [path, done] :
-       {std::pair(options.json, options.json.empty() ? std::expected<void, std::string>()
-                                                     : result.write_json(options.json)),
-        std::pair(options.junit, options.junit.empty() ? std::expected<void, std::string>()
-                                                       : result.write_junit(options.junit))}) {
-    if (done) continue;
-    fmt::print(stderr, "fsqlshm-stress: {}\n", done.error());
-    written = false;
-  }
-  const ExitCode code = result.exit_code();
-  if (!written && code == fsqlshm::harness::kExitClean) return fsqlshm::harness::kExitCouldNotRun;
+  const ExitCode code = program.finish(result);
   fmt::print("{}\n", code == fsqlshm::harness::kExitClean ? "clean"
                      : code == fsqlshm::harness::kExitFound
                          ? fmt::format("{} finding(s)", result.findings.size())
@@ -121,7 +119,7 @@ void add_run_options(CLI::App& app, Options& options) {
         ->capture_default_str();
   }
   app.add_option("--seconds", run.seconds, "wall time; 0: until interrupted or --kills")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number(0, kMostSeconds))
       ->capture_default_str();
   app.add_option("--chaos", options.chaos,
                  "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none")
@@ -129,18 +127,18 @@ void add_run_options(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"kill", "stop", "none"}))
       ->capture_default_str();
   app.add_option("--chaos-rate", run.chaos_rate, "acts of chaos a second")
-      ->check(CLI::PositiveNumber)
+      ->check(number(0.001, 1e6))
       ->capture_default_str();
   app.add_option("--kills", run.kills, "end after so many kills; 0: no such end")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(0))
       ->capture_default_str();
   app.add_option("--perturb", run.worker.perturb,
                  "disturb the timing before one atomic operation in so many; 0: never")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(0))
       ->capture_default_str();
   app.add_option("--publish-rate", run.worker.publish_rate,
                  "publishes a second, all publishers together; 0: no limit")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number(0, 1e9))
       ->capture_default_str();
   app.add_option("--dir", options.dir, "where the file lies (default: /dev/shm)")
       ->check(CLI::ExistingDirectory);
@@ -156,74 +154,29 @@ Plant plant_of(const std::string& name) {
   return name == "violation" ? Plant::kViolation : Plant::kNone;
 }
 
-// Chaos as given; true if the words make sense together.
-bool apply_chaos(Options& options) {
+// Chaos as given. What makes no sense in `options`, or nothing.
+std::optional<std::string> apply_chaos(Options& options) {
   const auto has = [&](const char* word) {
     return std::find(options.chaos.begin(), options.chaos.end(), word) != options.chaos.end();
   };
   options.run.kill = has("kill");
   options.run.stop = has("stop");
-  return !(has("none") && (options.run.kill || options.run.stop)) &&
-         (options.run.kills == 0 || options.run.kill);
+  if (has("none") && (options.run.kill || options.run.stop)) {
+    return "--chaos: none excludes kill and stop";
+  }
+  if (options.run.kills != 0 && !options.run.kill) return "--kills needs --chaos kill";
+  if (std::ranges::all_of(options.run.worker.threads, [](unsigned count) { return count == 0; })) {
+    return "no role has a thread: nothing would be tested";
+  }
+  return std::nullopt;
 }
 
-int run(int argc, char** argv) {
-  Options options;
-  std::random_device device;
-  options.seed = device();
-  CLI::App app(
-      "Stress the shared-memory header with real processes over a real mapping.\n"
-      "Exit status: 0 clean, 1 something was found, 2 could not run.");
-  app.fallthrough();
-  app.require_subcommand(0, 1);
-  app.add_option("--protocol", options.protocol, "what to attack")
-      ->check(CLI::IsMember({"hardened", "reference"}))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "what every choice follows from (default: drawn)")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--shard", options.shard, "I/N: part I of N machines; changes the seed")
-      ->capture_default_str();
-  app.add_option("--json", options.json, "write a result document");
-  app.add_option("--junit", options.junit, "write a JUnit file");
-  app.add_flag("--quiet", options.run.quiet, "no progress line");
-  app.add_flag("--expect-defects", options.expect_defects,
-               "with the reference: its known defects are expected, and missing ones are findings");
-  CLI::App* const stress = app.add_subcommand("run", "workers in many roles, with chaos (default)");
-  add_run_options(app, options);
-  CLI::App* const points = app.add_subcommand(
-      "crash-points", "die and stop before every atomic step of every operation");
-  CLI::App* const outcomes =
-      app.add_subcommand("outcomes", "small races, and which of their outcomes are seen");
-  outcomes->add_option("--iterations", options.outcomes.iterations, "of each race")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  outcomes->add_option("--race-seconds", options.outcomes.race_seconds, "most time for one race")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  CLI::App* const recovery = app.add_subcommand(
-      "recovery", "time from the death of a publisher in the middle to the next good read");
-  recovery->add_option("--deaths", options.recovery.deaths, "publishers to kill")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  static_cast<void>(stress);
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
-    return fsqlshm::harness::kExitClean;
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "fsqlshm-stress: {}\n", error.what());
-    return fsqlshm::harness::kExitCouldNotRun;
-  }
+ExitCode attack(Program& program, Options& options, int argc, char** argv) {
   const auto shard = fsqlshm::harness::Shard::parse(options.shard);
-  if (!shard || !apply_chaos(options)) {
-    fmt::print(
-        stderr, "fsqlshm-stress: {}\n",
-        shard ? "--chaos: none excludes kill and stop, and --kills needs kill" : shard.error());
-    return fsqlshm::harness::kExitCouldNotRun;
-  }
-  fsqlshm::harness::install_stop_handler();
+  if (!shard) return program.refuse(shard.error());
+  if (const auto wrong = apply_chaos(options)) return program.refuse(*wrong);
+  const CLI::App& app = program.options();
+  const auto asked = [&](const char* name) { return app.get_subcommand(name)->parsed(); };
   const bool reference = options.protocol == "reference";
   options.run.worker.protocol = reference ? ProtocolName::kReference : ProtocolName::kHardened;
   options.run.worker.plant = plant_of(options.plant);
@@ -234,23 +187,28 @@ int run(int argc, char** argv) {
   result.budget = {{"seconds", options.run.seconds}, {"shard", options.shard}};
   const std::string replay = replay_command(argc, argv, app, options.seed);
   const bool expect = options.expect_defects && reference;
-  if (points->parsed()) {
+  if (asked("crash-points")) {
     run_crash_points({.reference = reference,
                       .expect_defects = expect,
                       .dir = options.run.dir,
                       .replay = replay,
                       .quiet = options.run.quiet},
                      result);
-  } else if (outcomes->parsed()) {
+  } else if (asked("outcomes")) {
     options.outcomes.reference = reference;
     options.outcomes.expect_defects = expect;
     options.outcomes.replay = replay;
     options.outcomes.quiet = options.run.quiet;
     run_outcomes(options.outcomes, result);
-  } else if (recovery->parsed()) {
+  } else if (asked("recovery")) {
     options.recovery.dir = options.run.dir;
     options.recovery.quiet = options.run.quiet;
     run_recovery(options.recovery, result);
+  } else if (asked("verification")) {
+    options.verification.dir = options.run.dir;
+    options.verification.seed = options.seed;
+    options.verification.quiet = options.run.quiet;
+    run_verification(options.verification, result);
   } else {
     options.run.worker.seed = options.seed + (shard->index - 1) * 0x10001;
     options.run.replay = replay;
@@ -258,16 +216,56 @@ int run(int argc, char** argv) {
     if (expect) expect_defects(result, {"D3"}, {"D2", "D5"});
     print_counts(result, result.details.value("run_seconds", 0.0));
   }
-  return finish(options, result);
+  return finish(program, result);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "fsqlshm-stress: {}\n", error.what());
-    return fsqlshm::harness::kExitCouldNotRun;
-  }
+  Options options;
+  std::random_device device;
+  options.seed = device();
+  Program program(
+      "fsqlshm-stress",
+      "Stress the shared-memory header with real processes over a real mapping.\n"
+      "Exit status: 0 clean, 1 something was found, 2 could not run or not to its end.");
+  CLI::App& app = program.options();
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.add_option("--protocol", options.protocol, "what to attack")
+      ->check(CLI::IsMember({"hardened", "reference"}))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "what every choice follows from (default: drawn)")
+      ->check(whole_number(0));
+  app.add_option("--shard", options.shard, "I/N: part I of N machines; changes the seed")
+      ->capture_default_str();
+  program.add_documents();
+  app.add_flag("--quiet", options.run.quiet, "no progress line");
+  app.add_flag("--expect-defects", options.expect_defects,
+               "with the reference: its known defects are expected, and missing ones are findings");
+  app.add_subcommand("run", "workers in many roles, with chaos (default)");
+  add_run_options(app, options);
+  app.add_subcommand("crash-points", "die and stop before every atomic step of every operation");
+  CLI::App* const outcomes =
+      app.add_subcommand("outcomes", "small races, and which of their outcomes are seen");
+  outcomes->add_option("--iterations", options.outcomes.iterations, "of each race")
+      ->check(whole_number(1))
+      ->capture_default_str();
+  outcomes->add_option("--race-seconds", options.outcomes.race_seconds, "most time for one race")
+      ->check(number(0.001, kMostSeconds))
+      ->capture_default_str();
+  CLI::App* const recovery = app.add_subcommand(
+      "recovery", "time from the death of a publisher in the middle to the next good read");
+  recovery->add_option("--deaths", options.recovery.deaths, "publishers to kill")
+      ->check(whole_number(1))
+      ->capture_default_str();
+  CLI::App* const verification =
+      app.add_subcommand("verification", "what it costs to verify every read");
+  verification->add_option("--rounds", options.verification.rounds, "with and without, in turn")
+      ->check(whole_number(1))
+      ->capture_default_str();
+  verification->add_option("--run-seconds", options.verification.seconds, "of each run")
+      ->check(number(0.01, kMostSeconds))
+      ->capture_default_str();
+  return program.run(argc, argv, [&] { return attack(program, options, argc, argv); });
 }

@@ -12,6 +12,7 @@ import tempfile
 import time
 import unittest
 
+ROLES = ("publisher", "reader", "writer", "checker", "allocator", "gc", "opener", "inspector")
 STRESS, INSPECT = sys.argv[1:3]
 del sys.argv[1:3]
 
@@ -43,6 +44,10 @@ class Programs(unittest.TestCase):
             ["--chaos", "stop", "--kills", "5"],
             ["--workers", "0"],
             ["--seconds", "-1"],
+            ["--seconds", "nan"],
+            ["--seconds", "inf"],
+            ["--json", ""],
+            [f"--{role}s=0" for role in ROLES],
             ["--dir", "/nowhere"],
             ["--seed", "-1"],
             ["--kills", "-1"],
@@ -88,6 +93,35 @@ class Programs(unittest.TestCase):
         for defect in ("D2", "D3", "D5", "D6"):
             self.assertIn(f"({defect}", done.stdout)
 
+    def test_a_run_without_an_end_is_meant_to_be_interrupted(self):
+        process = subprocess.Popen(
+            [STRESS, "--seconds", "0", "--dir", self.folder.name, "--quiet"], stdout=subprocess.DEVNULL
+        )
+        while not list(self.path.glob("fsqlshm-stress.*/*.fsqlite-shm")):
+            time.sleep(0.01)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), 0)
+
+    def test_a_lost_output_is_no_success(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run(
+                [STRESS, "crash-points", "--quiet"],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+            )
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("fsqlshm-stress: ", done.stderr)
+
+    def test_the_cost_of_verification(self):
+        json_file = self.path / "r.json"
+        done = run(STRESS, "verification", "--rounds", 2, "--run-seconds", 0.2, "--quiet", "--json", json_file)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        document = json.loads(json_file.read_text())
+        found = document["details"]["verification"]
+        self.assertGreater(document["counts"]["snapshot_reads"], 0)
+        self.assertGreater(found["verified_per_second"], 0)
+        self.assertGreater(found["bare_per_second"], found["verified_per_second"])
+
     def test_interrupt_ends_with_a_report(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             json_file = self.path / f"{number}.json"
@@ -104,9 +138,12 @@ class Programs(unittest.TestCase):
             # To the whole group, as a terminal does.
             os.killpg(process.pid, number)
             output, _ = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 0, output)
+            self.assertEqual(process.returncode, 2, output)
             document = json.loads(json_file.read_text())
+            self.assertEqual(document["status"], "could_not_run")
+            self.assertIn("of 100 s", document["reason"])
             self.assertTrue(document["details"]["interrupted"])
+            self.assertGreater(document["counts"]["snapshot_reads"], 0)
             self.assertEqual(list(self.path.glob("fsqlshm-stress.*")), [])
             # Nobody of the group is left.
             with self.assertRaises(ProcessLookupError):
@@ -245,7 +282,7 @@ class Inspect(unittest.TestCase):
 
     def test_works_on_a_file_in_use(self):
         process = subprocess.Popen(
-            [STRESS, "--seconds", "60", "--dir", self.folder.name, "--quiet", "--publish-rate", "0"]
+            [STRESS, "--seconds", "0", "--dir", self.folder.name, "--quiet", "--publish-rate", "0"]
             + ["--workers", "1", "--chaos", "none"],
             stdout=subprocess.PIPE,
             text=True,

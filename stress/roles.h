@@ -166,15 +166,22 @@ class RoleThread {
   }
 
   // --- Reader
-  // --------------------------------------------------------------------------------------
+  // -------------------------------------------------------------------------------------
 
   void read() {
     constexpr std::uint64_t kReadsPerTurn = 512;
     std::uint64_t reads = 0;
     for (; reads < kReadsPerTurn; ++reads) {
-      if (!read_once()) break;
+      if (!(config_.verify ? read_once() : read_unverified())) break;
     }
     state_.add(Counter::kReads, reads);
+  }
+
+  bool read_unverified() {
+    // The words may change between two reads, so neither can be left out.
+    const auto snapshot = layout_.try_load_consistent_snapshot(1);
+    if (!snapshot) state_.add(Counter::kReadRetries);
+    return snapshot.has_value();
   }
 
   bool read_once() {
@@ -216,7 +223,7 @@ class RoleThread {
   }
 
   // --- Serialized writer
-  // ---------------------------------------------------------------------------
+  // --------------------------------------------------------------------------
 
   [[nodiscard]] std::uint64_t clock() const { return control_.clock.at(now_ns()); }
 

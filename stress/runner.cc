@@ -36,7 +36,6 @@ namespace fs = std::filesystem;
 // machine that has no time for us, they do not get around to trying).
 constexpr std::uint64_t kLockedOutNs = 5'000'000'000;
 constexpr std::uint64_t kLockedOutTries = 20'000;
-constexpr std::uint64_t kStopPatienceNs = 20'000'000'000;
 
 struct Worker {
   pid_t pid = 0;  // 0: none
@@ -277,7 +276,7 @@ class Runner {
   void stop_all() {
     over_ = true;
     control_->stop.store(1);
-    const std::uint64_t deadline = now_ns() + kStopPatienceNs;
+    const std::uint64_t deadline = now_ns() + static_cast<std::uint64_t>(config_.patience * 1e9);
     for (Worker& worker : workers_) {
       if (worker.pid != 0) ::kill(worker.pid, SIGCONT);
       worker.continue_ns = 0;
@@ -289,9 +288,17 @@ class Runner {
       turn(now_ns(), false);
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+    std::vector<std::size_t> hung;
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-      if (workers_[i].pid == 0) continue;
-      add_with_context("P6 progress", fmt::format("worker {} did not stop within 20 s", i), "");
+      if (workers_[i].pid != 0) hung.push_back(i);
+    }
+    if (hung.empty()) return;
+    // While they still hang: the report shows what each of them did last.
+    add_with_context("P6 progress",
+                     fmt::format("did not stop within {:g} s: worker {}", config_.patience,
+                                 fmt::join(hung, ", ")),
+                     "");
+    for (const std::size_t i : hung) {
       kill_worker(i);
       ::waitpid(workers_[i].pid, nullptr, 0);
       workers_[i].pid = 0;
@@ -299,8 +306,7 @@ class Runner {
     }
   }
 
-  // --- Judgement
-  // -----------------------------------------------------------------------------------
+  // --- Judgement ---------------------------------------------------------------------------------
 
   void add(std::string severity, std::string property, std::string title, std::string detail) {
     result_.findings.push_back({.severity = std::move(severity),
@@ -487,6 +493,12 @@ class Runner {
 
   void report() {
     judge_vacuity();
+    // A run without an end is meant to be interrupted.
+    if (interrupted_ && config_.seconds > 0) {
+      could_not_run(fmt::format("interrupted after {:.1f} of {:g} s", seconds_, config_.seconds));
+    } else if (interrupted_ && config_.kills > 0) {
+      could_not_run(fmt::format("interrupted after {} of {} kills", kills_, config_.kills));
+    }
     for (std::size_t i = 0; i < kCounters; ++i) {
       result_.counts[std::string(kCounterNames[i])] = control_->total(static_cast<Counter>(i));
     }

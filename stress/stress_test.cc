@@ -139,8 +139,7 @@ TEST(Run, AFolderThatCannotBeUsedIsNoResult) {
   EXPECT_EQ(result.exit_code(), harness::kExitCouldNotRun);
 }
 
-// --- What is planted is found
-// ----------------------------------------------------------------------
+// --- What is planted is found --------------------------------------------------------------------
 
 RunConfig planted(Plant plant) {
   RunConfig config = short_run();
@@ -165,6 +164,16 @@ TEST(Plant, ACrashOfAWorker) {
               found(result, "no data race", "ThreadSanitizer ended") ||
               found(result, "workers live", "status"))  // AddressSanitizer
       << dump(result);
+}
+
+TEST(Plant, AWorkerThatHangs) {
+  Result result("stress", "hardened");
+  RunConfig config = planted(Plant::kHang);
+  config.workers = 2;
+  config.seconds = 0.5;
+  config.patience = 0.5;
+  run_stress(config, result);
+  EXPECT_TRUE(found(result, "P6 progress", "worker 0, 1")) << dump(result);
 }
 
 TEST(Plant, ARaceInAWorkerUnderTsan) {
@@ -204,8 +213,7 @@ TEST(Plant, AStrangerThatTearsTriples) {
   EXPECT_TRUE(found(result, "snapshot integrity", "torn")) << dump(result);
 }
 
-// --- Crash, creation and stop points
-// ---------------------------------------------------------------
+// --- Crash, creation and stop points -------------------------------------------------------------
 
 TEST(CrashPoints, HardenedIsRepairedAfterEveryOne) {
   Result result("stress", "hardened");
@@ -261,8 +269,7 @@ TEST(Steps, DieExactlyThere) {
   }
 }
 
-// --- Outcomes and recovery
-// ---------------------------------------------------------------------------
+// --- Outcomes and recovery -----------------------------------------------------------------------
 
 TEST(Outcomes, HardenedShowsNoForbiddenOne) {
   Result result("stress", "hardened");
@@ -290,8 +297,7 @@ TEST(Recovery, ReadersGetOnAfterDeaths) {
   EXPECT_EQ(result.counts["deaths"], 20);
 }
 
-// --- Nothing stays behind
-// ------------------------------------------------------------------------------
+// --- Nothing stays behind ------------------------------------------------------------------------
 
 std::size_t children() {
   std::size_t count = 0;

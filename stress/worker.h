@@ -26,6 +26,7 @@ struct WorkerConfig {
   std::uint64_t seed = 0;
   std::uint64_t publish_rate = 10'000;  ///< a second, of all publishers together; 0: no limit
   std::uint64_t perturb = 128;          ///< disturb one operation in so many; 0: none
+  bool verify = true;                   ///< false: readers only read, to measure what checks cost
   Plant plant = Plant::kNone;
 };
 

@@ -4,7 +4,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <stdexcept>
+#include <vector>
 
+#include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
 
@@ -87,6 +91,46 @@ TEST(Result, WriteFailsOnAFullDisk) {
   const auto error = write_file("/dev/full/x", "text");
   ASSERT_FALSE(error);
   EXPECT_NE(error.error().find("/dev/full"), std::string::npos);
+}
+
+TEST(Options, TakeNumbersThatAreNumbers) {
+  const CLI::Validator time = number(0, 3600);
+  for (const char* text : {"0", "0.5", "3600", "1e3"}) EXPECT_EQ(time(text), "") << text;
+  for (const char* text : {"", "nan", "-nan", "inf", "-1", "3601", "1 s", "0x", "1e999"}) {
+    EXPECT_NE(time(text), "") << text;
+  }
+  const CLI::Validator count = whole_number(1);
+  for (const char* text : {"1", "18446744073709551615"}) EXPECT_EQ(count(text), "") << text;
+  for (const char* text : {"", "0", "-1", "1.5", "1e3", "18446744073709551616"}) {
+    EXPECT_NE(count(text), "") << text;
+  }
+}
+
+int run_with(const std::vector<const char*>& arguments, const std::function<ExitCode()>& body) {
+  Program program("test", "a test");
+  program.add_documents();
+  std::vector<char*> argv;
+  for (const char* argument : arguments) argv.push_back(const_cast<char*>(argument));
+  return program.run(static_cast<int>(argv.size()), argv.data(), body);
+}
+
+TEST(Program, EndsWithWhatItsBodySays) {
+  EXPECT_EQ(run_with({"test"}, [] { return kExitClean; }), kExitClean);
+  EXPECT_EQ(run_with({"test"}, [] { return kExitFound; }), kExitFound);
+}
+
+TEST(Program, CouldNotRunAfterABadCommandLineOrAnException) {
+  bool ran = false;
+  const auto body = [&] {
+    ran = true;
+    return kExitClean;
+  };
+  for (const char* option : {"--nonsense", "--json=", "--json=/nowhere/x", "--junit=/dev/null"}) {
+    EXPECT_EQ(run_with({"test", option}, body), kExitCouldNotRun) << option;
+    EXPECT_FALSE(ran) << option;
+  }
+  EXPECT_EQ(run_with({"test"}, []() -> ExitCode { throw std::runtime_error("no"); }),
+            kExitCouldNotRun);
 }
 
 TEST(Human, UsesThreeDigits) {

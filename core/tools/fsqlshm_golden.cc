@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 
 #include "fsqlshm/protocol.h"
+#include "harness/program.h"
 #include "harness/result.h"
 #include "tools/golden_replay.h"
 
@@ -17,7 +16,6 @@ using namespace fsqlshm;  // NOLINT(google-build-using-namespace): the program i
 struct Options {
   std::string folder;
   std::string protocol = "both";
-  std::string json;
 };
 
 // Replays on one protocol and says how it went.
@@ -43,46 +41,38 @@ void run(const Options& options, harness::Result& result) {
        .replay = fmt::format("fsqlshm-golden {} --protocol {}", options.folder, Protocol::kName)});
 }
 
-}  // namespace
-
-// NOLINTNEXTLINE(bugprone-exception-escape): out of memory may end the program as it likes
-int main(int argc, char** argv) {
-  Options options;
-  CLI::App app(
-      "Replays golden vectors made by the Rust original and compares results, return values and\n"
-      "all 216 bytes. Exit status: 0 all match, 1 a difference, 2 vectors missing or malformed.");
-  app.add_option("DIR", options.folder, "folder with headers.jsonl, open.jsonl and traces.jsonl")
-      ->required();
-  app.add_option("--protocol", options.protocol, "which implementation to run")
-      ->check(CLI::IsMember({"reference", "hardened", "both"}))
-      ->capture_default_str();
-  app.add_option("--json", options.json, "write the result document to this file");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? harness::kExitClean : harness::kExitCouldNotRun;
-  }
-
+harness::Result replay(const Options& options) {
   harness::Result result("golden", options.protocol);
   try {
     if (options.protocol != "hardened") run<ReferenceProtocol>(options, result);
     if (options.protocol != "reference") run<HardenedProtocol>(options, result);
   } catch (const golden::BadVectors& error) {
-    fmt::print(stderr, "fsqlshm-golden: {}\n", error.what());
     result.could_not_run = error.what();
+    return result;
   }
-  if (!result.could_not_run) {
-    std::uint64_t vectors = 0;
-    for (const auto& [name, count] : result.counts.items()) {
-      if (!name.ends_with("_steps")) vectors += count.get<std::uint64_t>();
-    }
-    result.headline = fmt::format("{} vectors", vectors);
+  std::uint64_t vectors = 0;
+  for (const auto& [name, count] : result.counts.items()) {
+    if (!name.ends_with("_steps")) vectors += count.get<std::uint64_t>();
   }
-  if (!options.json.empty()) {
-    if (const auto written = result.write_json(options.json); !written) {
-      fmt::print(stderr, "fsqlshm-golden: {}\n", written.error());
-      return harness::kExitCouldNotRun;
-    }
-  }
-  return result.exit_code();
+  result.headline = fmt::format("{} vectors", vectors);
+  return result;
+}
+
+}  // namespace
+
+// NOLINTNEXTLINE(bugprone-exception-escape): out of memory may end the program as it likes
+int main(int argc, char** argv) {
+  Options options;
+  harness::Program program(
+      "fsqlshm-golden",
+      "Replays golden vectors made by the Rust original and compares results, return values and\n"
+      "all 216 bytes. Exit status: 0 all match, 1 a difference, 2 vectors missing or malformed.");
+  CLI::App& app = program.options();
+  app.add_option("DIR", options.folder, "folder with headers.jsonl, open.jsonl and traces.jsonl")
+      ->required();
+  app.add_option("--protocol", options.protocol, "which implementation to run")
+      ->check(CLI::IsMember({"reference", "hardened", "both"}))
+      ->capture_default_str();
+  program.add_documents();
+  return program.run(argc, argv, [&] { return program.finish(replay(options)); });
 }

@@ -1,0 +1,32 @@
+// What it costs the runner to verify every read.
+
+#ifndef FSQLSHM_STRESS_VERIFICATION_H_
+#define FSQLSHM_STRESS_VERIFICATION_H_
+
+#include <cstdint>
+#include <filesystem>
+
+#include "harness/result.h"
+
+namespace fsqlshm::stress {
+
+struct VerificationConfig {
+  std::uint64_t rounds = 9;
+  double seconds = 1;  ///< of each run; there are two in a round
+  unsigned readers = 2;
+  std::uint64_t seed = 0;
+  std::filesystem::path dir{};
+  bool quiet = false;
+};
+
+/// The runner with one publisher at 10,000 publishes a second and nothing else but readers, in turn
+/// with and without the verification of what they read. Adds to `result`:
+///   counts.snapshot_reads   verified ones
+///   details.verification    {"readers", "verified_per_second", "bare_per_second": medians, all
+///                           readers together; "verified_ns", "bare_ns", "cost_ns": medians of one
+///                           reader's time for a read, and of the rounds' differences}
+void run_verification(const VerificationConfig& config, harness::Result& result);
+
+}  // namespace fsqlshm::stress
+
+#endif  // FSQLSHM_STRESS_VERIFICATION_H_
