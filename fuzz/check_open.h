@@ -37,13 +37,24 @@ template <class Layout>
                      layout.layout_checksum()}};
 }
 
-/// One of the ways to open a header, and what came of it: neither member if it was accepted and
-/// the accessors were not looked at.
-struct Opened {
-  std::string_view subject;
-  std::optional<ShmError> error;
-  std::optional<Accessed> accessed;
+/// What one of the ways to open a header answered.
+struct Answer {
+  std::string_view way;
+  const ShmError* error = nullptr;     ///< null: it was accepted
+  const Accessed* accessed = nullptr;  ///< null: the accessors were not looked at
 };
+
+/// What an answer has to be.
+struct Expected {
+  std::optional<ShmErrorCode> error;  ///< none: an acceptance
+  std::string_view name;              ///< the error's, in the oracle's spelling, or "accept"
+};
+
+/// What `open` has to answer to bytes that are judged so.
+[[nodiscard]] Expected expect(Verdict verdict) noexcept;
+/// The same for `input` in place: size comes first, then the address, and the words are read only
+/// if they can be.
+[[nodiscard]] Expected expect_in_place(Verdict verdict, Bytes input) noexcept;
 
 /// Whether this input is one of the few, by its own bytes, for which `validate`, the texts of
 /// errors and the accessors in place are checked too: they cost several times what `open` does.
@@ -51,20 +62,21 @@ struct Opened {
   return input.size() < wire::kSize || input[wire::kChecksum] % 16 == 0;
 }
 
+/// Compares an answer with what `expected` and the bytes of `input` ask for.
+[[nodiscard]] std::optional<Failure> check_answer(const Answer& answer, const Expected& expected,
+                                                  Bytes input);
+
 template <class Layout>
-[[nodiscard]] Opened describe_open(std::string_view subject,
-                                   const std::expected<Layout, ShmError>& opened,
-                                   bool with_accessors) {
-  if (!opened) return {subject, opened.error(), std::nullopt};
-  if (!with_accessors) return {subject, std::nullopt, std::nullopt};
-  return {subject, std::nullopt, access(*opened)};
+[[nodiscard]] std::optional<Failure> check_opened(std::string_view way,
+                                                  const std::expected<Layout, ShmError>& opened,
+                                                  bool with_accessors, const Expected& expected,
+                                                  Bytes input) {
+  if (!opened) return check_answer({.way = way, .error = &opened.error()}, expected, input);
+  if (!with_accessors) return check_answer({.way = way}, expected, input);
+  const Accessed accessed = access(*opened);
+  return check_answer({.way = way, .accessed = &accessed}, expected, input);
 }
 
-/// Compares with what `expected` and the bytes of `input` ask for.
-[[nodiscard]] std::optional<Failure> check_opened(const Opened& opened, Verdict expected,
-                                                  Bytes input);
-[[nodiscard]] std::optional<Failure> check_opened_in_place(const Opened& opened, Verdict expected,
-                                                           Bytes input);
 /// `found` is what `validate` said about the accepted header `input`.
 [[nodiscard]] std::optional<Failure> check_validate(Bytes input,
                                                     const std::vector<ShmError>& found);
@@ -72,18 +84,17 @@ template <class Layout>
 /// Opens `input`, at any alignment, as a copy and in place, and validates it.
 /// `Owned` and `InPlace` are the layouts under test.
 template <class Owned, class InPlace>
-std::optional<Failure> check_open(MutableBytes input, Verdict expected) {
+std::optional<Failure> check_open(MutableBytes input, Verdict verdict) {
   const std::span<std::byte> bytes = std::as_writable_bytes(input);
-  if (auto failure =
-          check_opened(describe_open("open", Owned::open(bytes), true), expected, input)) {
-    return failure;
-  }
   const bool closely = look_closely(input);
-  if (auto failure = check_opened_in_place(
-          describe_open("open in place", InPlace::open(bytes), closely), expected, input)) {
+  if (auto failure = check_opened("open", Owned::open(bytes), true, expect(verdict), input)) {
     return failure;
   }
-  if (expected != Verdict::kAccept || !closely) return std::nullopt;
+  if (auto failure = check_opened("open in place", InPlace::open(bytes), closely,
+                                  expect_in_place(verdict, input), input)) {
+    return failure;
+  }
+  if (verdict != Verdict::kAccept || !closely) return std::nullopt;
   return check_validate(input, validate(bytes));
 }
 

@@ -193,6 +193,38 @@ TEST(CheckOpen, FindsAWrongOrderOfChecks) { expect_caught<WrongOrder>(); }
 TEST(CheckOpen, FindsALostWord) { expect_caught<ForgetsTheHorizon>(); }
 TEST(CheckOpen, FindsDerivedOffsets) { expect_caught<DerivesOffsets>(); }
 
+TEST(CheckOpen, FindsAnAccessorThatLies) {
+  const auto header = wire::fresh_header(4096, 128);
+  const Accessed honest = access(SharedMemoryLayout(*PageSize::from_raw(4096), 128));
+  EXPECT_FALSE(
+      check_answer({.way = "open", .accessed = &honest}, expect(Verdict::kAccept), header));
+  for (std::size_t i = 0; i < honest.values.size(); ++i) {
+    Accessed lying = honest;
+    lying.values[i] ^= 1;
+    const auto failure =
+        check_answer({.way = "open", .accessed = &lying}, expect(Verdict::kAccept), header);
+    ASSERT_TRUE(failure) << i;
+    EXPECT_THAT(failure->property, testing::EndsWith("() differs from the bytes"));
+  }
+}
+
+TEST(CheckOpen, NamesTheWrongAnswer) {
+  const auto header = wire::fresh_header(4096, 128);
+  const ShmError error(ShmErrorCode::kBadMagic);
+  const auto property = [&](const Answer& answer, Verdict verdict) {
+    const auto failure = check_answer(answer, expect(verdict), header);
+    return failure ? failure->property : std::string();
+  };
+  EXPECT_EQ(property({.way = "open", .error = &error}, Verdict::kBadMagic), "");
+  EXPECT_EQ(property({.way = "open"}, Verdict::kAccept), "");
+  EXPECT_EQ(property({.way = "open", .error = &error}, Verdict::kAccept),
+            "open: expected accept, found bad_magic");
+  EXPECT_EQ(property({.way = "open", .error = &error}, Verdict::kTooSmall),
+            "open: expected too_small, found bad_magic");
+  EXPECT_EQ(property({.way = "open"}, Verdict::kVersionMismatch),
+            "open: expected version_mismatch, found accept");
+}
+
 TEST(CheckOpen, ComparesWhatValidateSays) {
   auto header = wire::fresh_header(4096, 128);
   wire::put64(header, 32, 1);

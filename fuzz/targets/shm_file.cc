@@ -135,8 +135,9 @@ std::optional<Failure> check_file(std::string_view subject,
   if (std::memcmp(bytes.data(), content.bytes.data(), bytes.size()) != 0) {
     return Failure{.property = std::string(subject) + ": header_bytes differ from the file"};
   }
-  const Opened opened{subject, std::nullopt, access(file->layout())};
-  return check_opened(opened, Verdict::kAccept, content.bytes);
+  const Accessed accessed = access(file->layout());
+  return check_answer({.way = subject, .accessed = &accessed}, expect(Verdict::kAccept),
+                      content.bytes);
 }
 
 // Publishes under the lock; an odd number asks for a reconcile first.
