@@ -119,35 +119,31 @@ struct WithAllocator : HardenedProtocol {
 };
 
 template <class Protocol>
-void add_snapshot(std::vector<Subject>& subjects, std::string_view name, std::string description,
-                  std::string caught_by, std::string property) {
+Subject broken(std::string_view name, std::string description, std::string caught_by,
+               std::string property) {
   Scenarios<Protocol> list;
   add_snapshot_scenarios(list);
-  subjects.push_back({.name = fmt::format("broken-{}", name),
-                      .description = std::move(description),
-                      .caught_by = std::move(caught_by),
-                      .caught_property = std::move(property),
-                      .scenarios = list.take()});
+  return broken_subject(name, std::move(description), std::move(caught_by), std::move(property),
+                        list.take());
 }
 
 }  // namespace
 
 void add_broken_snapshot_subjects(std::vector<Subject>& subjects) {
-  add_snapshot<WithSeqlock<NoRecheck>>(
-      subjects, "no-recheck", "a reader does not look at the number again", "publish1-load2", "I2");
-  add_snapshot<WithSeqlock<CommitBeforeOdd>>(subjects, "commit-before-odd",
-                                             "a publisher stores commit_seq before the odd number",
-                                             "publish1-load2", "I2");
-  add_snapshot<WithSeqlock<CommitBeforeSchema>>(subjects, "commit-before-schema",
-                                                "a publisher stores commit_seq before schema_epoch",
-                                                "fields", "I4");
-  add_snapshot<WithSeqlock<BeginAddsOne>>(
-      subjects, "begin-adds-one", "a publish after a crash opens its window with an even number",
-      "reconcile-load", "I1");
-  add_snapshot<WithAllocator<LoadThenStore>>(subjects, "ids-load-store",
-                                             "an id is taken with a load and a store", "ids", "I");
-  add_snapshot<WithAllocator<PastTheEnd>>(
-      subjects, "ids-past-the-end", "ids are counted on beyond the last one", "ids-end", "I2");
+  subjects.push_back(broken<WithSeqlock<NoRecheck>>(
+      "no-recheck", "a reader does not look at the number again", "publish1-load2", "I2"));
+  subjects.push_back(broken<WithSeqlock<CommitBeforeOdd>>(
+      "commit-before-odd", "a publisher stores commit_seq before the odd number", "publish1-load2",
+      "I2"));
+  subjects.push_back(broken<WithSeqlock<CommitBeforeSchema>>(
+      "commit-before-schema", "a publisher stores commit_seq before schema_epoch", "fields", "I4"));
+  subjects.push_back(broken<WithSeqlock<BeginAddsOne>>(
+      "begin-adds-one", "a publish after a crash opens its window with an even number",
+      "reconcile-load", "I1"));
+  subjects.push_back(broken<WithAllocator<LoadThenStore>>(
+      "ids-load-store", "an id is taken with a load and a store", "ids", "I"));
+  subjects.push_back(broken<WithAllocator<PastTheEnd>>(
+      "ids-past-the-end", "ids are counted on beyond the last one", "ids-end", "I2"));
 }
 
 }  // namespace fsqlshm::relacy

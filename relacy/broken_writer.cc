@@ -137,6 +137,30 @@ class EvictsByStore : public hardened::WriterIndicator<W> {
   W& words_;
 };
 
+// Judges words without a second look at whose they are.
+template <Words W>
+class TrustingCheck : public hardened::WriterIndicator<W> {
+ public:
+  explicit TrustingCheck(W& words) : hardened::WriterIndicator<W>(words), words_(words) {}
+  template <class Alive>
+  [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
+    const std::uint64_t state = words_.load(Field::kSerializedWriterTxnId, memory_order::acquire);
+    if (state == 0) return Exclusion::kOk;
+    const WriterWords words = {
+        words_.load(Field::kSerializedWriterPidAndGen, memory_order::acquire),
+        words_.load(Field::kSerializedWriterPidBirth, memory_order::acquire),
+        words_.load(Field::kSerializedWriterLeaseExpiry, memory_order::acquire)};
+    if (hardened::writer_tag(state) == hardened::WriterTag::kFreeOrOwned &&
+        !words.stale(now, alive)) {
+      return Exclusion::kBusy;
+    }
+    return hardened::WriterIndicator<W>::check_exclusion(now, std::forward<Alive>(alive));
+  }
+
+ private:
+  W& words_;
+};
+
 // Waits for claimers and cleaners, also for dead ones.
 template <Words W>
 class WaitingAcquire : public hardened::WriterIndicator<W> {
@@ -164,42 +188,42 @@ struct WithIndicator : HardenedProtocol {
   using WriterIndicator = T<W>;
 };
 
-template <class Protocol>
-void add_writer(std::vector<Subject>& subjects, std::string_view name, std::string description,
-                std::string caught_by, std::string property) {
-  Scenarios<Protocol> list;
+template <template <class> class T>
+Subject broken(std::string_view name, std::string description, std::string caught_by,
+               std::string property) {
+  Scenarios<WithIndicator<T>> list;
   add_writer_scenarios(list);
-  subjects.push_back({.name = fmt::format("broken-{}", name),
-                      .description = std::move(description),
-                      .caught_by = std::move(caught_by),
-                      .caught_property = std::move(property),
-                      .scenarios = list.take()});
+  return broken_subject(name, std::move(description), std::move(caught_by), std::move(property),
+                        list.take());
 }
 
 }  // namespace
 
 void add_broken_writer_subjects(std::vector<Subject>& subjects) {
-  add_writer<WithIndicator<DirectRelease>>(subjects, "direct-release",
+  subjects.push_back(broken<DirectRelease>("direct-release",
                                            "release frees the indicator before it zeroes the words",
-                                           "acquire-release-acquire", "P2");
-  add_writer<WithIndicator<DirectAcquire>>(subjects, "direct-acquire",
+                                           "acquire-release-acquire", "P2"));
+  subjects.push_back(broken<DirectAcquire>("direct-acquire",
                                            "acquire owns the indicator before its words are there",
-                                           "claimer-dies", "P");
-  add_writer<WithIndicator<BlindRelease>>(subjects, "blind-release",
+                                           "claimer-dies", "P"));
+  subjects.push_back(broken<BlindRelease>("blind-release",
                                           "release cleans what may be another's by now",
-                                          "evicted-owner-releases", "P");
-  add_writer<WithIndicator<NeverTakesOver>>(
-      subjects, "never-takes-over", "a check leaves dead claimers and cleaners where they are",
-      "claimer-dies", "P4");
-  add_writer<WithIndicator<AlwaysTakesOver>>(subjects, "always-takes-over",
+                                          "evicted-owner-releases", "P"));
+  subjects.push_back(broken<NeverTakesOver>(
+      "never-takes-over", "a check leaves dead claimers and cleaners where they are",
+      "claimer-dies", "P4"));
+  subjects.push_back(broken<AlwaysTakesOver>("always-takes-over",
                                              "a check takes live claimers and cleaners for dead",
-                                             "check-claim", "P1");
-  add_writer<WithIndicator<EvictsByStore>>(
-      subjects, "evicts-by-store", "a check evicts whoever is there by the time it has judged",
-      "check-claim", "P");
-  add_writer<WithIndicator<WaitingAcquire>>(
-      subjects, "waiting-acquire", "acquire waits for claimers and cleaners, dead or alive",
-      "owner-dies", "P6");
+                                             "check-claim", "P1"));
+  subjects.push_back(broken<EvictsByStore>(
+      "evicts-by-store", "a check evicts whoever is there by the time it has judged", "check-claim",
+      "P"));
+  subjects.push_back(broken<TrustingCheck>("trusting-check",
+                                           "a check answers busy for words that are being zeroed",
+                                           "check-release", std::string(kBusyProperty)));
+  subjects.push_back(broken<WaitingAcquire>(
+      "waiting-acquire", "acquire waits for claimers and cleaners, dead or alive", "owner-dies",
+      "P6"));
 }
 
 }  // namespace fsqlshm::relacy

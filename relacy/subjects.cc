@@ -1,6 +1,19 @@
 #include "subjects.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace fsqlshm::relacy {
+
+Subject broken_subject(std::string_view name, std::string description, std::string caught_by,
+                       std::string property, ScenarioList scenarios) {
+  return {.name = fmt::format("broken-{}", name),
+          .description = std::move(description),
+          .caught_by = std::move(caught_by),
+          .caught_property = std::move(property),
+          .scenarios = std::move(scenarios)};
+}
 
 std::vector<Subject>& subjects() {
   static std::vector<Subject> all = [] {

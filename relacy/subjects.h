@@ -19,7 +19,11 @@ ScenarioList all_scenarios() {
 
 [[nodiscard]] ScenarioList hardened_scenarios();
 [[nodiscard]] ScenarioList reference_scenarios();
-/// Protocols that are broken on purpose.
+/// A protocol that is broken on purpose, "broken-NAME": in the scenario `caught_by` it must be seen
+/// to violate a property whose name begins with `property`.
+[[nodiscard]] Subject broken_subject(std::string_view name, std::string description,
+                                     std::string caught_by, std::string property,
+                                     ScenarioList scenarios);
 void add_broken_snapshot_subjects(std::vector<Subject>& subjects);
 void add_broken_writer_subjects(std::vector<Subject>& subjects);
 

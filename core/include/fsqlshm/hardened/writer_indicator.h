@@ -32,9 +32,9 @@
 //   I2  Whoever finds CLAIMING or CLEANING judges it by nothing but the life of the process named
 //       there, and takes over if that is dead: every death is repaired (P4).
 //   I3  Free means that all four words are zero (P3).
-//   I4  No operation waits for another: `acquire` and `release` do not loop, `check_exclusion`
-//   looks
-//       again only after somebody else changed the state (P6).
+//   I4  No operation waits for another (P6):
+//       `acquire` and `release` do not loop;
+//       `check_exclusion` looks again only after somebody else changed the state.
 
 #ifndef FSQLSHM_HARDENED_WRITER_INDICATOR_H_
 #define FSQLSHM_HARDENED_WRITER_INDICATOR_H_
