@@ -101,7 +101,7 @@ std::optional<Failure> check_message(const ShmError& error) {
 }
 
 // Asked millions of times a second, and always true: it says no more than that.
-bool is_right(const Answer& answer, const Expected& expected, Bytes input) {
+bool is_right(const Opened& answer, const Expected& expected, Bytes input) {
   if (answer.error != nullptr) {
     if (answer.error->code() != expected.error) return false;
     return !look_closely(input) || (to_string(answer.error->code()) == expected.name &&
@@ -113,7 +113,7 @@ bool is_right(const Answer& answer, const Expected& expected, Bytes input) {
 }
 
 // REQUIRES: !is_right(answer, expected, input).
-[[gnu::cold]] Failure what_is_wrong(const Answer& answer, const Expected& expected, Bytes input) {
+[[gnu::cold]] Failure what_is_wrong(const Opened& answer, const Expected& expected, Bytes input) {
   const std::string way(answer.way);
   const auto error = answer.error != nullptr ? std::optional(answer.error->code()) : std::nullopt;
   const std::string_view found = error ? to_string(*error) : to_string(Verdict::kAccept);
@@ -154,7 +154,7 @@ Expected expect_in_place(Verdict verdict, Bytes input) noexcept {
   return {ShmErrorCode::kMisaligned, "misaligned"};
 }
 
-std::optional<Failure> check_answer(const Answer& answer, const Expected& expected, Bytes input) {
+std::optional<Failure> check_answer(const Opened& answer, const Expected& expected, Bytes input) {
   if (is_right(answer, expected, input)) return std::nullopt;
   return what_is_wrong(answer, expected, input);
 }

@@ -38,7 +38,7 @@ template <class Layout>
 }
 
 /// What one of the ways to open a header answered.
-struct Answer {
+struct Opened {
   std::string_view way;
   const ShmError* error = nullptr;     ///< null: it was accepted
   const Accessed* accessed = nullptr;  ///< null: the accessors were not looked at
@@ -63,7 +63,7 @@ struct Expected {
 }
 
 /// Compares an answer with what `expected` and the bytes of `input` ask for.
-[[nodiscard]] std::optional<Failure> check_answer(const Answer& answer, const Expected& expected,
+[[nodiscard]] std::optional<Failure> check_answer(const Opened& answer, const Expected& expected,
                                                   Bytes input);
 
 template <class Layout>

@@ -140,11 +140,11 @@ TEST(CheckOpen, FindsAWrongAccept) {
   EXPECT_EQ(first, "open: expected invalid_page_size, found accept");
 }
 
-using Opened = std::expected<SharedMemoryLayout, ShmError>;
+using Result = std::expected<SharedMemoryLayout, ShmError>;
 
 // Refuses a header for being long.
 struct RefusesTrailingBytes : SharedMemoryLayout {
-  static Opened open(std::span<const std::byte> bytes) {
+  static Result open(std::span<const std::byte> bytes) {
     if (bytes.size() > kHeaderSize) return std::unexpected(ShmError(ShmErrorCode::kTooSmall));
     return SharedMemoryLayout::open(bytes);
   }
@@ -152,7 +152,7 @@ struct RefusesTrailingBytes : SharedMemoryLayout {
 
 // Looks at the version before the magic.
 struct WrongOrder : SharedMemoryLayout {
-  static Opened open(std::span<const std::byte> bytes) {
+  static Result open(std::span<const std::byte> bytes) {
     auto opened = SharedMemoryLayout::open(bytes);
     if (!opened && opened.error() == ShmErrorCode::kBadMagic && bytes[8] != std::byte{1}) {
       return std::unexpected(ShmError(ShmErrorCode::kVersionMismatch));
@@ -163,7 +163,7 @@ struct WrongOrder : SharedMemoryLayout {
 
 // Loses a word.
 struct ForgetsTheHorizon : SharedMemoryLayout {
-  static Opened open(std::span<const std::byte> bytes) {
+  static Result open(std::span<const std::byte> bytes) {
     auto opened = SharedMemoryLayout::open(bytes);
     if (opened) opened->store_gc_horizon(CommitSeq(0));
     return opened;
@@ -172,13 +172,13 @@ struct ForgetsTheHorizon : SharedMemoryLayout {
 
 // Derives what it should read.
 struct DerivesOffsets : SharedMemoryLayout {
-  static Opened open(std::span<const std::byte> bytes) {
+  static Result open(std::span<const std::byte> bytes) {
     auto opened = SharedMemoryLayout::open(bytes);
     if (!opened) return opened;
     Geometry geometry = opened->geometry();
     geometry.witness_offset =
         Geometry::derive(geometry.page_size, geometry.max_txn_slots).witness_offset;
-    return Opened(std::in_place, geometry, bytes.first<kHeaderSize>());
+    return Result(std::in_place, geometry, bytes.first<kHeaderSize>());
   }
 };
 
@@ -211,7 +211,7 @@ TEST(CheckOpen, FindsAnAccessorThatLies) {
 TEST(CheckOpen, NamesTheWrongAnswer) {
   const auto header = wire::fresh_header(4096, 128);
   const ShmError error(ShmErrorCode::kBadMagic);
-  const auto property = [&](const Answer& answer, Verdict verdict) {
+  const auto property = [&](const Opened& answer, Verdict verdict) {
     const auto failure = check_answer(answer, expect(verdict), header);
     return failure ? failure->property : std::string();
   };
