@@ -109,6 +109,17 @@ class Documents(unittest.TestCase):
         self.assertEqual(fuzzing.exit_status([]), 2)
 
 
+class NotCovered(unittest.TestCase):
+    def test_every_entry_names_a_line_that_is_there(self):
+        text = (ROOT / "fuzz" / "not_covered.txt").read_text(encoding="utf-8")
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            file, quote, why = line.split(" | ")
+            self.assertIn(quote, (ROOT / file).read_text(encoding="utf-8"), line)
+            self.assertNotEqual(why, "")
+
+
 class Programs(unittest.TestCase):
     def run_program(self, name, *arguments):
         return subprocess.run([BUILD / name, *arguments], capture_output=True, text=True,
