@@ -10,9 +10,9 @@
 //                     status: "clean", "violated", "known" (a violation that had to be found),
 //                     "vacuous" or "missed" (a violation that had to be found and was not)
 // and of an audit:
-//   audit             {sites, weakenings, killed, survived, unexplained,
-//                      matrix: [{site, order, weakened_to, killed, scenario, property, executions,
-//                                replay}]}
+//   audit             {SUBJECT: {sites, weakenings, killed, survived, unexplained,
+//                                matrix: [{site, order, weakened_to, killed, scenario, property,
+//                                          executions, replay}]}}
 // and of a litmus run:
 //   litmus            list of {name, outcome, allowed, random, bounded, as_expected}
 // Finding::trace is what to_json(Trace) makes.

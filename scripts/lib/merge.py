@@ -52,6 +52,8 @@ def _one_after_the_other(one, other):
 def merge_details(one, other, key=None):
     """Amounts add up, samples join, objects merge member by member, lists of named objects by name; of
     anything else the first is kept."""
+    if key == "audit" and isinstance(one, dict) and isinstance(other, dict):
+        return {**other, **one}  # by subject; the same whatever the seed
     if isinstance(one, dict) and isinstance(other, dict):
         if key in ("reached", "counts", "counters", "outcomes") and all(map(_is_number, [*one.values(), *other.values()])):
             return {k: one.get(k, 0) + other.get(k, 0) for k in [*one, *(k for k in other if k not in one)]}

@@ -2,7 +2,7 @@
 
 import report_html as html
 
-KNOWN = {"search", "context_bound", "scenarios", "audit", "litmus"}
+KNOWN = {"search", "context_bound", "scenarios", "audit", "litmus", "left_out"}
 STATES = {"clean": ("✓", None), "known": ("✓", None), "violated": ("✗", "bad"), "missed": ("!", "warn"),
           "vacuous": ("!", "warn"), "stopped": ("!", "warn")}
 
@@ -61,24 +61,41 @@ def _table(rows, search, details):
     return (html.paragraph(text, note=True) if text else html.Markup("")) + html.table([*heads, "outcomes reached"], body, wide=True)
 
 
+def _survivors(name, audit):
+    """A sentence for whoever does not read the table."""
+    total, survived = audit.get("weakenings"), audit.get("survived")
+    if not isinstance(total, int) or not isinstance(survived, int):
+        return html.Markup("")
+    if name == "reference":
+        return html.paragraph(f"{survived} of {total} weakened orders survived. It stays as published and is searched for a shorter "
+                              "time, so that says nothing of its orders.", note=True)
+    if survived == 0 and total > 0:
+        return html.paragraph(f"✓ None of {total} weakened orders survived: every one is needed.")
+    unexplained = audit.get("unexplained", survived)
+    return html.Markup("<p>{}</p>").format(html.mark(
+        f"! {survived} of {total} weakened orders survived, {unexplained} of them with no word in the source on why they stay.", "warn"))
+
+
 def _matrix(name, audit):
     """One subject's orders: {sites, weakenings, killed, survived, unexplained, matrix}."""
     rows = []
     for row in audit.get("matrix") or []:
-        verdict = html.Markup("✓ killed") if row.get("killed") else html.mark("survived", "warn")
+        verdict = html.Markup("✓ killed") if row.get("killed") else html.mark("! survived", "warn")
         rows.append([row.get("site", ""), row.get("order", ""), row.get("weakened_to", ""), verdict, row.get("scenario", ""),
                      row.get("property", ""), row.get("executions"),
                      html.Markup("<code>{}</code>").format(row["replay"]) if row.get("replay") else ""])
-    sums = ", ".join(f"{html.number(audit[k])} {k}" for k in ("sites", "weakenings", "killed", "survived", "unexplained") if k in audit)
-    return html.heading(f"Memory orders of {name}", 4) + html.paragraph(sums + ".") + html.table(
-        ["site", "order", "weakened to", "verdict", "by scenario", "property", "executions", "replay"], rows, wide=True)
+    table = html.table(["site", "order", "weakened to", "verdict", "by scenario", "property", "executions", "replay"], rows, wide=True)
+    if name == "reference":
+        table = html.folded(f"{html.number(len(rows))} weakened orders", table)
+    return html.heading(f"Memory orders of {name}", 4) + _survivors(name, audit) + table
 
 
 def _audit(audit):
     if not isinstance(audit, dict) or not audit:
         return html.Markup("")
-    subjects = {"the core": audit} if "matrix" in audit else audit
-    return html.Markup("").join(_matrix(name, one) for name, one in subjects.items() if isinstance(one, dict))
+    text = html.paragraph("Every memory order of the core made weaker, one at a time; killed means that a scenario then fails. "
+                          "fsqlshm-relacy --replay shows the execution that is named in the last column.", note=True)
+    return text + html.Markup("").join(_matrix(name, one) for name, one in audit.items() if isinstance(one, dict))
 
 
 def _litmus(rows):
@@ -96,7 +113,9 @@ def _litmus(rows):
 
 def body(document):
     details = document["details"]
-    parts = [_scenarios(details), _audit(details.get("audit")), _litmus(details.get("litmus")),
+    left_out = details.get("left_out")
+    note = html.Markup("<p>{}</p>").format(html.mark(f"! Left out: {left_out}.", "warn")) if left_out else ""
+    parts = [html.Markup(note), _scenarios(details), _audit(details.get("audit")), _litmus(details.get("litmus")),
              html.anything({k: v for k, v in details.items() if k not in KNOWN})]
     text = html.Markup("").join(parts)
     return text or html.table(["count", "value"], [[html.words(k), v] for k, v in document["counts"].items()])

@@ -20,6 +20,10 @@ def _rows(document):
     if isinstance(details.get("litmus"), list) and details["litmus"]:
         fine = sum(bool(row.get("as_expected")) for row in details["litmus"])
         yield "litmus tests as documented", f"{fine} of {len(details['litmus'])}", fine == len(details["litmus"])
+    if engine == "relacy" and "hardened" in (details.get("audit") or {}):
+        audit = details["audit"]["hardened"]
+        yield ("weakened memory orders noticed", f"{audit['killed']} of {audit['weakenings']}",
+               audit["killed"] == audit["weakenings"] > 0)
     if engine == "stress" and isinstance(details.get("outcomes"), list):
         races = [race.get("outcomes") or [] for race in details["outcomes"]]
         met = sum(any(o.get("count") and o.get("verdict") == "interesting" for o in race) for race in races)

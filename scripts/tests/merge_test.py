@@ -94,6 +94,11 @@ class MergeTest(unittest.TestCase):
         two = {"over_time": [{"seconds": 1, "executions": 4, "coverage": 8}]}
         self.assertEqual(merge.merge_details(one, two)["over_time"][2], {"seconds": 3, "executions": 13, "coverage": 8})
 
+    def test_an_audit_is_the_same_everywhere(self):
+        one = {"audit": {"hardened": {"sites": 3, "matrix": [{"site": "a:1", "executions": 5}]}}}
+        two = {"audit": {**copy.deepcopy(one["audit"]), "reference": {"sites": 4, "matrix": []}}}
+        self.assertEqual(merge.merge_details(one, two), two)
+
     def test_details(self):
         one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "max": 5, "context": {"cores": 2}}
         two = {"scenarios": [{"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}}, {"name": "b", "executions": 1}],

@@ -172,6 +172,26 @@ class ReportTest(unittest.TestCase):
     def test_the_same_document_gives_the_same_page(self):
         self.assertEqual(report.page(everything()), report.page(everything()))
 
+    def test_order_audit(self):
+        def row(killed):
+            return {"site": "hardened/seqlock.h:52", "order": "release", "weakened_to": "relaxed", "killed": killed,
+                    "scenario": "publish1-load2" if killed else "", "property": "I2" if killed else "", "executions": 77, "replay": ""}
+
+        def audit(killed, survived):
+            matrix = [row(True)] * killed + [row(False)] * survived
+            return {"hardened": {"sites": 3, "weakenings": len(matrix), "killed": killed, "survived": survived,
+                                 "unexplained": survived, "matrix": matrix}}
+
+        page = self.page(support.summary([support.document(details={"audit": audit(2, 0)})]))
+        self.assertIn("✓ None of 2 weakened orders survived", page.text)
+        self.assertIn("✓ 2 of 2", page.text)
+        self.assertIn("hardened/seqlock.h:52", page.text)
+        page = self.page(support.summary([support.document(details={"audit": audit(2, 1)})]))
+        self.assertIn("! 1 of 3 weakened orders survived, 1 of them with no word", page.text)
+        self.assertIn("! 2 of 3", page.text)
+        page = self.page(support.summary([support.document(details={"left_out": "the order audit: no time"})]))
+        self.assertIn("! Left out: the order audit: no time.", page.text)
+
     def test_lanes(self):
         lanes = report_lanes.from_trace(TRACE)
         self.assertEqual([s.violating for s in lanes.steps], [False] * 4 + [True])

@@ -1,0 +1,80 @@
+"""The Relacy engine of a campaign audits the memory orders, or says why it did not.
+
+Usage: relacy_test.py FSQLSHM-RELACY
+"""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import pathlib
+import sys
+import unittest
+from unittest import mock
+
+import support
+
+PROGRAM = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else None
+# Does what the real one does, but for audits.
+WITHOUT_AUDIT = """#!/bin/sh
+case "$*" in *--audit-orders*) echo 'no audit here' >&2; exit 2;; esac
+exec {program} "$@"
+"""
+
+
+def engine():
+    path = support.SCRIPTS / "engines" / "relacy"
+    loader = importlib.machinery.SourceFileLoader("relacy_engine", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("relacy_engine", loader))
+    loader.exec_module(module)
+    module.BINARIES = [PROGRAM]
+    return module
+
+
+class RelacyTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary()
+        self.addCleanup(self.folder.cleanup)
+        self.top = pathlib.Path(self.folder.name)
+        self.out = self.top / "out"
+        self.out.mkdir()
+        self.engine = engine()
+
+    def run_engine(self, *arguments):
+        errors = io.StringIO()
+        with mock.patch.object(sys, "argv", ["relacy", "--out", str(self.out), *arguments]), \
+                contextlib.redirect_stderr(errors):
+            return self.engine.main(), errors.getvalue()
+
+    def test_it_audits(self):
+        code, errors = self.run_engine("--seconds", str(self.engine.AUDIT_SECONDS))
+        self.assertEqual(code, 0, errors)
+        orders = support.read(self.out / "relacy-orders.json")
+        self.assertEqual((orders["subject"], orders["status"]), ("memory orders", "clean"))
+        hardened = orders["details"]["audit"]["hardened"]
+        self.assertEqual(hardened["survived"], 0)
+        self.assertGreater(hardened["killed"], 20)
+        self.assertEqual(len(hardened["matrix"]), hardened["weakenings"])
+        self.assertNotIn("left_out", support.read(self.out / "relacy-hardened.json")["details"])
+
+    def test_what_is_left_out_is_said(self):
+        for arguments, why in (([], "it needs 20 s, there are 1 s"),
+                               (["--shard", "2/2"], "the first shard does it")):
+            code, errors = self.run_engine("--seconds", "1", "--subject", "hardened", *arguments)
+            self.assertEqual(code, 0, errors)
+            self.assertFalse((self.out / "relacy-orders.json").exists())
+            self.assertIn(why, support.read(self.out / "relacy-hardened.json")["details"]["left_out"])
+
+    def test_an_audit_that_cannot_run_is_no_success(self):
+        program = self.top / "program"
+        program.write_text(WITHOUT_AUDIT.format(program=PROGRAM), encoding="utf-8")
+        program.chmod(0o755)
+        self.engine.BINARIES = [program]
+        self.engine.AUDIT_SECONDS = 1
+        code, errors = self.run_engine("--seconds", "1", "--subject", "hardened")
+        self.assertEqual(code, 2)
+        self.assertIn("the order audit wrote no result (exit status 2)", errors)
+
+
+if __name__ == "__main__":
+    unittest.main()
