@@ -10,12 +10,13 @@ The state folder (out/nightly):
   bench-last.json  what the last night's benchmarks measured, to compare with
   regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
   nights/ID/     a night: slices/NN-NAME/ for each slice that ended, then the summary and the report
+  tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
 
 A slice is done when its folder nights/ID/slices/NN-NAME exists: it runs in NN-NAME.part, which gets
 its name when everything is in it. Nothing else says so, so there is no moment at which two files
 could contradict each other. Whatever follows the last slice can be done twice with the same result.
 A slice that was interrupted is run again, from its start and with the same seed; what its first
-attempt left is kept as NN-NAME.interrupted-K and counts too. Every slice of every night has a seed of
+attempt left is kept as NN-NAME.interrupted-K, and what it had found counts too. Every slice of every night has a seed of
 its own, the next one, so it goes on where the last one stopped: to an engine another seed means other
 executions (Relacy: the next range of iterations).
 """
@@ -172,12 +173,15 @@ def set_aside(part):
     return folder
 
 
-def found_before_interruption(folder):
-    """What an interrupted slice had found; what it did not get to is done again."""
+def found_before_interruption(folder, done_again):
+    """What an interrupted slice had found. If it was done again, so was its work: that is not counted
+    twice."""
     documents, _ = engines.read_documents(folder, lambda reason: reason)
     found = [d for d in documents if d["status"] == "found"]
     for document in found:
         document.pop("reason", None)
+        if done_again:
+            document.update(counts={}, details={}, budget={})
     return placed(found, folder)
 
 
@@ -191,7 +195,9 @@ def collect(night):
     """All documents of a night so far: those of slices that ended, then what interrupted ones found."""
     done, interrupted = slice_folders(night)
     documents = [d for folder in done for d in placed(read_slice(folder)["documents"], folder)]
-    return documents + [d for folder in interrupted for d in found_before_interruption(folder)]
+    names = {folder.name for folder in done}
+    return documents + [d for folder in interrupted
+                        for d in found_before_interruption(folder, folder.name.split(".")[0] in names)]
 
 
 def start_night(state, options, commit):
@@ -375,6 +381,7 @@ def run(options, clock, stop):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CouldNotRun(f"another nightly run is at work in {options.state}") from error
+        make_scratch(options)
         state = State(options.state)
         commit = campaign.commit()
         night = state.value["night"]
@@ -391,6 +398,14 @@ def run(options, clock, stop):
         settle(folder, options)
         engines.build(folder, clock, stop)
         return run_slices(state, folder, options, clock, stop)
+
+
+def make_scratch(options):
+    """An empty folder for whatever the engines have no use for afterwards."""
+    scratch = options.state / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = str(scratch)
 
 
 def settle(folder, options):

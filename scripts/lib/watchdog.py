@@ -1,10 +1,13 @@
 """watchdog.py PID: ends a process and all of its descendants when standard input ends.
 
 Whoever starts it holds the other end of a pipe, so its death by any signal is noticed. Descendants
-are found by their parents, because some programs give theirs sessions of their own.
+are found by their parents, because some programs give theirs sessions of their own. Their scratch
+folders in memory go with them: nobody else would know of those.
 """
 
 import os
+import re
+import shutil
 import signal
 import sys
 
@@ -32,8 +35,19 @@ def family(pid):
     return found
 
 
+def _scratch(pid):
+    """The process's TMPDIR, if that is a folder of this project's in memory; else None."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            found = re.search(rb"(?:^|\0)TMPDIR=(/dev/shm/fsqlshm-[^/\0]+)(?=\0|$)", file.read())
+    except OSError:
+        return None
+    return found[1] if found else None
+
+
 def end(pid):
     members = family(pid)
+    scratch = {_scratch(member) for member in members} - {None}
     try:
         os.killpg(pid, signal.SIGKILL)
     except OSError:
@@ -43,6 +57,8 @@ def end(pid):
             os.kill(member, signal.SIGKILL)
         except OSError:
             pass
+    for folder in scratch:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

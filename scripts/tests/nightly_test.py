@@ -137,6 +137,34 @@ class NightlyTest(unittest.TestCase):
             time.sleep(0.1)
         self.assertEqual(self.processes(), [])
 
+    @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
+    def test_a_killed_run_leaves_no_scratch_behind(self):
+        start = """import subprocess, tempfile
+open(tempfile.mkdtemp() + "/large", "w").close()
+memory = tempfile.mkdtemp(prefix="fsqlshm-report-test-", dir="/dev/shm")
+subprocess.Popen(["sleep", "30"], env={"TMPDIR": memory, "PATH": os.environ["PATH"]})
+print("memory", memory, file=sys.stderr, flush=True)
+"""
+        support.make_engines(self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1))
+        process = self.start("a")
+        line = ""
+        while "memory" not in line:
+            line = process.stdout.readline()
+            self.assertTrue(line)
+        memory = pathlib.Path(line.split()[-1])
+        self.assertTrue(memory.is_dir())
+        self.assertEqual(len(list((self.top / "a" / "tmp").glob("*/large"))), 1)
+        process.kill()
+        self.finish(process)
+        for _ in range(100):
+            if not memory.exists():
+                break
+            time.sleep(0.1)
+        self.assertFalse(memory.exists())
+        support.make_engines(self.engines, ["golden"])
+        self.finish(self.start("a"))
+        self.assertEqual(list((self.top / "a" / "tmp").iterdir()), [])
+
     def test_what_an_interrupted_slice_found_counts(self):
         # The early document of the first slice has a finding (seed 3); then it is killed.
         support.make_engines(self.engines, ["golden"], pause=30)

@@ -85,6 +85,38 @@ def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=
     return folder
 
 
+# An engine that runs real programs, one after the other, with budgets of iterations. Unlike budgets of
+# time these can be repeated exactly.
+REAL_ENGINE = '''#!/usr/bin/python3
+import argparse, json, subprocess, sys
+parser = argparse.ArgumentParser()
+for name in ("seconds", "seed", "out", "shard"):
+    parser.add_argument("--" + name, default="")
+o = parser.parse_args()
+values = {"out": o.out, "seed": o.seed, "shard": o.shard, "first": str(int(o.seed) * 1000000 + 1)}
+print("NAME: at work", file=sys.stderr, flush=True)
+codes = []
+for command in json.loads(COMMANDS):
+    codes.append(subprocess.run([word.format(**values) for word in command], stdout=subprocess.DEVNULL, check=False).returncode)
+sys.exit(1 if 1 in codes else 2 if any(codes) else 0)
+'''
+
+
+def make_real_engines(folder, commands):
+    """Engines of programs: {name: [[program, argument...]...]}; {out}, {seed}, {shard} and {first}, the
+    first of a million iterations of its own for each seed, are filled in."""
+    for name, programs in commands.items():
+        text = REAL_ENGINE.replace("NAME", name).replace("COMMANDS", repr(json.dumps([[str(w) for w in p] for p in programs])))
+        make_engines(folder, [name], text=text)
+    return pathlib.Path(folder)
+
+
+def fuzz_command(build, target, runs, expected, *options):
+    """A command for make_real_engines. It starts from nothing, so that it can be repeated."""
+    return [sys.executable, "-B", pathlib.Path(__file__).with_name("fuzz_runs.py"), build, target, "{out}", "{seed}", runs, expected,
+            *options]
+
+
 def temporary():
     return tempfile.TemporaryDirectory(prefix="fsqlshm-report-test-")
 
