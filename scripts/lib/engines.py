@@ -38,6 +38,7 @@ TARGETS = {
     "asan": ("engines-fuzz",),
     "tsan": ("engines-stress",),
 }
+SANITIZERS = ("asan", "tsan")
 # What a run may ask of an engine beyond what every engine takes.
 OPTIONAL = {
     "--subject": "attack this protocol alone: hardened or reference",
@@ -126,8 +127,11 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def build(folder, clock, stop):
-    """Builds what the engines need; two runs at once take turns."""
+def build(folder, clock, stop, tests=False):
+    """Installs what is missing and builds what the engines need, and also the sanitizers' unit tests if
+    they are wanted. Two runs at once take turns."""
+    if subprocess.run([str(ROOT / "scripts" / "bootstrap")], stdin=subprocess.DEVNULL, check=False).returncode != 0:
+        raise CouldNotRun("packages are missing")
     (ROOT / "build").mkdir(exist_ok=True)
     with open(ROOT / "build" / "lock", "w", encoding="utf-8") as lock:
         try:
@@ -137,6 +141,8 @@ def build(folder, clock, stop):
             fcntl.flock(lock, fcntl.LOCK_EX)
         for preset, targets in TARGETS.items():
             log = folder / f"build-{preset}.log"
+            if tests and preset in SANITIZERS:
+                targets = ("all",)
             with open(log, "wb") as output:
                 for command in (
                     ["cmake", "--preset", preset],

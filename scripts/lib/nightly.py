@@ -3,7 +3,8 @@
 The state folder (out/nightly):
   lock           held while a run is at work
   state.json     {"schema": "fsqlshm-nightly/1", "next_seed", "night": null or
-                 {"id", "commit", "seed", "hours", "started", "seconds", "plan": [slice]}}
+                 {"id", "commit", "seed", "hours", "started", "seconds", "plan": [slice],
+                  "left_out": [name of a slice that there is no time for]}}
   history.jsonl  one line a night that ended, see history_entry
   findings.json  everything ever found, with the nights that saw it first and last
   corpus/        working corpora of the fuzz targets
@@ -93,10 +94,16 @@ def read_table(path):
     return rows
 
 
+def split_table(rows, hours):
+    """(the rows that such a night has time for, the names of the others)"""
+    total = sum(row["share"] for row in rows)
+    short = [row["name"] for row in rows if total and hours * 3600 * row["share"] / total < row["least"]]
+    return [row for row in rows if row["name"] not in short], short
+
+
 def make_plan(rows, hours, seed):
     """The slices of a night in their order: each engine's time in turns of about the same length."""
     total = sum(row["share"] for row in rows)
-    rows = [row for row in rows if not total or hours * 3600 * row["share"] / total >= row["least"]]
     seconds = {row["name"]: hours * 3600 * row["share"] / total if total else 0 for row in rows}
     rounds = max(1, math.ceil(max(seconds.values()) / SLICE_SECONDS))
     plan = []
@@ -201,7 +208,9 @@ def collect(night):
 
 
 def start_night(state, options, commit):
-    rows = read_table(options.table)
+    rows, short = split_table(read_table(options.table), options.hours)
+    if not rows:
+        raise CouldNotRun(f"{options.hours:g} hours are too few for any slice of {options.table}")
     seed = options.seed if options.seed is not None else state.value["next_seed"]
     started = engines.now()
     identity = re.sub(r"[^0-9]", "", started)
@@ -209,7 +218,8 @@ def start_night(state, options, commit):
     while (nights / identity).exists():
         identity += "x"
     state.value["night"] = {"id": identity, "commit": commit, "seed": seed, "hours": options.hours,
-                            "started": started, "seconds": 0.0, "plan": make_plan(rows, options.hours, seed)}
+                            "started": started, "seconds": 0.0, "plan": make_plan(rows, options.hours, seed),
+                            "left_out": short}
     (nights / identity / "slices").mkdir(parents=True)
     state.save()
 
@@ -325,6 +335,7 @@ def summarise(night_folder, night, options, finished, proposed):
         "minutes": night["hours"] * 60, "seed": night["seed"], "shard": "1/1", "started": night["started"],
         "duration_seconds": round(night["seconds"], 1), "commit": night["commit"], "machine": campaign.machine(),
         "results": documents,
+        "left_out": night.get("left_out", []),
         "proposed_regressions": proposed,
         "corpora": nightly_corpus.sizes(options.state / "corpus"),
     }
@@ -396,7 +407,7 @@ def run(options, clock, stop):
         night = state.value["night"]
         folder = options.state / "nights" / night["id"]
         settle(folder, options)
-        engines.build(folder, clock, stop)
+        engines.build(folder, clock, stop, tests=any(one["engine"] == "tests" for one in night["plan"]))
         return run_slices(state, folder, options, clock, stop)
 
 
@@ -426,6 +437,8 @@ def run_slices(state, folder, options, clock, stop):
     done = {f.name for f in slice_folders(folder)[0]}
     left = [one for one in night["plan"] if one["id"] not in done]
     clock.run_engines_for(sum(one["seconds"] for one in left))
+    for name in night.get("left_out", []):
+        clock.say(f"{name}: left out, the night is too short for it")
     clock.say(f"night {night['id']}: {len(left)} of {len(night['plan'])} slices to run, seed {night['seed']}")
     for one in left:
         if stop.requested:
@@ -450,6 +463,7 @@ def main(arguments):
     clock = engines.Clock()
     try:
         options = parse_arguments(arguments)
+        read_table(options.table)
         return run(options, clock, stop)
     except (CouldNotRun, OSError) as error:
         print(f"nightly: {error}", file=sys.stderr)

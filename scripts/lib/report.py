@@ -6,7 +6,6 @@ in the report comes from there.
 
 import argparse
 import collections
-import json
 import os
 import pathlib
 import sys
@@ -32,13 +31,17 @@ FOLDER = pathlib.Path(__file__).resolve().parent / "report"
 def _picture(finding):
     trace = finding.get("trace")
     if report_lanes.is_trace(trace):
-        lanes = report_lanes.from_trace(trace)
+        try:
+            lanes = report_lanes.from_trace(trace)
+            picture = report_lanes.svg(lanes)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return html.anything(trace)
         preemptions = trace.get("preemptions")
         caption = "A filled dot is a store, an open one a load; an arrow goes from a store to the load that read it"
         caption += ", dashed if the load was stale." if any(s.stale for s in lanes.steps) else "."
         if preemptions:
             caption += f" Preemptions: {preemptions}."
-        return html.figure(report_lanes.svg(lanes), caption)
+        return html.figure(picture, caption)
     if isinstance(trace, dict) and trace or isinstance(trace, list) and trace:
         return html.anything(trace)
     return None
@@ -98,6 +101,8 @@ def _environment(summary):
     pairs = [("Commit", summary.get("commit") or "unknown"), ("Started", summary.get("started", "")),
              ("Duration", f"{html.number(round(summary['duration_seconds']))} s of {html.number(summary['minutes'])} min asked for"),
              ("Seed", str(summary["seed"])), ("Shard", summary.get("shard", "1/1"))]
+    if summary.get("left_out"):
+        pairs.append(("Left out", f"{', '.join(map(str, summary['left_out']))}: there was less time than they need"))
     pairs += [(html.words(name).capitalize(), html.cell(value)) for name, value in machine.items()]
     return [(name, value) for name, value in pairs if value]
 
@@ -131,10 +136,7 @@ def page(summary):
 def load(folder):
     """The checked summary of a campaign's folder; raises results.BadDocument."""
     path = folder / "summary.json"
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise results.BadDocument(f"cannot read {path}: {error}") from error
+    summary = results.read_json(path)
     try:
         results.check_summary(summary)
     except results.BadDocument as error:

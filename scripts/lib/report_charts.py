@@ -4,14 +4,32 @@ A chart is drawn in stand-in colours, which are then replaced by the style sheet
 the same picture is right in light, dark and print.
 """
 
+import atexit
 import io
 import itertools
+import os
+import pathlib
 import re
+import shutil
+import tempfile
 
+
+def _own_folder():
+    """matplotlib keeps a cache of fonts. Where there is no home to keep it in, it goes to a folder of its
+    own that is removed at the end, and nobody is warned."""
+    home = pathlib.Path(os.path.expanduser("~"))
+    if "MPLCONFIGDIR" not in os.environ and not (home.is_dir() and os.access(home, os.W_OK)):
+        folder = tempfile.mkdtemp(prefix="fsqlshm-report-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["MPLCONFIGDIR"] = folder
+
+
+_own_folder()
+
+# pylint: disable=wrong-import-position
 import matplotlib
 
 matplotlib.use("svg")
-# pylint: disable=wrong-import-position
 from matplotlib import pyplot, ticker
 
 _STAND_INS = {"#010203": "--ink", "#010204": "--muted", "#010205": "--grid", "#010206": "--line",

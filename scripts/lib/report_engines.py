@@ -13,7 +13,8 @@ import report_stress
 import report_trends
 
 TITLES = {"golden": "Golden vectors", "relacy": "Relacy: interleavings", "fuzz": "Fuzzing",
-          "stress": "Stress: processes and kills", "bench": "Benchmarks"}
+          "stress": "Stress: processes and kills", "bench": "Benchmarks",
+          "tests": "Unit tests under the sanitizers"}
 BODIES = {"relacy": report_relacy.body, "fuzz": report_fuzz.body, "stress": report_stress.body, "bench": report_bench.body}
 
 
@@ -27,7 +28,7 @@ def _body(document):
     draw = BODIES.get(document["engine"], _plain)
     try:
         return draw(document)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
         return html.paragraph(f"These details are not as expected ({type(error).__name__}: {error}).", note=True) + _plain(document)
 
 

@@ -13,6 +13,8 @@ def number(value):
         return str(value)
     if value != value:
         return "not a number"
+    if isinstance(value, int) and abs(value) > 1e30:
+        return str(value)[:12] + "…"  # more than a float may hold
     for scale, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
         if abs(value) >= scale:
             return f"{value / scale:.3g} {unit}"

@@ -45,7 +45,7 @@ def section(summary):
     for document in summary["results"]:
         try:
             found = list(_rows(document))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
             found = []  # its own section says that it is not as expected
         for what, text, fine in found:
             rows.append([document["engine"], document["subject"], what,

@@ -63,6 +63,13 @@ class LintTest(unittest.TestCase):
             self.assertEqual(done.returncode, 0, name)
             self.assertIn("usage:", done.stdout, name)
 
+    def test_bad_arguments_are_refused_before_anything_is_installed_or_built(self):
+        for words in (["campaign", "--bogus"], ["campaign", "--minutes", "0"], ["nightly", "--bogus"], ["nightly", "--table", "/nowhere"],
+                      ["report", "--bogus"], ["merge"], ["test", "bogus"], ["slurm/submit", "--bogus"]):
+            done = run(support.SCRIPTS / words[0], *words[1:])
+            self.assertEqual((done.returncode, done.stdout), (2, ""), words)
+            self.assertIn(f"{words[0].split('/')[-1]}: ", done.stderr)
+
     def test_python_compiles(self):
         for path in support.SCRIPTS.rglob("*.py"):
             compile(path.read_text(encoding="utf-8"), str(path), "exec")

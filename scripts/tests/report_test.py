@@ -1,5 +1,6 @@
 """The report shows what is in the documents, whatever is in them, and nothing else."""
 
+import copy
 import html.parser
 import json
 import pathlib
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 import support
@@ -246,6 +248,58 @@ class FormatsTest(unittest.TestCase):
         self.assertEqual(value["runs"][0]["tool"]["driver"]["rules"][found[0]["ruleIndex"]]["id"], found[0]["ruleId"])
 
 
+def places(value, path=()):
+    """Where everything in a document is, as the keys that lead there."""
+    if path:
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+class WrongTypesTest(unittest.TestCase):
+    """Whatever stands in the place of something else is refused with a sentence, or shown."""
+
+    WRONG = (None, 3, "x", {}, [{}], float("nan"), 10**400, "\ud800")
+
+    def setUp(self):
+        folder = support.temporary()
+        self.addCleanup(folder.cleanup)
+        self.top = pathlib.Path(folder.name)
+
+    def write(self, summary):
+        (self.top / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+        try:
+            report.write(self.top)
+        except results.BadDocument as error:
+            return str(error)
+        return None
+
+    def test_everywhere(self):
+        finding = support.finding(source={"file": "f", "line": 1}, trace=TRACE, first_seen="night 1")
+        night = {**everything()["history"][0], "figures": {"read": 1.5}}
+        summary = support.summary(
+            [support.document(findings=[finding], reason="r", document="relacy/1.json",
+                              details={"audit": {"hardened": {"sites": 1, "weakenings": 1, "killed": 1, "survived": 0, "matrix": [
+                                  {"site": "a:1", "killed": True}]}}})],
+            history=[night], found_before=everything()["found_before"],
+            proposed_regressions=everything()["proposed_regressions"], left_out=["tests"])
+        self.assertIsNone(self.write(summary))
+        refused = 0
+        # Charts are the same for all of these, and take a second; writing files safely takes its time too.
+        with unittest.mock.patch.object(report.report_charts, "nights", lambda *_, **__: ""), \
+                unittest.mock.patch.object(results.os, "fsync", lambda _: None):
+            for path in places(summary):
+                for wrong in self.WRONG:
+                    changed = copy.deepcopy(summary)
+                    inner = changed
+                    for key in path[:-1]:
+                        inner = inner[key]
+                    inner[path[-1]] = wrong
+                    with self.subTest(path=path, wrong=str(wrong)[:20].encode("ascii", "replace")):
+                        refused += self.write(changed) is not None
+        self.assertGreater(refused, 100)
+
+
 class CommandTest(unittest.TestCase):
     def setUp(self):
         self.folder = support.temporary()
@@ -265,17 +319,24 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(self.run_report(self.top, "--out", self.top / "other").returncode, 0)
         self.assertTrue((self.top / "other" / "report.html").is_file())
 
+    def refused(self, text):
+        (self.top / "summary.json").write_text(text, encoding="latin-1")
+        done = self.run_report(self.top)
+        self.assertEqual(done.returncode, 2, text[:60] + done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        self.assertRegex(done.stderr, r"^report: .*summary\.json")
+
+    def test_what_is_nested_too_deeply_is_refused(self):
+        for depth in (100, 100_000):
+            self.refused('{"results": ' + "[" * depth + "]" * depth + "}")
+
     def test_what_is_broken_is_refused(self):
         good = everything()
         broken = ["", "{", "[]", "{}", json.dumps({**good, "schema": "x"}), json.dumps({**good, "status": "clean"}),
                   json.dumps({**good, "results": [{}]}), json.dumps({**good, "results": [{**good["results"][0], "counts": []}]}),
                   json.dumps({**good, "seed": None}), "\xff\xfe"]
         for text in broken:
-            (self.top / "summary.json").write_text(text, encoding="latin-1")
-            done = self.run_report(self.top)
-            self.assertEqual(done.returncode, 2, text[:60])
-            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-            self.assertRegex(done.stderr, r"^report: .*summary\.json")
+            self.refused(text)
         self.assertFalse((self.top / "report.html").exists())
         self.assertEqual(self.run_report(self.top / "nowhere").returncode, 2)
         self.assertEqual(self.run_report("--bogus").returncode, 2)
