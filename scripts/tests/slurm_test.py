@@ -1,6 +1,7 @@
 """A campaign over a real Slurm, of one node, that this test starts and ends by itself.
 
-Exit status 77 (skipped, for CTest) with a sentence where Slurm is not installed or cannot start.
+Usage: slurm_test.py [BUILD], a build folder with fsqlshm-relacy and fsqlshm-golden; without it the engines
+are only pretended ones. Exit status 77 (skipped, for CTest) with a sentence where Slurm is not installed or cannot start.
 """
 
 import contextlib
@@ -20,6 +21,8 @@ import support
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "sinfo", "scontrol", "scancel")
 SKIPPED = 77
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = support.SCRIPTS.parent
+BUILD = pathlib.Path(sys.argv.pop(1)).resolve() if len(sys.argv) > 1 else None
 # Found without a place in PATH.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
@@ -149,7 +152,9 @@ class SlurmTest(unittest.TestCase):
 
     def campaign(self, text):
         """A program that takes a campaign's arguments, with pretended engines."""
-        engines = support.make_engines(self.top / "engines", self.names, text=text)
+        return self.program(support.make_engines(self.top / "engines", self.names, text=text))
+
+    def program(self, engines):
         program = self.top / "campaign"
         program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -B {shlex.quote(str(HERE / 'drive.py'))} campaign "
                            f"{shlex.quote(str(engines))} \"$@\"\n", encoding="utf-8")
@@ -162,10 +167,10 @@ class SlurmTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
 
-    def by_hand(self, program, shards):
+    def by_hand(self, program, shards, *arguments):
         for index in range(1, shards + 1):
             subprocess.run([str(program), "--shard", f"{index}/{shards}", "--out", str(self.top / f"hand-{index}"), "--seed", "3",
-                            "--minutes", "0.5"], capture_output=True, check=False, timeout=100)
+                            "--minutes", "0.5", *arguments], capture_output=True, check=False, timeout=100)
         subprocess.run([str(support.SCRIPTS / "merge"), "--out", str(self.top / "hand"),
                         *[str(self.top / f"hand-{i}") for i in range(1, shards + 1)]], capture_output=True, check=False, timeout=100)
         return support.read(self.top / "hand" / "summary.json")
@@ -186,6 +191,35 @@ class SlurmTest(unittest.TestCase):
         counts = {(d["engine"], d["subject"]): d["counts"].get("executions") for d in merged["results"]}
         self.assertEqual(counts[("relacy", "late")], 1000)
         self.assertTrue((self.top / "slurm" / "report.html").is_file())
+
+    @unittest.skipUnless(BUILD, "no programs to run")
+    def test_two_shards_of_real_engines(self):
+        """With budgets of iterations: what a budget of time does cannot be repeated."""
+        relacy = [BUILD / "relacy" / "fsqlshm-relacy", "--quiet", "--shard", "{shard}"]
+        iterations = ["--iterations", "5001", "--first-iteration", "{first}"]
+        real = support.make_real_engines(self.top / "engines", {
+            "golden": [[BUILD / "core" / "tools" / "fsqlshm-golden", ROOT / "corpus" / "golden", "--json", "{out}/golden.json"]],
+            "relacy": [[*relacy, *iterations, "--json", "{out}/hardened.json"],
+                       [*relacy, "--protocol", "reference", "--iterations", "31", "--first-iteration", "{first}", "--json",
+                        "{out}/reference.json"],
+                       [*relacy, "--search", "bounded", "--context-bound", "2", "--json", "{out}/bounded.json"]]})
+        program = self.program(real)
+        engines = ["--engines", "golden,relacy"]
+        number = self.submit("--shards", "2", "--out", self.top / "slurm", "--seed", "3", "--", "--minutes", "0.5", *engines)
+        slurm.wait_for(number)
+        merged, hand = support.read(self.top / "slurm" / "summary.json"), self.by_hand(program, 2, *engines)
+        self.assertEqual(merged["shard"], "2 of 2")
+        for member in ("counts", "status", "engine", "subject"):
+            self.assertEqual([d[member] for d in merged["results"]], [d[member] for d in hand["results"]], member)
+        found = [sorted((f["severity"], f["title"]) for d in s["results"] for f in d["findings"]) for s in (merged, hand)]
+        self.assertEqual(found[0], found[1])
+        self.assertTrue(found[0])
+        # Together the shards did all of it, but for what a violation that had to be found cut short.
+        hardened = next(d for d in merged["results"] if d["document"].endswith("hardened.json"))
+        clean = [s for s in hardened["details"]["scenarios"] if s["status"] == "clean"]
+        self.assertGreater(len(clean), 20)
+        self.assertEqual({s["executions"] for s in clean}, {5001})
+        self.assertNotIn("could_not_run", [d["status"] for d in merged["results"]])
 
     def test_a_shard_that_dies_is_missed(self):
         self.names = ["golden"]
