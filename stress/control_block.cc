@@ -3,7 +3,7 @@
 namespace fsqlshm::stress {
 
 const CheckText& text_of(Check check) {
-  static constexpr std::array<CheckText, 22> kTexts = {{
+  static constexpr std::array<CheckText, 23> kTexts = {{
       {"snapshot integrity",
        "a torn triple: its parts are of different publishes",
        {"commit_seq", "schema_epoch", "ecs_epoch", ""}},
@@ -45,6 +45,9 @@ const CheckText& text_of(Check check) {
       {"valid header", "a header that validate rejects", {"error", "found", "expected", ""}},
       {"monotone words", "a counter of the header went back", {"offset", "loaded", "before", ""}},
       {"file", "a file that exists was created again", {"", "", "", ""}},
+      {"of an added role",
+       "a turn of an added role found its property broken",
+       {"value 1", "value 2", "value 3", "value 4"}},
       {"self-test", "a planted violation", {"", "", "", ""}},
   }};
   return kTexts[static_cast<std::size_t>(check)];

@@ -59,15 +59,16 @@ enum class Counter : std::uint8_t {
   kGcReads,
   kOpens,
   kInspections,
+  kAddedTurns,
 };
-inline constexpr std::size_t kCounters = 17;
+inline constexpr std::size_t kCounters = 18;
 inline constexpr std::array<std::string_view, kCounters> kCounterNames = {
     "publishes",      "reconciles",       "publication_lock_busy",
     "snapshot_reads", "snapshot_retries", "snapshot_timeouts",
     "acquires",       "acquire_refusals", "releases",
     "evictions",      "checks_ok",        "checks_busy",
     "txn_ids",        "gc_moves",         "gc_reads",
-    "opens",          "inspections"};
+    "opens",          "inspections",      "added_role_turns"};
 
 /// What a thread did last, for the report of a failure.
 enum class Event : std::uint8_t {
@@ -156,6 +157,7 @@ enum class Check : std::uint8_t {
   kInvalidHeader,
   kWordWentBack,
   kCreatedTwice,
+  kAddedRole,
   kPlanted,
 };
 
@@ -168,7 +170,7 @@ struct CheckText {
 [[nodiscard]] const CheckText& text_of(Check check);
 
 struct alignas(64) ThreadState {
-  std::atomic<std::uint64_t> role = 0;
+  std::atomic<std::uint64_t> role = 0;  ///< a Role, or kRoles and up: an added one
   std::array<std::atomic<std::uint64_t>, kCounters> counters{};
   EventRing events;
 

@@ -55,6 +55,9 @@ class Runner {
         workers_(std::min<std::size_t>(config.workers, kMaxWorkers)) {}
 
   void run() {
+    if (thread_count(worker_config_) > kMaxThreads) {
+      return could_not_run(fmt::format("more than {} threads in a worker", kMaxThreads));
+    }
     auto dir = RunDir::make(config_.dir);
     if (!dir) return could_not_run(dir.error());
     worker_config_.file = dir->path() / "stress.db.fsqlite-shm";
@@ -337,10 +340,16 @@ class Runner {
         });
         if (events.empty()) continue;
         text += fmt::format("  worker {} thread {} ({})\n{}", worker, thread,
-                            kRoleNames[state.role.load() % kRoles], events);
+                            role_name(state.role.load()), events);
       }
     }
     return text;
+  }
+
+  [[nodiscard]] std::string role_name(std::uint64_t role) const {
+    if (role < kRoles) return std::string(kRoleNames[role]);
+    const auto index = static_cast<std::size_t>(role - kRoles);
+    return index < worker_config_.added.size() ? worker_config_.added[index].name : "?";
   }
 
   // What a known defect of the reference looks like.
@@ -375,6 +384,13 @@ class Runner {
           detail += fmt::format("{}: {} ({:#x})\n", text.values[i], violation.values[i],
                                 violation.values[i]);
         }
+      }
+      if (violation.check == Check::kAddedRole) {
+        const auto role =
+            control_->threads[violation.worker][violation.thread].role.load() - kRoles;
+        const AddedRole& added = worker_config_.added[static_cast<std::size_t>(role)];
+        add_with_context(added.property, fmt::format("a {} found it broken", added.name), detail);
+        return;
       }
       add_with_context(std::string(text.property),
                        fmt::format("{}{}", text.title, defect_of(violation.check)), detail);
@@ -481,6 +497,9 @@ class Runner {
     want(Role::kGcMover, Counter::kGcReads);
     want(Role::kOpener, Counter::kOpens);
     want(Role::kInspector, Counter::kInspections);
+    if (!worker_config_.added.empty() && control_->total(Counter::kAddedTurns) == 0) {
+      add("vacuous", "reaches what it exists for", "no turn of any added role", "");
+    }
     // With this many, some must have hit a tenure or a publish.
     if (config_.kill && kills_ >= 200 && worker_config_.perturb != 0) {
       want(Role::kPublisher, Counter::kReconciles);
@@ -512,6 +531,7 @@ class Runner {
     for (std::size_t i = 0; i < kRoles; ++i) {
       roles[std::string(kRoleNames[i])] = worker_config_.threads[i];
     }
+    for (const AddedRole& role : worker_config_.added) roles[role.name] = role.threads;
     result_.details["roles"] = std::move(roles);
     result_.details["workers"] = workers_.size();
     result_.details["tsan"] = kTsan;

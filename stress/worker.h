@@ -7,7 +7,9 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
+#include "stress/added_role.h"
 #include "stress/control_block.h"
 
 namespace fsqlshm::stress {
@@ -23,12 +25,16 @@ struct WorkerConfig {
   std::filesystem::path gc_lock;  ///< a file whose lock makes gc movers take turns
   std::filesystem::path reports;  ///< where TSan writes to; its pid is appended
   std::array<unsigned, kRoles> threads = {1, 2, 1, 1, 1, 1, 1, 1};  ///< of each role
+  std::vector<AddedRole> added = added_roles();
   std::uint64_t seed = 0;
   std::uint64_t publish_rate = 10'000;  ///< a second, of all publishers together; 0: no limit
   std::uint64_t perturb = 128;          ///< disturb one operation in so many; 0: none
   bool verify = true;                   ///< false: readers only read, to measure what checks cost
   Plant plant = Plant::kNone;
 };
+
+/// Threads of one worker; at most kMaxThreads.
+[[nodiscard]] std::size_t thread_count(const WorkerConfig& config);
 
 /// Exit status of a worker under TSan that found a race.
 inline constexpr int kTsanExitStatus = 66;

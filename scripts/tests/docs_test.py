@@ -1,0 +1,59 @@
+"""What the documentation quotes is what is compiled, and what it refers to is there.
+
+docs_test.py --write brings the quotations up to date.
+"""
+
+import pathlib
+import re
+import sys
+import unittest
+
+import support
+
+ROOT = support.SCRIPTS.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+EXAMPLES = ROOT / "docs" / "examples"
+QUOTED = re.compile(r"<!-- (docs/examples/\S+) -->\n```cpp\n(.*?)\n```\n", re.DOTALL)
+MOST_LINES = 30
+
+
+def example(path):
+    """What is worth quoting of a file: what stands in its namespace."""
+    text = re.search(r"^namespace [\w:]+ \{\n\n(.*?)\n\n\}  // namespace", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return text[1]
+
+
+def bring_up_to_date():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        new = QUOTED.sub(lambda m: f"<!-- {m[1]} -->\n```cpp\n{example(ROOT / m[1])}\n```\n", text)
+        if new != text:
+            page.write_text(new, encoding="utf-8")
+
+
+class DocsTest(unittest.TestCase):
+    def test_examples_are_quoted_as_they_are(self):
+        quoted = {}
+        for page in PAGES:
+            for name, text in QUOTED.findall(page.read_text(encoding="utf-8")):
+                quoted[ROOT / name] = text
+        examples = {p for p in EXAMPLES.glob("*.*") if p.suffix in (".cc", ".h") and not p.stem.endswith("_test")}
+        self.assertGreaterEqual(len(examples), 3)
+        self.assertEqual(set(quoted), examples)
+        for path, text in quoted.items():
+            self.assertEqual(text, example(path), f"{path.name} has changed: run docs_test.py --write")
+            self.assertLess(len(text.splitlines()), MOST_LINES, path.name)
+
+    def test_links_lead_somewhere(self):
+        for page in PAGES:
+            text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+            for target in re.findall(r"\]\(([^)#\s]+)", text):
+                if not re.match(r"https?:", target):
+                    self.assertTrue((page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        bring_up_to_date()
+    else:
+        unittest.main()
