@@ -196,6 +196,13 @@ def schedule_seeds():
                            [run(0, 7), run(1, 2), run(0, 24), run(1, 24)]),
         "left-meanwhile": scenario(own, [[LEASED, RELEASE], [EXCLUSION]],
                                    [run(0, 7), 0xf8, run(1, 5), run(0, 24), run(1, 24)]),
+        # One release takes as long as another thread of the process needs for two owners.
+        "many-owners": scenario(shared, [[ACQUIRE, RELEASE], [ACQUIRE, RELEASE, ACQUIRE]],
+                                [run(0, 11), run(1, 24), run(1, 24), run(0, 24)]),
+        # A writer takes over from one whose lease is out, and somebody judges.
+        "handover": scenario(own, [[LEASED, RELEASE], [LEASED, RELEASE], [EXCLUSION, EXCLUSION]],
+                             [run(0, 7), 0xf8, run(0, 6), run(1, 5), run(2, 99),
+                              run(0, 24), run(1, 24)]),
         "snapshots": scenario(own, [[PUBLISH, PUBLISH], [PUBLISH], [READ, READ]],
                               [run(0, 3), run(2, 3), run(1, 4), run(0, 5), run(2, 2), 0xd8]),
         "torn": scenario(own, [[PUBLISH], [READ]], [run(1, 3), run(0, 24), run(1, 24)]),
