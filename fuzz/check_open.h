@@ -140,6 +140,18 @@ std::optional<Failure> run_sealed(Bytes input) {
 /// The reducer's view of a header: its fields, with the values of a fresh one.
 [[nodiscard]] std::vector<Unit> header_units(Bytes input);
 
+/// open_sealed, on any subject.
+template <class Owned, class InPlace>
+[[nodiscard]] constexpr Target sealed_target(std::string_view name) {
+  return {.name = name,
+          .max_size = 512,
+          .run = run_sealed<Owned, InPlace>,
+          .mutate = mutate_header,
+          .cross = cross_headers,
+          .units = header_units,
+          .repair = wire::seal};
+}
+
 }  // namespace fsqlshm::fuzz
 
 #endif  // FSQLSHM_FUZZ_CHECK_OPEN_H_

@@ -14,11 +14,7 @@ namespace fsqlshm::fuzz {
 namespace {
 
 TEST(Reducer, ResetsEveryFieldThatDoesNotMatter) {
-  static constexpr Target kSealed = {.name = "test",
-                                     .max_size = 512,
-                                     .run = run_sealed<FaultyLayout, SharedMemoryLayoutView>,
-                                     .units = header_units,
-                                     .repair = wire::seal};
+  static constexpr Target kSealed = sealed_target<FaultyLayout, SharedMemoryLayoutView>("test");
   std::vector<std::uint8_t> input(400, 0x77);
   std::ranges::copy(wire::fresh_header(4096, 5), input.begin());
   for (std::size_t i = 24; i < 144; ++i) input[i] = 0x99;

@@ -7,15 +7,7 @@
 namespace fsqlshm::fuzz {
 
 const Target& target() {
-  static constexpr Target kTarget = {
-      .name = "canary",
-      .max_size = 512,
-      .run = run_sealed<FaultyLayout, SharedMemoryLayoutView>,
-      .mutate = mutate_header,
-      .cross = cross_headers,
-      .units = header_units,
-      .repair = wire::seal,
-  };
+  static constexpr Target kTarget = sealed_target<FaultyLayout, SharedMemoryLayoutView>("canary");
   return kTarget;
 }
 

@@ -7,15 +7,8 @@
 namespace fsqlshm::fuzz {
 
 const Target& target() {
-  static constexpr Target kTarget = {
-      .name = "open_sealed",
-      .max_size = 512,
-      .run = run_sealed<SharedMemoryLayout, SharedMemoryLayoutView>,
-      .mutate = mutate_header,
-      .cross = cross_headers,
-      .units = header_units,
-      .repair = wire::seal,
-  };
+  static constexpr Target kTarget =
+      sealed_target<SharedMemoryLayout, SharedMemoryLayoutView>("open_sealed");
   return kTarget;
 }
 
