@@ -104,8 +104,8 @@ std::optional<Failure> check_message(const ShmError& error) {
 bool is_right(const Opened& answer, const Expected& expected, Bytes input) {
   if (answer.error != nullptr) {
     if (answer.error->code() != expected.error) return false;
-    return !look_closely(input) || (to_string(answer.error->code()) == expected.name &&
-                                    is_good_message(answer.error->message()));
+    return !read_texts(input) || (to_string(answer.error->code()) == expected.name &&
+                                  is_good_message(answer.error->message()));
   }
   if (expected.error) return false;
   return answer.accessed == nullptr || (is_canonical(input, bytes_of(*answer.accessed)) &&
@@ -170,7 +170,7 @@ std::optional<Failure> check_validate(Bytes input, const std::vector<ShmError>& 
                    .detail = "expected " + describe(expected) + "\nfound    " + describe(found) +
                              "\nheader   " + hex(input.first(wire::kSize))};
   }
-  if (found.empty()) return std::nullopt;
+  if (found.empty() || !read_texts(input)) return std::nullopt;
   return check_message(found[input[wire::kChecksum + 1] % found.size()]);
 }
 
@@ -182,7 +182,6 @@ alignas(64) constinit std::array<std::uint8_t, Placed::kCapacity + 128> g_place{
 Placed::Placed(Bytes input) {
   const std::size_t shift = input.empty() ? 0 : input.back() % 8;
   bytes_ = MutableBytes(g_place).subspan(shift, std::min(input.size(), kCapacity));
-  ASAN_UNPOISON_MEMORY_REGION(g_place.data(), shift + bytes_.size());
   std::copy_n(input.begin(), bytes_.size(), bytes_.begin());
   ASAN_POISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64);
 }

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const fsqlshm::fuzz::Target& target = fsqlshm::fuzz::target();
+  static const fsqlshm::fuzz::Target& target = fsqlshm::fuzz::target();
   const fsqlshm::fuzz::Bytes input = bytes_of(data, size);
   if (const auto failure = target.run(input)) {
     std::fputs(report(target, *failure, &input).c_str(), stderr);

@@ -66,10 +66,10 @@ def header(slots, page_size=4096, changes=()):
 
 
 def looked_at_closely(changes=(), complaints=1):
-    """The first such header whose checksum chooses it for the checks that are made rarely, and of
-    its complaints the first for its text."""
-    return next(h for h in (header(slots, 4096, changes) for slots in range(1, 1000))
-                if h[144] % 16 == 0 and h[145] % complaints == 0)
+    """The first such header whose checksum chooses it for the checks that are made rarely, and for
+    the text of the first of its complaints."""
+    return next(h for h in (header(slots, 4096, changes) for slots in range(1, 5000))
+                if h[144] % 64 == 0 and h[145] % complaints == 0)
 
 
 def refused(offset, byte):
@@ -109,6 +109,7 @@ def open_seeds():
     seeds["closely-max_txn_slots"] = looked_at_closely([(16, 0)], complaints=5)
     for name, offset in (("bad_magic", 0), ("version", 9), ("page_size", 12), ("checksum", 146)):
         seeds[f"closely-{name}"] = refused(offset, 1)
+    seeds["closely-too_small"] = looked_at_closely()[:64]
     seeds["closely-misaligned"] = looked_at_closely() + b"\x01"
     return seeds
 
