@@ -160,7 +160,10 @@ std::size_t cross_headers(Bytes first, Bytes second, MutableBytes out, std::uint
     if (end > size || end > second.size() || !random.one_in(3)) continue;
     std::memcpy(out.data() + field.offset, second.data() + field.offset, field.size);
   }
-  if (size >= wire::kSize && !random.one_in(16)) wire::seal(out.first(size));
+  if (size < wire::kSize) return size;
+  const MutableBytes header = out.first(size);
+  if (!random.one_in(16)) repair_gates(header, random);
+  if (!random.one_in(16)) wire::seal(header);
   return size;
 }
 
