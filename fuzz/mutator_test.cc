@@ -102,6 +102,21 @@ TEST(HeaderMutator, IsAFunctionOfItsSeed) {
   EXPECT_EQ(first, second);
 }
 
+TEST(HeaderCrossover, DoesNotSpreadWhatIsRefused) {
+  auto bad = wire::fresh_header(512, 1);
+  wire::put32(bad, wire::kPageSize, 513);
+  bad[0] = 'X';
+  const auto good = wire::fresh_header(4096, 2);
+  std::vector<std::uint8_t> out(512);
+  int accepted = 0;
+  for (std::uint32_t seed = 0; seed < 1000; ++seed) {
+    const std::size_t size = cross_headers(bad, good, out, seed);
+    if (judge(Bytes(out).first(size)) == Verdict::kAccept) ++accepted;
+  }
+  EXPECT_GT(accepted, 800);
+  EXPECT_LT(accepted, 1000);
+}
+
 TEST(HeaderCrossover, TakesWholeFieldsFromBoth) {
   const auto zero = wire::fresh_header(512, 1);
   auto other = wire::fresh_header(65536, 77);

@@ -105,8 +105,9 @@ def signature(report):
     return title, hashlib.sha256(plain.encode()).hexdigest()[:12]
 
 
-def keep_crash(target, artefact, report, folder):
-    """Moves `artefact` to folder/KEY, unless one of its cause is there already. The finding."""
+def keep_crash(target, artefact, report, folder, options=()):
+    """Moves `artefact` to folder/KEY, unless one of its cause is there already. The finding.
+    `options` of the target are needed to see it again."""
     title, key = signature(report)
     place = pathlib.Path(folder) / key
     fresh = not place.exists()
@@ -117,7 +118,7 @@ def keep_crash(target, artefact, report, folder):
         (place / "report.txt").write_text(report, encoding="utf-8")
     else:
         artefact.unlink()
-    replay = f"scripts/fuzz {target} --replay {kept}"
+    replay = " ".join(["scripts/fuzz", target, *options, "--replay", str(kept)])
     (place / "reproduce").write_text(replay + "\n", encoding="utf-8")
     return {"title": title, "key": key, "fresh": fresh, "input": str(kept), "replay": replay,
             "report": report}
@@ -237,7 +238,7 @@ def fuzz(build, target, seconds, seed, corpus, crashes, stop, options=(), until_
         runs += 1
         with tempfile.TemporaryDirectory(prefix="fsqlshm-artefacts-") as artefacts:
             one = fuzz_once(build, target, remaining, seed, corpus, artefacts, stop, options)
-            found = [keep_crash(target.name, a, r, crashes) for a, r in one.findings]
+            found = [keep_crash(target.name, a, r, crashes, options) for a, r in one.findings]
         one.findings = found
         # A second run goes on where the first one ended.
         rows = [{**row, "seconds": row["seconds"] + seconds - remaining,

@@ -51,6 +51,13 @@ class Signatures(unittest.TestCase):
             self.assertEqual(len(list(pathlib.Path(folder, "crashes").iterdir())), 1)
             self.assertTrue(pathlib.Path(kept[0]["input"]).is_file())
 
+    def test_the_command_that_shows_a_finding_again_has_the_targets_options(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "crash-1"
+            path.write_bytes(b"x")
+            kept = fuzzing.keep_crash("t", path, "FAILED t: p", folder, ["--only=D4"])
+            self.assertEqual(kept["replay"], f"scripts/fuzz t --only=D4 --replay {kept['input']}")
+
 
 class Logs(unittest.TestCase):
     LOG = ("#2\tINITED cov: 10 ft: 11 corp: 1/1b exec/s: 0 rss: 30Mb\n"
@@ -135,7 +142,10 @@ class Programs(unittest.TestCase):
     def test_scripts_end_with_2_and_a_sentence(self):
         for command in (["fuzz", "nothing"], ["fuzz", "open_raw", "--minutes", "0"],
                         ["fuzz", "open_raw", "--build", "/nowhere"],
-                        ["fuzz", "all", "--replay", "x"], ["engines/fuzz", "--seconds", "1"],
+                        ["fuzz", "all", "--replay", "x"], ["fuzz", "open_raw", "--only", "D3"],
+                        ["fuzz", "open_raw", "--coverage", "--measure"],
+                        ["fuzz", "open_raw", "--corpus", "x"],
+                        ["fuzz", "open_raw", "--json", "/nowhere/x"], ["engines/fuzz", "--seconds", "1"],
                         ["engines/fuzz", "--seconds", "1", "--out", "/x", "--shard", "3/2"]):
             done = subprocess.run([ROOT / "scripts" / command[0], *command[1:]],
                                   capture_output=True, text=True, timeout=60, check=False)
