@@ -57,7 +57,7 @@ std::string quoted(const std::string& word) {
 // The command that was given, with the seed that was drawn if none was, and without what only says
 // where the results go.
 std::string replay_command(int argc, char** argv, const CLI::App& app, std::uint64_t seed) {
-  std::string command = app.get_name();
+  std::string command = quoted(argv[0]);
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--json" || word == "--junit") {
