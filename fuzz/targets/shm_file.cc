@@ -30,6 +30,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -98,6 +99,21 @@ class Meddler {
 
   Meddler(Task task, Bytes plan, fs::path path)
       : task_(task), plan_(plan), path_(std::move(path)) {}
+
+  // What `plan` makes of which call, a line each.
+  [[nodiscard]] static std::string describe(Bytes plan) {
+    std::string text;
+    for (std::size_t i = 0; i + 1 < plan.size(); i += 2) {
+      if (plan[i] % 128 == 0) continue;
+      const std::size_t what = plan[i + 1] % (kErrors.size() + 1);
+      text += (plan[i] < 128 ? "opening it, call " : "creating another, call ") +
+              std::to_string(plan[i] % 128) + ": " +
+              (what < kErrors.size() ? std::generic_category().message(kErrors[what])
+                                     : std::string("somebody meddles with the name")) +
+              "\n";
+    }
+    return text;
+  }
 
   // For ShmFileOptions and open; the meddler must outlive what is made from it.
   [[nodiscard]] BeforeCall before_call() {
@@ -714,6 +730,20 @@ std::size_t mutate(MutableBytes buffer, std::size_t size, std::uint32_t seed, By
   return kHead + rest;
 }
 
+std::string explain(Bytes input) {
+  if (input.size() < kHead) return "too short to be a file\n";
+  const auto longer = static_cast<std::int32_t>(wire::get32(input, 0));
+  std::string text = "a file from " + std::to_string(input.size() - kHead) + " bytes, " +
+                     std::to_string(longer) + " longer than these\n";
+  constexpr std::array<std::string_view, 5> kSteps = {
+      "publishes on it", "creates another", "opens what is no file",
+      "creates it only if it is missing", "syncs what it creates"};
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    if ((input[4] >> i & 1) != 0) text += std::string(kSteps[i]) + "\n";
+  }
+  return text + Meddler::describe(input.subspan(8, kHead - 8));
+}
+
 std::vector<Unit> units(Bytes input) {
   std::vector<Unit> list;
   if (input.size() < kHead) return list;
@@ -737,6 +767,7 @@ const Target& target() {
       .run = run,
       .mutate = mutate,
       .units = units,
+      .explain = explain,
   };
   return kTarget;
 }
