@@ -1,0 +1,74 @@
+"""The engine that runs the unit tests says what CTest's list says."""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+import shlex
+import time
+import unittest
+
+import support
+
+import engines
+import results
+
+LIST = """<testsuite name="x">
+  <testcase name="Words.Load" status="run"><system-out>fine</system-out></testcase>
+  <testcase name="Words.Store/1" status="fail"><failure message=""/><system-out>expected 1, found 2</system-out></testcase>
+  <testcase name="Words.Later" status="disabled"/>
+</testsuite>
+"""
+
+
+def engine():
+    path = support.SCRIPTS / "engines" / "tests"
+    loader = importlib.machinery.SourceFileLoader("tests_engine", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tests_engine", loader))
+    loader.exec_module(module)
+    return module
+
+
+class UnitEngineTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary()
+        self.addCleanup(self.folder.cleanup)
+        self.list = pathlib.Path(self.folder.name) / "junit.xml"
+        self.engine = engine()
+
+    def read(self, text):
+        self.list.write_text(text, encoding="utf-8")
+        document = results.could_not_run("tests", "")
+        document.pop("reason")
+        self.engine.read_junit(self.list, "asan", document)
+        results.check(document)
+        return document
+
+    def test_a_test_that_fails_is_a_finding(self):
+        document = self.read(LIST)
+        self.assertEqual(document["status"], "found")
+        self.assertEqual(document["counts"], {"tests": 3, "passed": 1, "skipped": 1, "failed": 1})
+        finding = document["findings"][0]
+        self.assertEqual((finding["title"], finding["detail"]), ("Words.Store/1 fails", "expected 1, found 2"))
+        self.assertEqual(shlex.split(finding["replay"])[-2:], ["-R", r"^Words\.Store/1$"])
+
+    def test_none_that_fails(self):
+        self.assertEqual(self.read(LIST.replace('"fail"', '"run"'))["status"], "clean")
+
+    def test_no_tests_are_no_success(self):
+        for text in ("", "<testsuite/>", '<testsuite><testcase name="a" status="notrun"/></testsuite>'):
+            with self.assertRaises(engines.CouldNotRun):
+                self.read(text)
+
+    def test_what_does_not_end_in_time_is_ended(self):
+        log = pathlib.Path(self.folder.name) / "log"
+        with self.assertRaisesRegex(engines.CouldNotRun, "not ended in time"):
+            self.engine.Runner(0.5).run(["sleep", "100"], log)
+        runner = self.engine.Runner(100)
+        self.assertEqual(runner.run(["false"], log), 1)
+        runner.deadline = time.monotonic()
+        with self.assertRaisesRegex(engines.CouldNotRun, "no time left"):
+            runner.run(["true"], log)
+
+
+if __name__ == "__main__":
+    unittest.main()
