@@ -31,7 +31,7 @@ import results
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # An engine that is still running this long after its time is up is ended. Generous, because a
 # loaded machine is slow, and because an engine may have to finish a run that it began.
-GRACE_SECONDS = 60
+GRACE_SECONDS = 120
 # What each preset has to build, and no more: the first campaign on a fresh clone waits for it.
 TARGETS = {
     "release": ("engines-tools", "engines-relacy", "engines-stress", "engines-bench"),
