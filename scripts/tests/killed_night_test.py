@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -65,6 +66,13 @@ def commands(vectors):
     return real
 
 
+def without_steps(key):
+    """Processes race in the stress engine, even from one standstill to the next: at which of several steps a
+    defect shows first is not for a seed to say."""
+    engine, subject, severity, violated, title = key
+    return engine, subject, severity, violated, re.sub(r"step \d+", "step N", title) if engine == "stress" else title
+
+
 class KilledNightTest(unittest.TestCase):
     def setUp(self):
         self.folder = support.temporary()
@@ -102,9 +110,9 @@ class KilledNightTest(unittest.TestCase):
     def result(self, state):
         """What must be the same: findings, counts of work, verdicts, and where the next night begins."""
         summary = support.read(self.top / state / "latest" / "summary.json")
-        found = {tuple(entry["key"]) for entry in support.read(self.top / state / "findings.json")["findings"]}
-        counts = {(d["engine"], d["subject"]): {k: v for k, v in d["counts"].items() if not k.endswith("_per_second")}
-                  for d in summary["results"]}
+        found = {without_steps(entry["key"]) for entry in support.read(self.top / state / "findings.json")["findings"]}
+        # How many runs libFuzzer needs to find something is nearly always the same, but not on a busy machine.
+        counts = {(d["engine"], d["subject"]): d["counts"] for d in summary["results"] if d["engine"] != "fuzz"}
         return {"findings": found, "counts": counts, "status": summary["status"],
                 "states": {(d["engine"], d["subject"], d["status"]) for d in summary["results"]},
                 "state": support.read(self.top / state / "state.json")}
@@ -136,7 +144,9 @@ class KilledNightTest(unittest.TestCase):
             self.assertIn("going on with night", output)
             interrupted = list((self.top / state / "latest" / "slices").glob("*.interrupted-*"))
             self.assertTrue(interrupted, "no kill hit a slice")
-            self.assertEqual(self.result(state), alone)
+            killed = self.result(state)
+            for member, expected in alone.items():
+                self.assertEqual(killed[member], expected, member)
             self.assertEqual(list((self.top / state / "tmp").iterdir()), [])
             print(f"killed after {', '.join(f'{m:.2f}' for m in moments)} s, hit {', '.join(p.name for p in interrupted)}: the same",
                   file=sys.stderr)
