@@ -344,8 +344,7 @@ class CrashPoints {
           {.severity = "vacuous",
            .property = "reaches what it exists for",
            .title = fmt::format("{}: never \"{}\"", operation.name, operation.outcomes[at + 1]),
-           .detail = "",
-           .replay = config_.replay});
+           .detail = ""});
     }
   }
 
@@ -425,7 +424,6 @@ class CrashPoints {
                          .property = std::move(property),
                          .title = std::move(title),
                          .detail = std::move(detail),
-                         .replay = config_.replay,
                          .file = "stress/crash_points.cc"});
   }
 

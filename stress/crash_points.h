@@ -28,7 +28,6 @@ struct CrashPointsConfig {
   bool reference = false;
   bool expect_defects = false;  ///< turn the reference's known defects into "expected" findings
   std::filesystem::path dir{};
-  std::string replay{};
   bool quiet = false;
 };
 

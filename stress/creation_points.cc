@@ -65,7 +65,6 @@ void run_creation_points(const CrashPointsConfig& config, const fs::path& folder
                                .property = "creation",
                                .title = std::move(title),
                                .detail = "",
-                               .replay = config.replay,
                                .file = "stress/creation_points.cc"});
   };
   const fs::path where = folder / "create";

@@ -185,19 +185,16 @@ ExitCode attack(Program& program, Options& options, int argc, char** argv) {
   Result result("stress", options.protocol);
   result.seed = options.seed;
   result.budget = {{"seconds", options.run.seconds}, {"shard", options.shard}};
-  const std::string replay = replay_command(argc, argv, app, options.seed);
   const bool expect = options.expect_defects && reference;
   if (asked("crash-points")) {
     run_crash_points({.reference = reference,
                       .expect_defects = expect,
                       .dir = options.run.dir,
-                      .replay = replay,
                       .quiet = options.run.quiet},
                      result);
   } else if (asked("outcomes")) {
     options.outcomes.reference = reference;
     options.outcomes.expect_defects = expect;
-    options.outcomes.replay = replay;
     options.outcomes.quiet = options.run.quiet;
     run_outcomes(options.outcomes, result);
   } else if (asked("recovery")) {
@@ -211,10 +208,13 @@ ExitCode attack(Program& program, Options& options, int argc, char** argv) {
     run_verification(options.verification, result);
   } else {
     options.run.worker.seed = options.seed + (shard->index - 1) * 0x10001;
-    options.run.replay = replay;
     run_stress(options.run, result);
     if (expect) expect_defects(result, {"D3"}, {"D2", "D5"});
     print_counts(result, result.details.value("run_seconds", 0.0));
+  }
+  // Whatever was found, and whatever was missed, the same command repeats it.
+  for (auto& finding : result.findings) {
+    finding.replay = replay_command(argc, argv, app, options.seed);
   }
   return finish(program, result);
 }

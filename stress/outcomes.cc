@@ -195,7 +195,6 @@ class Outcomes {
                                 .property = std::move(property),
                                 .title = std::move(title),
                                 .detail = "",
-                                .replay = config_.replay,
                                 .file = "stress/outcomes.cc"});
   }
 

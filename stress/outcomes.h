@@ -17,7 +17,6 @@ struct OutcomesConfig {
   bool expect_defects = false;
   std::uint64_t iterations = 200'000;  ///< of each race
   double race_seconds = 3;             ///< a race also ends after this time, if it was one
-  std::string replay{};
   bool quiet = false;
 };
 

@@ -84,8 +84,10 @@ class Programs(unittest.TestCase):
         )
         self.assertEqual(done.returncode, 1, done.stdout)
         finding = json.loads(json_file.read_text())["findings"][0]
-        self.assertIn(" --seed ", finding["replay"])
-        self.assertIn("reproduce: ", done.stdout)
+        self.assertIn(f"reproduce: {finding['replay']}\n", done.stdout)
+        # The seed that was drawn, and nothing of where this run's results went.
+        seed = json.loads(json_file.read_text())["seed"]
+        self.assertEqual(finding["replay"], f"{STRESS} --protocol reference --seconds 30 --seed {seed}")
 
     def test_expected_defects_are_clean(self):
         done = run(STRESS, "crash-points", "--protocol", "reference", "--expect-defects", "--quiet")

@@ -316,7 +316,6 @@ class Runner {
                                 .property = std::move(property),
                                 .title = std::move(title),
                                 .detail = std::move(detail),
-                                .replay = config_.replay,
                                 .file = "stress/runner.cc"});
   }
   void add_with_context(std::string property, std::string title, std::string detail) {

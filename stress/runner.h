@@ -23,7 +23,6 @@ struct RunConfig {
   std::uint64_t kills = 0;      ///< end after so many; 0: no such end
   double patience = 20;         ///< seconds that a worker may take to stop when told to
   std::filesystem::path dir{};  ///< where the file lies; empty: tmpfs
-  std::string replay{};         ///< the command that repeats this run
   bool quiet = false;
 };
 

@@ -268,7 +268,6 @@ class StopPoints {
                                                           .property = property,
                                                           .title = std::move(title),
                                                           .detail = header_table(bytes),
-                                                          .replay = config_.replay,
                                                           .file = "stress/stop_points.cc"});
   }
 
