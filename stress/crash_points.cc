@@ -445,7 +445,7 @@ void run_all(const CrashPointsConfig& config, Result& result) {
     return;
   }
   CrashPoints<Protocol>(config, result, dir->path()).run();
-  run_creation_points(config, dir->path(), result);
+  run_creation_points(dir->path(), result);
   run_stop_points<Protocol>(config, dir->path(), result);
   result.headline = fmt::format(
       "{} crash, {} creation and {} stop points", result.counts.value("crash_points", 0),

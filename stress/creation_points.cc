@@ -58,8 +58,7 @@ std::string outcome_of(const fs::path& path) {
 
 }  // namespace
 
-void run_creation_points(const CrashPointsConfig& config, const fs::path& folder,
-                         harness::Result& result) {
+void run_creation_points(const fs::path& folder, harness::Result& result) {
   const auto find = [&](std::string title) {
     result.findings.push_back({.severity = "violation",
                                .property = "creation",

@@ -6,13 +6,11 @@
 #include <filesystem>
 
 #include "harness/result.h"
-#include "stress/crash_points.h"
 
 namespace fsqlshm::stress {
 
 /// Part of run_crash_points; works in `folder`.
-void run_creation_points(const CrashPointsConfig& config, const std::filesystem::path& folder,
-                         harness::Result& result);
+void run_creation_points(const std::filesystem::path& folder, harness::Result& result);
 
 }  // namespace fsqlshm::stress
 
