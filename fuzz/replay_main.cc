@@ -199,4 +199,11 @@ int main(int argc, char** argv) {
 }  // namespace
 }  // namespace fsqlshm::fuzz
 
-int main(int argc, char** argv) { return fsqlshm::fuzz::main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return fsqlshm::fuzz::main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return fsqlshm::harness::kExitCouldNotRun;
+  }
+}

@@ -250,6 +250,12 @@ ExitCode audit(const Program& program, const Options& options) {
                                    ? AuditBudget{}
                                    : AuditBudget{.bound = 1, .iterations = 5'000};
     const auto matrix = audit_subject(*find_subject(name), budget, progress, result);
+    if (matrix && std::string_view(name) == "hardened") {
+      result.headline = fmt::format(
+          "{} of {} weakened orders of hardened noticed",
+          std::ranges::count_if(matrix->verdicts, [](const Verdict& v) { return v.killed; }),
+          matrix->verdicts.size());
+    }
     if (!matrix) {
       if (!result.could_not_run) result.could_not_run = "stopped before the audit was complete";
       return program.finish(result);

@@ -88,8 +88,9 @@ ScenarioReport judge_search(const Subject& subject, NamedScenario& scenario, Sea
     finding.severity = known ? "expected" : "violation";
     finding.property = violation.property;
     finding.title =
-        fmt::format("{}{}: {}: {}", spec.defect.empty() || broken ? "" : spec.defect + " ",
-                    spec.name, violation.property, violation.text);
+        fmt::format("{}{}{}: {}: {}", spec.defect.empty() || broken ? "" : spec.defect + " ",
+                    spec.name, spec.misuse ? ", its precondition broken on purpose" : "",
+                    violation.property, violation.text);
     finding.replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
     if (auto trace = replay(shown.replay)) {
       finding.trace = to_json(*trace);

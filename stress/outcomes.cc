@@ -79,6 +79,11 @@ class Outcomes {
         progress_("outcomes", std::chrono::seconds(0), config.quiet) {}
 
   void run() {
+    cpu_set_t cpus;
+    if (::sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2) {
+      result_.could_not_run = "two threads can only meet on two processors, and there is one";
+      return;
+    }
     snapshot_races();
     writer_races();
     id_race();

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 namespace fsqlshm::harness {
@@ -62,7 +63,8 @@ Progress::Progress(std::string name, std::chrono::duration<double> budget, bool 
       budget_(budget),
       next_(start_),
       quiet_(quiet),
-      terminal_(::isatty(STDERR_FILENO) == 1) {}
+      terminal_(::isatty(STDERR_FILENO) == 1 && std::getenv("TERM") != nullptr &&
+                std::string_view(std::getenv("TERM")) != "dumb") {}
 
 Progress::~Progress() {
   if (drawn_ && terminal_) std::fputs("\r\x1b[K", stderr);

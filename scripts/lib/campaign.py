@@ -71,6 +71,12 @@ def make_output_folder(chosen):
         stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
         folder = ROOT / "out" / "campaign" / f"{stamp}-{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # Whoever comes next finds the folder not empty, also while this one only builds.
+        with open(folder / "started", "x", encoding="utf-8") as started:
+            started.write(engines.now() + "\n")
+    except FileExistsError as error:
+        raise CouldNotRun(f"another campaign writes to {folder}") from error
     return folder
 
 
@@ -88,12 +94,12 @@ def link_latest(folder):
 def table(documents):
     """The summary table as lines."""
     rows = [("engine", "subject", "status", "work done", "findings", "time")]
-    for document in documents:
+    for document, subject in zip(documents, results.labels(documents)):
         expected = sum(f["severity"] == "expected" for f in document["findings"])
         others = len(document["findings"]) - expected
         findings = str(others) + (f" (+{expected} expected)" if expected else "")
         status = document["status"].replace("_", " ")
-        rows.append((document["engine"], document["subject"], status, results.headline(document),
+        rows.append((document["engine"], subject, status, results.headline(document),
                      findings, f"{document['duration_seconds']:.0f} s"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()

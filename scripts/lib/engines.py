@@ -75,7 +75,7 @@ class Clock:
 
     def __init__(self, stream=None):
         self.stream = stream or sys.stdout
-        self.terminal = self.stream.isatty()
+        self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         self.start = time.monotonic()
         self.budget = None  # seconds, once the engines run
         self.drawn = False

@@ -86,10 +86,10 @@ def _shorten(findings):
 
 def _matrix(summary):
     rows = []
-    for document in summary["results"]:
+    for document, subject in zip(summary["results"], results.labels(summary["results"])):
         expected = sum(f["severity"] == "expected" for f in document["findings"])
         rows.append({
-            "engine": document["engine"], "subject": document["subject"], "status": document["status"],
+            "engine": document["engine"], "subject": subject, "status": document["status"],
             "work": results.headline(document) or document.get("reason", ""),
             "findings": len(document["findings"]) - expected, "expected": expected,
             "seconds": html.number(round(document["duration_seconds"]))})
@@ -170,10 +170,10 @@ def main(arguments):
     options = parser.parse_args(arguments)
     try:
         write(options.folder, options.out)
+        print(os.path.relpath((options.out or options.folder) / FILES[0]), flush=True)
     except (results.BadDocument, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
-    print(os.path.relpath((options.out or options.folder) / FILES[0]))
     return 0
 
 

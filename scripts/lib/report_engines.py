@@ -11,6 +11,7 @@ import report_relacy
 import report_sight
 import report_stress
 import report_trends
+import results
 
 TITLES = {"golden": "Golden vectors", "relacy": "Relacy: interleavings", "fuzz": "Fuzzing",
           "stress": "Stress: processes and kills", "bench": "Benchmarks",
@@ -41,16 +42,10 @@ def sections(summary):
     out += [section for section in (report_sight.section(summary), report_trends.section(summary)) if section]
     for engine, documents in by_engine.items():
         parts = []
-        for document in documents:
+        for document, subject in zip(documents, results.labels(documents)):
             body = _body(document)
             if body:
-                parts += [html.heading(f"{document['subject']}{_which(document, documents)}"), body]
+                parts += [html.heading(subject), body]
         if parts:
             out.append({"anchor": engine, "title": TITLES.get(engine, engine), "body": html.Markup("").join(parts)})
     return out
-
-
-def _which(document, documents):
-    """The file's name where one subject has several documents."""
-    same = [d for d in documents if d["subject"] == document["subject"]]
-    return f" ({document['document'].rsplit('/', 1)[-1].removesuffix('.json')})" if len(same) > 1 and document.get("document") else ""

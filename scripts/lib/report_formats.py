@@ -67,12 +67,12 @@ def markdown(summary, verdict):
              f"Seed {summary['seed']}, {summary['duration_seconds']:.0f} s, "
              f"commit `{summary.get('commit') or 'unknown'}`.", "",
              "| engine | subject | state | work done | findings | seconds |", "|---|---|---|---|---:|---:|"]
-    for document in summary["results"]:
+    for document, subject in zip(summary["results"], results.labels(summary["results"])):
         expected = sum(f["severity"] == "expected" for f in document["findings"])
         count = f"{len(document['findings']) - expected}" + (f" (+{expected} expected)" if expected else "")
         state = document["status"].replace("_", " ")
         lines.append("| " + " | ".join([
-            _markdown(document["engine"]), _markdown(document["subject"]), state,
+            _markdown(document["engine"]), _markdown(subject), state,
             _markdown(results.headline(document)), count, f"{document['duration_seconds']:.0f}"]) + " |")
     for document in summary["results"]:
         for finding in document["findings"]:

@@ -177,6 +177,18 @@ def check_summary(summary):
         raise BadDocument(f"status is {summary.get('status')!r}, but the results say {status!r}")
 
 
+def labels(documents):
+    """What to call the subject of each: several documents of an engine about the same one go by the names of
+    their files, too."""
+    pairs = [(document["engine"], document["subject"]) for document in documents]
+    names = []
+    for document, (engine, subject) in zip(documents, pairs):
+        part = pathlib.PurePath(document.get("document") or "").stem
+        part = part.removeprefix(f"{engine}-").removeprefix(subject).removeprefix("-")
+        names.append(f"{subject}, {part}" if part and pairs.count((engine, subject)) > 1 else subject)
+    return names
+
+
 def headline(document):
     """The work that was done, for a table."""
     if document["headline"]:
