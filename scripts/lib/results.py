@@ -184,7 +184,9 @@ def labels(documents):
     names = []
     for document, (engine, subject) in zip(documents, pairs):
         part = pathlib.PurePath(document.get("document") or "").stem
-        part = part.removeprefix(f"{engine}-").removeprefix(subject).removeprefix("-")
+        # fuzz-reference-D3.json about schedule_reference is its D3.
+        for known in (f"{engine}-", subject, subject.rpartition("_")[2], "-"):
+            part = part.removeprefix(known)
         names.append(f"{subject}, {part}" if part and pairs.count((engine, subject)) > 1 else subject)
     return names
 
