@@ -25,6 +25,13 @@ bool parse_number(std::string_view text, std::uint64_t& out) {
   return error == std::errc() && stop == end;
 }
 
+// Whether standard error is a terminal that can go back to the start of its line.
+bool can_redraw() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody here changes the environment
+  const char* const term = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
 }  // namespace
 
 void install_stop_handler() {
@@ -63,8 +70,7 @@ Progress::Progress(std::string name, std::chrono::duration<double> budget, bool 
       budget_(budget),
       next_(start_),
       quiet_(quiet),
-      terminal_(::isatty(STDERR_FILENO) == 1 && std::getenv("TERM") != nullptr &&
-                std::string_view(std::getenv("TERM")) != "dumb") {}
+      terminal_(can_redraw()) {}
 
 Progress::~Progress() {
   if (drawn_ && terminal_) std::fputs("\r\x1b[K", stderr);
