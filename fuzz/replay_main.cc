@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "fuzz/reducer.h"
 #include "fuzz/stats.h"
 #include "fuzz/target.h"
+#include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
 
@@ -74,7 +74,7 @@ using Input = std::vector<std::uint8_t>;
   return text;
 }
 
-int reduce_file(const fs::path& path, const fs::path& output, bool quiet) {
+harness::ExitCode reduce_file(const fs::path& path, const fs::path& output, bool quiet) {
   Input input;
   if (!read_input(path, input)) {
     std::fprintf(stderr, "cannot read %s\n", path.c_str());
@@ -130,7 +130,7 @@ int reduce_file(const fs::path& path, const fs::path& output, bool quiet) {
   return true;
 }
 
-int replay(const std::vector<fs::path>& paths, bool explain, bool quiet) {
+harness::ExitCode replay(const std::vector<fs::path>& paths, bool explain, bool quiet) {
   std::vector<fs::path> files;
   if (!expand(paths, files)) return harness::kExitCouldNotRun;
   std::size_t failed = 0;
@@ -158,8 +158,16 @@ int replay(const std::vector<fs::path>& paths, bool explain, bool quiet) {
   return failed != 0 ? harness::kExitFound : harness::kExitClean;
 }
 
+}  // namespace
+}  // namespace fsqlshm::fuzz
+
 int main(int argc, char** argv) {
-  CLI::App app("Runs the fuzz target " + std::string(target().name) + " on files and folders.");
+  using namespace fsqlshm;        // NOLINT(google-build-using-namespace)
+  using namespace fsqlshm::fuzz;  // NOLINT(google-build-using-namespace)
+  const std::string name(target().name);
+  harness::Program program(name + "_replay",
+                           "Runs the fuzz target " + name + " on files and folders.");
+  CLI::App& app = program.options();
   std::vector<fs::path> paths;
   fs::path reduce_path;
   fs::path output = "reduced";
@@ -175,35 +183,15 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_flag("--stats", stats, "print what the inputs reached");
   app.add_flag("--quiet", quiet, "print only failures");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? harness::kExitClean : harness::kExitCouldNotRun;
-  }
-  for (const std::string& option : options) {
-    if (target().option == nullptr || !target().option("--" + option)) {
-      std::fprintf(stderr, "%s has no option %s\n", target().name.data(), option.c_str());
-      return harness::kExitCouldNotRun;
+  return program.run(argc, argv, [&] {
+    for (const std::string& option : options) {
+      if (target().option == nullptr || !target().option("--" + option)) {
+        return program.refuse("there is no option " + option);
+      }
     }
-  }
-  harness::install_stop_handler();
-  if (!reduce_path.empty()) return reduce_file(reduce_path, output, quiet);
-  if (paths.empty()) {
-    std::fprintf(stderr, "no inputs given; --help explains\n");
-    return harness::kExitCouldNotRun;
-  }
-  if (stats) print_counters_at_exit(target().name);
-  return replay(paths, explain, quiet);
-}
-
-}  // namespace
-}  // namespace fsqlshm::fuzz
-
-int main(int argc, char** argv) {
-  try {
-    return fsqlshm::fuzz::main(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return fsqlshm::harness::kExitCouldNotRun;
-  }
+    if (!reduce_path.empty()) return reduce_file(reduce_path, output, quiet);
+    if (paths.empty()) return program.refuse("no inputs given; --help explains");
+    if (stats) print_counters_at_exit(target().name);
+    return replay(paths, explain, quiet);
+  });
 }

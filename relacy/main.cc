@@ -232,6 +232,10 @@ std::optional<Matrix> audit_subject(Subject& subject, const AuditBudget& budget,
       matrix.verdicts.push_back(std::move(verdict));
     }
   }
+  if (subject.name == "hardened") {
+    result.headline =
+        fmt::format("{} of {} weakened orders of hardened noticed", killed, rows.size());
+  }
   result.details["audit"][subject.name] = {
       {"sites", uses.size()},       {"weakenings", rows.size()},
       {"killed", killed},           {"survived", rows.size() - killed},
@@ -250,12 +254,6 @@ ExitCode audit(const Program& program, const Options& options) {
                                    ? AuditBudget{}
                                    : AuditBudget{.bound = 1, .iterations = 5'000};
     const auto matrix = audit_subject(*find_subject(name), budget, progress, result);
-    if (matrix && std::string_view(name) == "hardened") {
-      result.headline = fmt::format(
-          "{} of {} weakened orders of hardened noticed",
-          std::ranges::count_if(matrix->verdicts, [](const Verdict& v) { return v.killed; }),
-          matrix->verdicts.size());
-    }
     if (!matrix) {
       if (!result.could_not_run) result.could_not_run = "stopped before the audit was complete";
       return program.finish(result);

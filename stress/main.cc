@@ -1,12 +1,13 @@
 // fsqlshm-stress: real processes over a real mapping.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/program.h"

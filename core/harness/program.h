@@ -4,6 +4,7 @@
 #define FSQLSHM_HARNESS_PROGRAM_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>

@@ -49,9 +49,14 @@ class CouldNotRun(Exception):
     """The run cannot go on; the text says why."""
 
 
+def can_redraw(stream):
+    """Whether it is a terminal that knows more than plain lines."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def colour(text, code, stream):
     """The text in a colour, on a terminal that wants one."""
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not can_redraw(stream) or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
 
@@ -75,7 +80,7 @@ class Clock:
 
     def __init__(self, stream=None):
         self.stream = stream or sys.stdout
-        self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.terminal = can_redraw(self.stream)
         self.start = time.monotonic()
         self.budget = None  # seconds, once the engines run
         self.drawn = False
