@@ -365,8 +365,7 @@ TEST_F(ShmFileTest, AFullDiskIsAnError) {
   EXPECT_EQ(result, 0);
 }
 
-// --- Every system call fails once
-// -----------------------------------------------------------------
+// --- Every system call fails once ----------------------------------------------------------------
 
 TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
   for (const bool nameless : {true, false}) {

@@ -109,8 +109,7 @@ TEST(Oracle, FindsNothingInAFreshHeaderAndEveryRuleWhereItIsBroken) {
   }
 }
 
-// --- known-bad subjects
-// ---------------------------------------------------------------------------
+// --- known-bad subjects --------------------------------------------------------------------------
 
 // How many of `count` mutated inputs make `run` fail, and the first failure's property.
 std::pair<int, std::string> attack(const std::function<std::optional<Failure>(Bytes)>& run,

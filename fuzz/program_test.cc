@@ -102,8 +102,7 @@ TEST(Model, DialectsDifferOnTaggedWords) {
   EXPECT_EQ(hardened.asked_pid, 77U);
 }
 
-// --- known-bad protocols
-// --------------------------------------------------------------------------
+// --- known-bad protocols -------------------------------------------------------------------------
 
 template <class Hardened>
 std::string attack(int count = 30000) {

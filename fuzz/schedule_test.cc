@@ -151,8 +151,7 @@ TEST(Schedule, FindsNothingInHardenedAndGetsEverywhere) {
   }
 }
 
-// --- known-bad protocols: each property is broken once
-// --------------------------------------------
+// --- known-bad protocols: each property is broken once -------------------------------------------
 
 template <class Protocol>
 std::vector<std::string> attack(int count = 30000) {

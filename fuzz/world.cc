@@ -84,8 +84,7 @@ bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
   return true;  // nobody we know: cannot tell
 }
 
-// --- scheduling
-// -----------------------------------------------------------------------------------
+// --- scheduling ----------------------------------------------------------------------------------
 
 std::optional<Failure> World::run(Bytes decisions, Execute execute, void* context) {
   g_schedules.add();
@@ -233,8 +232,7 @@ void World::recover() {
   }
 }
 
-// --- the seam
-// -------------------------------------------------------------------------------------
+// --- the seam ------------------------------------------------------------------------------------
 
 void World::before_access(Field field, std::source_location where) {
   wait_for_turn(where.line() * 16 + static_cast<std::uint32_t>(atomic_index(field)) + 16);
@@ -305,8 +303,7 @@ void World::after_write(Field field, std::uint64_t before, std::uint64_t after) 
   if (options_.free_is_always_clean) check_free(false);
 }
 
-// --- properties
-// -----------------------------------------------------------------------------------
+// --- properties ----------------------------------------------------------------------------------
 
 void World::violate(std::string_view defect, std::string property, std::string detail) {
   if (failure_) return;
@@ -539,8 +536,7 @@ void World::end_alloc(std::optional<TxnId> id) {
   ids_handed_out_ = std::max(ids_handed_out_, raw);
 }
 
-// --- the trace
-// ------------------------------------------------------------------------------------
+// --- the trace -----------------------------------------------------------------------------------
 
 void World::note(const std::string& line) {
   const bool of_nobody = line.starts_with("pid ") || line.starts_with("31 ");

@@ -37,8 +37,7 @@ std::string printable(const testing::TestParamInfo<std::string>& info) {
   return name;
 }
 
-// --- Hardened
-// -------------------------------------------------------------------------------------
+// --- Hardened ------------------------------------------------------------------------------------
 
 class Hardened : public testing::TestWithParam<std::string> {};
 
@@ -58,8 +57,7 @@ TEST_P(Hardened, IsCleanAndReachesEveryOutcome) {
 INSTANTIATE_TEST_SUITE_P(All, Hardened, testing::ValuesIn(scenario_names(subject("hardened"))),
                          printable);
 
-// --- Reference
-// ------------------------------------------------------------------------------------
+// --- Reference -----------------------------------------------------------------------------------
 
 class Reference : public testing::TestWithParam<std::string> {};
 
@@ -103,8 +101,7 @@ TEST(Defects, D2NeedsADeath) {
   EXPECT_EQ(trace->violation->property, "P4 crash");
 }
 
-// --- Broken on purpose
-// ----------------------------------------------------------------------------
+// --- Broken on purpose ---------------------------------------------------------------------------
 
 std::vector<std::string> broken_names() {
   std::vector<std::string> names;
@@ -135,8 +132,7 @@ TEST(Random, FindsWhatIsBrokenToo) {
   }
 }
 
-// --- Gates
-// ----------------------------------------------------------------------------------------
+// --- Gates ---------------------------------------------------------------------------------------
 
 // Reaches its second outcome never, and counts its executions by their steps.
 class Odd : public NamedScenario {
@@ -185,8 +181,7 @@ TEST(Gates, ADefectThatIsNotFoundIsAFinding) {
   EXPECT_EQ(report.finding->severity, "vacuous");
 }
 
-// --- Searching
-// ------------------------------------------------------------------------------------
+// --- Searching -----------------------------------------------------------------------------------
 
 TEST(Shards, AreTogetherTheWholeTree) {
   Subject own{.name = "own", .description = "", .scenarios = {}};
@@ -236,8 +231,7 @@ TEST(Minimise, FindsTheFewestPreemptions) {
   EXPECT_EQ(smaller->replay.bound, 1U);  // one is needed: the late release must be interrupted
 }
 
-// --- Replay
-// ---------------------------------------------------------------------------------------
+// --- Replay --------------------------------------------------------------------------------------
 
 TEST(Replay, ReproducesExactlyThatExecution) {
   Subject& reference = subject("reference");
@@ -321,8 +315,7 @@ TEST(Lanes, ShowStaleReadsAndTheStoreThatWasRead) {
   EXPECT_LT(step["read_step"], step["newest_step"]);
 }
 
-// --- The tool's own limits
-// ------------------------------------------------------------------------
+// --- The tool's own limits -----------------------------------------------------------------------
 
 TEST(LitmusPrograms, BehaveAsDocumented) {
   unsigned blind = 0;
@@ -335,8 +328,7 @@ TEST(LitmusPrograms, BehaveAsDocumented) {
   EXPECT_EQ(blind, 4U);  // LB, 2+2W, release sequences before C++20, three stores back
 }
 
-// --- The order audit
-// ------------------------------------------------------------------------------
+// --- The order audit -----------------------------------------------------------------------------
 
 TEST(Orders, AreAllReachedByAScenario) {
   std::map<std::string, std::set<unsigned>> reached;

@@ -165,8 +165,7 @@ class RoleThread {
     state_.add(Counter::kPublishes);
   }
 
-  // --- Reader
-  // -------------------------------------------------------------------------------------
+  // --- Reader ------------------------------------------------------------------------------------
 
   void read() {
     constexpr std::uint64_t kReadsPerTurn = 512;
@@ -222,8 +221,7 @@ class RoleThread {
     return false;
   }
 
-  // --- Serialized writer
-  // --------------------------------------------------------------------------
+  // --- Serialized writer -------------------------------------------------------------------------
 
   [[nodiscard]] std::uint64_t clock() const { return control_.clock.at(now_ns()); }
 
@@ -302,8 +300,7 @@ class RoleThread {
     }
   }
 
-  // --- Concurrent writer that checks exclusion
-  // -------------------------------------------------------
+  // --- Concurrent writer that checks exclusion ---------------------------------------------------
 
   void check() {
     const std::uint64_t before = control_.writers.holder();
@@ -324,8 +321,7 @@ class RoleThread {
     if (random_.one_in(16)) ::sched_yield();
   }
 
-  // --- Transaction ids
-  // -------------------------------------------------------------------------------
+  // --- Transaction ids ---------------------------------------------------------------------------
 
   std::optional<TxnId> allocate_id() {
     const std::optional<TxnId> id = layout_.alloc_txn_id();
@@ -347,8 +343,7 @@ class RoleThread {
     }
   }
 
-  // --- Garbage collection
-  // ----------------------------------------------------------------------------
+  // --- Garbage collection ------------------------------------------------------------------------
 
   // The horizon is a register too: movers take turns by a lock of their own and move it up.
   void move_gc() {
@@ -383,8 +378,7 @@ class RoleThread {
     sleep_ns(50'000);
   }
 
-  // --- Opener
-  // ----------------------------------------------------------------------------------------
+  // --- Opener ------------------------------------------------------------------------------------
 
   void reopen() {
     if (random_.one_in(8)) {
@@ -424,8 +418,7 @@ class RoleThread {
     }
   }
 
-  // --- Inspector
-  // -------------------------------------------------------------------------------------
+  // --- Inspector ---------------------------------------------------------------------------------
 
   void inspect() {
     const std::uint64_t low = control_.snapshot.begin_read();

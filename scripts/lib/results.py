@@ -1,6 +1,6 @@
 """The result documents that engines write: reading, checking, summing up.
 
-The schema of one document is described in core/harness/result.h. A campaign's summary.json has the
+The schema of one document is described in harness/result.h. A campaign's summary.json has the
 schema "fsqlshm-campaign/1", an object with
   schema            "fsqlshm-campaign/1"
   status            "clean", "found" or "could_not_run": follows from the results

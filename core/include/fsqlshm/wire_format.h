@@ -11,20 +11,22 @@
 //   0x10    u32      max_txn_slots                  immutable
 //   0x14    u32      align0                         written 0, ignored on read
 //   0x18    u64      next_txn_id                    atomic
-//   0x20    u64      snapshot_seq                   atomic, the seqlock: even stable, odd in
-//   progress 0x28    u64      commit_seq                     atomic, behind the seqlock 0x30    u64
-//   schema_epoch                   atomic, behind the seqlock 0x38    u64      ecs_epoch atomic,
-//   behind the seqlock 0x40    u64      gc_horizon                     atomic 0x48    u64
-//   serialized_writer_txn_id       atomic, 0 = none 0x50    u64      serialized_writer_pid_and_gen
-//   atomic, pid low half, generation high half 0x58    u64      serialized_writer_pid_birth atomic
+//   0x20    u64      snapshot_seq                   atomic, the seqlock: even stable, odd in progress
+//   0x28    u64      commit_seq                     atomic, behind the seqlock
+//   0x30    u64      schema_epoch                   atomic, behind the seqlock
+//   0x38    u64      ecs_epoch                      atomic, behind the seqlock
+//   0x40    u64      gc_horizon                     atomic
+//   0x48    u64      serialized_writer_txn_id       atomic, 0 = none
+//   0x50    u64      serialized_writer_pid_and_gen  atomic, pid low half, generation high half
+//   0x58    u64      serialized_writer_pid_birth    atomic
 //   0x60    u64      serialized_writer_lease_expiry atomic, seconds since the epoch, 0 = no lease
 //   0x68    u64      lock_table_offset              immutable
 //   0x70    u64      witness_offset                 immutable
 //   0x78    u64      txn_slot_offset                immutable
 //   0x80    u64      committed_readers_offset       immutable
 //   0x88    u64      committed_readers_bytes        immutable
-//   0x90    u64      layout_checksum                immutable, xxh3_64 of the other immutable
-//   fields 0x98    u8[64]   padding                        written 0, ignored on read
+//   0x90    u64      layout_checksum                immutable, xxh3_64 of the other immutable fields
+//   0x98    u8[64]   padding                        written 0, ignored on read
 
 #ifndef FSQLSHM_WIRE_FORMAT_H_
 #define FSQLSHM_WIRE_FORMAT_H_
