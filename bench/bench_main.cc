@@ -258,17 +258,22 @@ int main(int argc, char** argv) {
       "fsqlshm-bench",
       "Times of this library's operations and of what they are compared with, in random order.\n"
       "scripts/bench runs it several times, compares runs and draws the tables.");
-  CLI::App& app = program.options();
-  app.add_option("--filter", options.filter, "only benchmarks whose name matches this regex");
-  app.add_option("--min-time", options.min_time, "seconds for each measurement")
-      ->check(fsqlshm::harness::number(1e-4, 3600))
-      ->capture_default_str();
-  app.add_option("--repetitions", options.repetitions, "measurements of each benchmark")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
+  program.add({.name = "--filter",
+               .target = &options.filter,
+               .help = "only benchmarks whose name matches this regex"});
+  program.add({.name = "--min-time",
+               .target = &options.min_time,
+               .help = "seconds for each measurement",
+               .check = fsqlshm::harness::number(1e-4, 3600)});
+  program.add({.name = "--repetitions",
+               .target = &options.repetitions,
+               .help = "measurements of each benchmark",
+               .check = fsqlshm::harness::whole_number(1, 10000)});
   program.add_documents();
-  app.add_option("--shard", options.shard, "I/N: only part I of N of the benchmarks");
-  app.add_flag("--list", options.list, "print the names and end");
-  app.add_flag("--quiet", options.quiet, "no table on standard output");
+  program.add({.name = "--shard",
+               .target = &options.shard,
+               .help = "I/N: only part I of N of the benchmarks"});
+  program.add({.name = "--list", .target = &options.list, .help = "print the names and end"});
+  program.add({.name = "--quiet", .target = &options.quiet, .help = "no table on standard output"});
   return program.run(argc, argv, [&] { return fsqlshm::bench::run(program, options); });
 }

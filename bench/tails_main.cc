@@ -305,26 +305,29 @@ int main(int argc, char** argv) {
       "fsqlshm-tails",
       "The time of every single read beside a publisher: percentiles up to the maximum, and how\n"
       "often a read had to be repeated. Every triple is checked; a torn one is a finding.");
-  CLI::App& app = program.options();
-  app.add_option("--rates", options.rates,
-                 "publishes a second, with commas: 0, 10k, 1M, saturating ...")
-      ->capture_default_str();
-  app.add_option("--subjects", options.subjects, "names with commas, or all")
-      ->capture_default_str();
-  app.add_option("--where", options.where, "where the publisher runs")
-      ->check(CLI::IsMember({"thread", "process"}))
-      ->capture_default_str();
-  app.add_option("--seconds", options.seconds, "for each subject, rate and repetition")
-      ->check(fsqlshm::harness::number(1e-4, 3600))
-      ->capture_default_str();
-  app.add_option("--repetitions", options.repetitions, "of each, in random order")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "of that order")->capture_default_str();
+  program.add({.name = "--rates",
+               .target = &options.rates,
+               .help = "publishes a second, with commas: 0, 10k, 1M, saturating ..."});
+  program.add(
+      {.name = "--subjects", .target = &options.subjects, .help = "names with commas, or all"});
+  program.add({.name = "--where",
+               .target = &options.where,
+               .help = "where the publisher runs",
+               .check = fsqlshm::harness::one_of({"thread", "process"})});
+  program.add({.name = "--seconds",
+               .target = &options.seconds,
+               .help = "for each subject, rate and repetition",
+               .check = fsqlshm::harness::number(1e-4, 3600)});
+  program.add({.name = "--repetitions",
+               .target = &options.repetitions,
+               .help = "of each, in random order",
+               .check = fsqlshm::harness::whole_number(1, 10000)});
+  program.add({.name = "--seed", .target = &options.seed, .help = "of that order"});
   program.add_documents();
-  app.add_option("--hgrm", options.hgrm,
-                 "write HdrHistogram percentile files (in ns) to this directory")
-      ->check(CLI::ExistingDirectory);
-  app.add_flag("--quiet", options.quiet, "no table on standard output");
+  program.add({.name = "--hgrm",
+               .target = &options.hgrm,
+               .help = "write HdrHistogram percentile files (in ns) to this directory",
+               .check = fsqlshm::harness::existing_folder()});
+  program.add({.name = "--quiet", .target = &options.quiet, .help = "no table on standard output"});
   return program.run(argc, argv, [&] { return fsqlshm::bench::run(program, options); });
 }

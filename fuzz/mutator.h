@@ -13,6 +13,7 @@
 #include <span>
 
 #include "fuzz/wire.h"
+#include "harness/random.h"
 
 namespace fsqlshm::fuzz {
 
@@ -27,24 +28,8 @@ using Mutate = std::size_t (*)(MutableBytes buffer, std::size_t size, std::uint3
 /// Writes a mix of two inputs to `out` and returns its size, at most out.size().
 using Cross = std::size_t (*)(Bytes first, Bytes second, MutableBytes out, std::uint32_t seed);
 
-/// A small generator: the same seed gives the same mutation everywhere.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) noexcept : state_(seed) {}
-
-  std::uint64_t next() noexcept {  // splitmix64
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15U);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-  }
-  /// 0 to bound-1; `bound` is not 0.
-  std::size_t below(std::size_t bound) noexcept { return static_cast<std::size_t>(next() % bound); }
-  bool one_in(std::size_t n) noexcept { return below(n) == 0; }
-
- private:
-  std::uint64_t state_;
-};
+/// The same seed gives the same mutation everywhere.
+using harness::Random;
 
 /// A value at which 64-bit code tends to break: 0, all ones, powers of two and their neighbours,
 /// the edges of the transaction id domain, tagged words, page sizes, small numbers.

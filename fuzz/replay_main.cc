@@ -167,22 +167,24 @@ int main(int argc, char** argv) {
   const std::string name(target().name);
   harness::Program program(name + "_replay",
                            "Runs the fuzz target " + name + " on files and folders.");
-  CLI::App& app = program.options();
-  std::vector<fs::path> paths;
-  fs::path reduce_path;
-  fs::path output = "reduced";
+  std::vector<std::string> paths;
+  std::string reduce_path;
+  std::string output = "reduced";
   std::vector<std::string> options;
   bool explain = false;
   bool quiet = false;
   bool stats = false;
-  app.add_option("paths", paths, "inputs: files, or folders of them");
-  app.add_flag("--explain", explain, "print what each input does");
-  app.add_option("--reduce", reduce_path, "a failing input to make as plain as possible");
-  app.add_option("--output", output, "where the reduced input goes")->capture_default_str();
-  app.add_option("--option", options, "an option of the target, for example only=D3")
-      ->allow_extra_args(false);
-  app.add_flag("--stats", stats, "print what the inputs reached");
-  app.add_flag("--quiet", quiet, "print only failures");
+  program.add({.name = "paths", .target = &paths, .help = "inputs: files, or folders of them"});
+  program.add({.name = "--explain", .target = &explain, .help = "print what each input does"});
+  program.add({.name = "--reduce",
+               .target = &reduce_path,
+               .help = "a failing input to make as plain as possible"});
+  program.add({.name = "--output", .target = &output, .help = "where the reduced input goes"});
+  program.add({.name = "--option",
+               .target = &options,
+               .help = "an option of the target, for example only=D3"});
+  program.add({.name = "--stats", .target = &stats, .help = "print what the inputs reached"});
+  program.add({.name = "--quiet", .target = &quiet, .help = "print only failures"});
   return program.run(argc, argv, [&] {
     for (const std::string& option : options) {
       if (target().option == nullptr || !target().option("--" + option)) {
@@ -192,6 +194,6 @@ int main(int argc, char** argv) {
     if (!reduce_path.empty()) return reduce_file(reduce_path, output, quiet);
     if (paths.empty()) return program.refuse("no inputs given; --help explains");
     if (stats) print_counters_at_exit(target().name);
-    return replay(paths, explain, quiet);
+    return replay({paths.begin(), paths.end()}, explain, quiet);
   });
 }

@@ -94,12 +94,12 @@ TEST(Result, WriteFailsOnAFullDisk) {
 }
 
 TEST(Options, TakeNumbersThatAreNumbers) {
-  const CLI::Validator time = number(0, 3600);
+  const Check time = number(0, 3600);
   for (const char* text : {"0", "0.5", "3600", "1e3"}) EXPECT_EQ(time(text), "") << text;
   for (const char* text : {"", "nan", "-nan", "inf", "-1", "3601", "1 s", "0x", "1e999"}) {
     EXPECT_NE(time(text), "") << text;
   }
-  const CLI::Validator count = whole_number(1);
+  const Check count = whole_number(1);
   for (const char* text : {"1", "18446744073709551615"}) EXPECT_EQ(count(text), "") << text;
   for (const char* text : {"", "0", "-1", "1.5", "1e3", "18446744073709551616"}) {
     EXPECT_NE(count(text), "") << text;

@@ -1,8 +1,11 @@
 #include "harness/program.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -11,6 +14,8 @@
 #include <expected>
 #include <filesystem>
 #include <system_error>
+#include <type_traits>
+#include <utility>
 
 #include "harness/run.h"
 
@@ -42,21 +47,85 @@ bool parse_all(const std::string& text, Number& value) {
   return error == std::errc() && stop == end && !text.empty();
 }
 
+// `word` as a shell reads it as one word.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+CLI::Option* add_to(CLI::App& app, const Option& option) {
+  CLI::Option* const added = std::visit(
+      [&](auto* target) {
+        using Value = std::remove_pointer_t<decltype(target)>;
+        if constexpr (std::is_same_v<Value, bool>) {
+          return app.add_flag(option.name, *target, option.help);
+        } else {
+          CLI::Option* const one = app.add_option(option.name, *target, option.help);
+          if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
+            if (option.name.starts_with("--")) one->delimiter(',')->allow_extra_args(false);
+          }
+          return one->capture_default_str();
+        }
+      },
+      option.target);
+  if (option.check) {
+    // CLI11's converters take "-1" for an unsigned number and "nan" for any: the text is checked.
+    added->check(CLI::Validator(option.check, ""));
+  }
+  return added->required(option.required);
+}
+
 }  // namespace
 
+struct Program::CommandLine {
+  CLI::App app;
+  std::vector<std::pair<CLI::Option*, Option>> options;  // the program's own
+};
+
+Program::Program(const std::string& name, const std::string& description)
+    : command_line_(new CommandLine{CLI::App(description, name), {}}) {}
+
+Program::~Program() = default;
+
+void Program::add(const Option& option) {
+  command_line_->options.emplace_back(add_to(command_line_->app, option), option);
+}
+
+void Program::add_command(const std::string& name, const std::string& description,
+                          std::initializer_list<Option> options) {
+  CLI::App& app = command_line_->app;
+  app.require_subcommand(0, 1);
+  CLI::App* const command = app.add_subcommand(name, description);
+  command->fallthrough();  // the program's own options may follow the command
+  for (const Option& option : options) add_to(*command, option);
+}
+
 void Program::add_documents() {
-  app_.add_option("--json", json_, "write the result document to this file")->check(not_writable);
-  app_.add_option("--junit", junit_, "write a JUnit file")->check(not_writable);
+  add({.name = "--json",
+       .target = &json_,
+       .help = "write the result document to this file",
+       .check = not_writable});
+  add({.name = "--junit", .target = &junit_, .help = "write a JUnit file", .check = not_writable});
 }
 
 int Program::run(int argc, char** argv, const std::function<ExitCode()>& body) {
+  CLI::App& app = command_line_->app;
+  words_.assign(argv, argv + argc);
   int code = kExitClean;
   try {
-    app_.parse(argc, argv);
+    for (const auto& [added, option] : command_line_->options) {
+      for (const std::string& name : option.needs) added->needs(app.get_option(name));
+      for (const std::string& name : option.excludes) added->excludes(app.get_option(name));
+    }
+    app.parse(argc, argv);
     install_stop_handler();
     code = body();
   } catch (const CLI::Success& help) {
-    code = app_.exit(help);
+    code = app.exit(help);
   } catch (const std::exception& error) {
     code = refuse(error.what());
   }
@@ -64,6 +133,24 @@ int Program::run(int argc, char** argv, const std::function<ExitCode()>& body) {
     return refuse("standard output could not be written");
   }
   return code;
+}
+
+bool Program::given(const std::string& name) const {
+  const CLI::App& app = command_line_->app;
+  return name.starts_with("-") ? app.count(name) != 0 : app.got_subcommand(name);
+}
+
+std::string Program::command_line() const {
+  std::string command;
+  for (std::size_t i = 0; i < words_.size(); ++i) {
+    const std::string& word = words_[i];
+    if (word == "--json" || word == "--junit") {
+      ++i;
+    } else if (word != "--quiet" && !word.starts_with("--json=") && !word.starts_with("--junit=")) {
+      command += (command.empty() ? "" : " ") + quoted(word);
+    }
+  }
+  return command;
 }
 
 ExitCode Program::finish(const Result& result) const {
@@ -82,27 +169,36 @@ ExitCode Program::finish(const Result& result) const {
 
 ExitCode Program::refuse(std::string_view why) const {
   // Not fmt: a lost standard error must not throw.
-  std::fprintf(stderr, "%s: %.*s\n", app_.get_name().c_str(), static_cast<int>(why.size()),
-               why.data());
+  std::fprintf(stderr, "%s: %.*s\n", command_line_->app.get_name().c_str(),
+               static_cast<int>(why.size()), why.data());
   return kExitCouldNotRun;
 }
 
-CLI::Validator whole_number(std::uint64_t least) {
-  return {[least](const std::string& text) -> std::string {
-            std::uint64_t value = 0;
-            if (parse_all(text, value) && value >= least) return {};
-            return fmt::format("\"{}\": expected a whole number from {}", text, least);
-          },
-          ""};
+Check whole_number(std::uint64_t least, std::uint64_t most) {
+  return [least, most](const std::string& text) -> std::string {
+    std::uint64_t value = 0;
+    if (parse_all(text, value) && value >= least && value <= most) return {};
+    const std::string range = most == ~std::uint64_t{0} ? "" : fmt::format(" to {}", most);
+    return fmt::format("\"{}\": expected a whole number from {}{}", text, least, range);
+  };
 }
 
-CLI::Validator number(double least, double most) {
-  return {[least, most](const std::string& text) -> std::string {
-            double value = std::nan("");
-            if (parse_all(text, value) && value >= least && value <= most) return {};
-            return fmt::format("\"{}\": expected a number from {} to {}", text, least, most);
-          },
-          ""};
+Check number(double least, double most) {
+  return [least, most](const std::string& text) -> std::string {
+    double value = std::nan("");
+    if (parse_all(text, value) && value >= least && value <= most) return {};
+    return fmt::format("\"{}\": expected a number from {} to {}", text, least, most);
+  };
 }
+
+Check one_of(std::vector<std::string> words) {
+  return [words = std::move(words)](const std::string& text) -> std::string {
+    if (std::ranges::find(words, text) != words.end()) return {};
+    return fmt::format("\"{}\": expected one of: {}", text, fmt::join(words, ", "));
+  };
+}
+
+Check existing_file() { return CLI::ExistingFile; }
+Check existing_folder() { return CLI::ExistingDirectory; }
 
 }  // namespace fsqlshm::harness

@@ -60,6 +60,7 @@ nlohmann::json Result::to_json() const {
     nlohmann::json entry = {{"severity", finding.severity}, {"property", finding.property},
                             {"title", finding.title},       {"detail", finding.detail},
                             {"replay", finding.replay},     {"artefacts", finding.artefacts}};
+    if (!finding.defect.empty()) entry["defect"] = finding.defect;
     if (!finding.file.empty()) entry["source"] = {{"file", finding.file}, {"line", finding.line}};
     if (!finding.trace.is_null()) entry["trace"] = finding.trace;
     list.push_back(std::move(entry));

@@ -43,6 +43,7 @@ struct Finding {
   std::string severity{};  ///< "violation"; "vacuous": a check did not see what it exists for;
                            ///< "expected": a known defect of `reference`, found as it should be
   std::string property{};  ///< "P2 integrity", "open accepts only valid headers" ...
+  std::string defect{};    ///< the known defect of `reference` that it shows, "D3"; or empty
   std::string title{};     ///< one line
   std::string detail{};    ///< text for a person, may have many lines
   std::string replay{};    ///< a command that reproduces it, to be pasted into a shell

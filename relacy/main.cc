@@ -32,7 +32,7 @@ struct Options {
   std::uint64_t first_iteration = 1;
   std::string shard = "1/1";
   double minutes = 0;
-  std::optional<std::string> replay;
+  std::string replay;
   bool litmus = false;
   bool audit = false;
   std::string page;
@@ -59,7 +59,7 @@ ExitCode list() {
 }
 
 ExitCode replay_one(const Program& program, const Options& options) {
-  const auto id = ReplayId::parse(*options.replay);
+  const auto id = ReplayId::parse(options.replay);
   if (!id) return program.refuse(id.error());
   const auto trace = replay(*id);
   if (!trace) return program.refuse(trace.error());
@@ -287,7 +287,7 @@ ExitCode check_page(const Program& program, const Options& options) {
 
 ExitCode run(const Program& program, const Options& options) {
   if (options.list) return list();
-  if (options.replay) return replay_one(program, options);
+  if (program.given("--replay")) return replay_one(program, options);
   if (options.litmus) return litmus(program);
   if (options.audit) return audit(program, options);
   if (!options.check_page.empty()) return check_page(program, options);
@@ -339,50 +339,64 @@ int main(int argc, char** argv) {
       "Explores what weak memory and the scheduler can do to the protocols of fsqlshm.\n"
       "Exit status: 0 everything as expected, 1 a violation (or a defect that had to be found\n"
       "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.");
-  CLI::App& app = program.options();
-  const std::vector<CLI::Option*> search = {
-      app.add_option("--scenario", options.scenario, "which scenario, or all")
-          ->capture_default_str(),
-      app.add_option("--protocol", options.protocol,
-                     "hardened, reference, or one that is broken on purpose")
-          ->capture_default_str(),
-      app.add_option("--search", options.search,
-                     "random; bounded: every execution with few preemptions; full: every execution")
-          ->check(CLI::IsMember({"random", "bounded", "full"}))
-          ->capture_default_str(),
-      app.add_option("--context-bound", options.context_bound,
-                     "preemptions at most, for --search bounded")
-          ->check(CLI::Range(0, 100))
-          ->capture_default_str(),
-      app.add_option(
-             "--iterations", options.iterations,
-             "executions of each scenario at most (random: 100000 if --minutes is not given)")
-          ->check(harness::whole_number(1)),
-      app.add_option("--first-iteration", options.first_iteration,
-                     "number of the first random execution; each number is another execution")
-          ->check(harness::whole_number(1))
-          ->capture_default_str(),
-      app.add_option("--shard", options.shard, "I/N: do only part I of N, for several machines")
-          ->capture_default_str(),
-      app.add_option("--minutes", options.minutes, "time for all scenarios together, 0.5 is 30 s")
-          ->check(harness::number(0, harness::kMostSeconds / 60))};
-  const std::vector<CLI::Option*> instead = {
-      app.add_flag("--list", options.list, "name the protocols and scenarios"),
-      app.add_option("--replay", options.replay, "show the one execution that has this id"),
-      app.add_flag("--litmus", options.litmus,
-                   "state what the model checker can and cannot produce"),
-      app.add_flag("--audit-orders", options.audit,
-                   "weaken every memory order of the core in turn"),
-      app.add_option("--check-page", options.check_page,
-                     "check that this matrix is up to date, in a fraction of an audit's time")
-          ->check(CLI::ExistingFile)};
-  for (std::size_t i = 0; i < instead.size(); ++i) {
-    for (CLI::Option* const option : search) instead[i]->excludes(option);
-    for (std::size_t j = 0; j < i; ++j) instead[i]->excludes(instead[j]);
+  const std::vector<harness::Option> search = {
+      {.name = "--scenario", .target = &options.scenario, .help = "which scenario, or all"},
+      {.name = "--protocol",
+       .target = &options.protocol,
+       .help = "hardened, reference, or a mutant"},
+      {.name = "--search",
+       .target = &options.search,
+       .help = "random; bounded: every execution with few preemptions; full: every execution",
+       .check = harness::one_of({"random", "bounded", "full"})},
+      {.name = "--context-bound",
+       .target = &options.context_bound,
+       .help = "preemptions at most, for --search bounded",
+       .check = harness::whole_number(0, 100)},
+      {.name = "--iterations",
+       .target = &options.iterations,
+       .help = "executions of each scenario at most (random: 100000 if --minutes is not given)",
+       .check = harness::whole_number(1)},
+      {.name = "--first-iteration",
+       .target = &options.first_iteration,
+       .help = "number of the first random execution; each number is another execution",
+       .check = harness::whole_number(1)},
+      {.name = "--shard",
+       .target = &options.shard,
+       .help = "I/N: do only part I of N, for several machines"},
+      {.name = "--minutes",
+       .target = &options.minutes,
+       .help = "time for all scenarios together, 0.5 is 30 s",
+       .check = harness::number(0, harness::kMostSeconds / 60)}};
+  const std::vector<harness::Option> instead = {
+      {.name = "--list", .target = &options.list, .help = "name the protocols and scenarios"},
+      {.name = "--replay",
+       .target = &options.replay,
+       .help = "show the one execution that has this id"},
+      {.name = "--litmus",
+       .target = &options.litmus,
+       .help = "state what the model checker can and cannot produce"},
+      {.name = "--audit-orders",
+       .target = &options.audit,
+       .help = "weaken every memory order of the core in turn"},
+      {.name = "--check-page",
+       .target = &options.check_page,
+       .help = "check that this matrix is up to date, in a fraction of an audit's time",
+       .check = harness::existing_file()}};
+  std::vector<std::string> excluded;
+  for (const harness::Option& option : search) {
+    program.add(option);
+    excluded.push_back(option.name);
   }
-  app.add_option("--page", options.page, "with --audit-orders: write the matrix to this file")
-      ->needs("--audit-orders");
+  for (harness::Option option : instead) {
+    option.excludes = excluded;
+    program.add(option);
+    excluded.push_back(option.name);
+  }
+  program.add({.name = "--page",
+               .target = &options.page,
+               .help = "with --audit-orders: write the matrix to this file",
+               .needs = {"--audit-orders"}});
   program.add_documents();
-  app.add_flag("--quiet", options.quiet, "no progress lines");
+  program.add({.name = "--quiet", .target = &options.quiet, .help = "no progress lines"});
   return program.run(argc, argv, [&] { return run(program, options); });
 }

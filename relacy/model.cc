@@ -29,6 +29,7 @@
 #include <utility>
 
 #include "fsqlshm/words.h"
+#include "harness/random.h"
 
 // clang-format off
 #include <relacy/relacy.hpp>
@@ -216,7 +217,7 @@ class RandomScheduler
       : Base(params, context, dynamic_threads) {}
 
   rl::thread_id_t iteration_begin_impl() {
-    state_ = this->iter_ * 0x9e3779b97f4a7c15U;
+    random_ = harness::Random(this->iter_ * harness::kGoldenGamma);
     leave_mask_ = (2U << draw() % 4) - 1;
     return any();
   }
@@ -241,19 +242,13 @@ class RandomScheduler
   void thread_finished_impl() {}
 
  private:
-  // SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-  unsigned draw() {
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return static_cast<unsigned>((z ^ (z >> 31)) >> 32);
-  }
+  unsigned draw() { return static_cast<unsigned>(random_.next() >> 32); }
 
   rl::thread_id_t any() {
     return this->running_threads[draw() % static_cast<unsigned>(this->running_threads_count)];
   }
 
-  std::uint64_t state_ = 0;
+  harness::Random random_;
   unsigned leave_mask_ = 1;
 };
 

@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/random.h"
 #include "stress/control_block.h"
-#include "stress/random.h"
 
 namespace fsqlshm::stress {
+
+using harness::Random;
 
 /// What a thread of an added role has at hand.
 struct RoleTools {

@@ -190,19 +190,22 @@ int main(int argc, char** argv) {
       "Show the header of a shared-memory file and say whether it is healthy. Works while other\n"
       "processes use the file, and writes nothing without --repair.\n"
       "Exit status: 0 healthy, 1 something is wrong, 2 could not look or repair.");
-  CLI::App& app = program.options();
-  app.add_option("file", options.file, "foo.db.fsqlite-shm")->required();
+  program.add(
+      {.name = "file", .target = &options.file, .help = "foo.db.fsqlite-shm", .required = true});
   program.add_documents();
-  CLI::Option* const repair =
-      app.add_flag("--repair", options.repair,
-                   "put the three values below in force; refused while a publisher holds the lock");
   for (const auto& [name, target, what] :
        {std::tuple("--commit-seq", &options.commit_seq, "the durable commit sequence number"),
         std::tuple("--schema-epoch", &options.schema_epoch, "the durable schema epoch"),
         std::tuple("--ecs-epoch", &options.ecs_epoch, "the durable ECS epoch")}) {
-    // The check sees the sign, which a conversion to an unsigned number does not.
-    repair->needs(
-        app.add_option(name, *target, what)->check(harness::whole_number(0))->needs(repair));
+    program.add({.name = name,
+                 .target = target,
+                 .help = what,
+                 .check = harness::whole_number(0),
+                 .needs = {"--repair"}});
   }
+  program.add({.name = "--repair",
+               .target = &options.repair,
+               .help = "put these three values in force; refused while a publisher holds the lock",
+               .needs = {"--commit-seq", "--schema-epoch", "--ecs-epoch"}});
   return program.run(argc, argv, [&] { return Inspection(program, options).run(); });
 }

@@ -22,9 +22,11 @@
 
 namespace {
 
+using fsqlshm::harness::existing_folder;
 using fsqlshm::harness::ExitCode;
 using fsqlshm::harness::kMostSeconds;
 using fsqlshm::harness::number;
+using fsqlshm::harness::one_of;
 using fsqlshm::harness::Program;
 using fsqlshm::harness::Result;
 using fsqlshm::harness::whole_number;
@@ -43,33 +45,6 @@ struct Options {
   std::vector<std::string> chaos = {"kill", "stop"};
   bool expect_defects = false;
 };
-
-std::string quoted(const std::string& word) {
-  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                             "-_=./,:") == std::string::npos &&
-      !word.empty()) {
-    return word;
-  }
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-// The command that was given, with the seed that was drawn if none was, and without what only says
-// where the results go.
-std::string replay_command(int argc, char** argv, const CLI::App& app, std::uint64_t seed) {
-  std::string command = quoted(argv[0]);
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (word == "--json" || word == "--junit") {
-      ++i;
-    } else if (word != "--quiet" && !word.starts_with("--json=") && !word.starts_with("--junit=")) {
-      command += " " + quoted(argv[i]);
-    }
-  }
-  if (app.count("--seed") == 0) command += fmt::format(" --seed {}", seed);
-  return command;
-}
 
 void print(const Result& result) {
   for (const auto& finding : result.findings) {
@@ -99,11 +74,12 @@ ExitCode finish(const Program& program, const Result& result) {
   return code;
 }
 
-void add_run_options(CLI::App& app, Options& options) {
+void add_run_options(Program& program, Options& options) {
   RunConfig& run = options.run;
-  app.add_option("--workers", run.workers, "processes")
-      ->check(CLI::Range(1U, static_cast<unsigned>(kMaxWorkers)))
-      ->capture_default_str();
+  program.add({.name = "--workers",
+               .target = &run.workers,
+               .help = "processes",
+               .check = whole_number(1, kMaxWorkers)});
   static constexpr std::array<const char*, kRoles> kRoleHelp = {
       "threads of each worker that publish under the publication lock",
       "... that read and verify snapshots",
@@ -114,38 +90,72 @@ void add_run_options(CLI::App& app, Options& options) {
       "... that open the file again and validate it",
       "... that serialise the live header"};
   for (std::size_t role = 0; role < kRoles; ++role) {
-    app.add_option(fmt::format("--{}s", kRoleNames[role]), run.worker.threads[role],
-                   kRoleHelp[role])
-        ->check(CLI::Range(0U, 8U))
-        ->capture_default_str();
+    program.add({.name = fmt::format("--{}s", kRoleNames[role]),
+                 .target = &run.worker.threads[role],
+                 .help = kRoleHelp[role],
+                 .check = whole_number(0, 8)});
   }
-  app.add_option("--seconds", run.seconds, "wall time; 0: until interrupted or --kills")
-      ->check(number(0, kMostSeconds))
-      ->capture_default_str();
-  app.add_option("--chaos", options.chaos,
-                 "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"kill", "stop", "none"}))
-      ->capture_default_str();
-  app.add_option("--chaos-rate", run.chaos_rate, "acts of chaos a second")
-      ->check(number(0.001, 1e6))
-      ->capture_default_str();
-  app.add_option("--kills", run.kills, "end after so many kills; 0: no such end")
-      ->check(whole_number(0))
-      ->capture_default_str();
-  app.add_option("--perturb", run.worker.perturb,
-                 "disturb the timing before one atomic operation in so many; 0: never")
-      ->check(whole_number(0))
-      ->capture_default_str();
-  app.add_option("--publish-rate", run.worker.publish_rate,
-                 "publishes a second, all publishers together; 0: no limit")
-      ->check(number(0, 1e9))
-      ->capture_default_str();
-  app.add_option("--dir", options.dir, "where the file lies (default: /dev/shm)")
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--plant", options.plant, "plant a fault in the workers, to see that it is found")
-      ->check(CLI::IsMember({"none", "race", "crash", "hang", "violation"}))
-      ->capture_default_str();
+  program.add({.name = "--seconds",
+               .target = &run.seconds,
+               .help = "wall time; 0: until interrupted or --kills",
+               .check = number(0, kMostSeconds)});
+  program.add({.name = "--chaos",
+               .target = &options.chaos,
+               .help = "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none",
+               .check = one_of({"kill", "stop", "none"})});
+  program.add({.name = "--chaos-rate",
+               .target = &run.chaos_rate,
+               .help = "acts of chaos a second",
+               .check = number(0.001, 1e6)});
+  program.add({.name = "--kills",
+               .target = &run.kills,
+               .help = "end after so many kills; 0: no such end",
+               .check = whole_number(0)});
+  program.add({.name = "--perturb",
+               .target = &run.worker.perturb,
+               .help = "disturb the timing before one atomic operation in so many; 0: never",
+               .check = whole_number(0)});
+  program.add({.name = "--publish-rate",
+               .target = &run.worker.publish_rate,
+               .help = "publishes a second, all publishers together; 0: no limit",
+               .check = number(0, 1e9)});
+  program.add({.name = "--dir",
+               .target = &options.dir,
+               .help = "where the file lies (default: /dev/shm)",
+               .check = existing_folder()});
+  program.add({.name = "--plant",
+               .target = &options.plant,
+               .help = "plant a fault in the workers, to see that it is found",
+               .check = one_of({"none", "race", "crash", "hang", "violation"})});
+}
+
+void add_commands(Program& program, Options& options) {
+  program.add_command("run", "workers in many roles, with chaos (default)");
+  program.add_command("crash-points", "die and stop before every atomic step of every operation");
+  program.add_command("outcomes", "small races, and which of their outcomes are seen",
+                      {{.name = "--iterations",
+                        .target = &options.outcomes.iterations,
+                        .help = "of each race",
+                        .check = whole_number(1)},
+                       {.name = "--race-seconds",
+                        .target = &options.outcomes.race_seconds,
+                        .help = "most time for one race",
+                        .check = number(0.001, kMostSeconds)}});
+  program.add_command("recovery",
+                      "time from the death of a publisher in the middle to the next good read",
+                      {{.name = "--deaths",
+                        .target = &options.recovery.deaths,
+                        .help = "publishers to kill",
+                        .check = whole_number(1)}});
+  program.add_command("verification", "what it costs to verify every read",
+                      {{.name = "--rounds",
+                        .target = &options.verification.rounds,
+                        .help = "with and without, in turn",
+                        .check = whole_number(1)},
+                       {.name = "--run-seconds",
+                        .target = &options.verification.seconds,
+                        .help = "of each run",
+                        .check = number(0.01, kMostSeconds)}});
 }
 
 Plant plant_of(const std::string& name) {
@@ -172,12 +182,11 @@ std::optional<std::string> apply_chaos(Options& options) {
   return std::nullopt;
 }
 
-ExitCode attack(Program& program, Options& options, int argc, char** argv) {
+ExitCode attack(Program& program, Options& options) {
   const auto shard = fsqlshm::harness::Shard::parse(options.shard);
   if (!shard) return program.refuse(shard.error());
   if (const auto wrong = apply_chaos(options)) return program.refuse(*wrong);
-  const CLI::App& app = program.options();
-  const auto asked = [&](const char* name) { return app.get_subcommand(name)->parsed(); };
+  const auto asked = [&](const char* command) { return program.given(command); };
   const bool reference = options.protocol == "reference";
   options.run.worker.protocol = reference ? ProtocolName::kReference : ProtocolName::kHardened;
   options.run.worker.plant = plant_of(options.plant);
@@ -214,9 +223,9 @@ ExitCode attack(Program& program, Options& options, int argc, char** argv) {
     print_counts(result, result.details.value("run_seconds", 0.0));
   }
   // Whatever was found, and whatever was missed, the same command repeats it.
-  for (auto& finding : result.findings) {
-    finding.replay = replay_command(argc, argv, app, options.seed);
-  }
+  std::string replay = program.command_line();
+  if (!program.given("--seed")) replay += fmt::format(" --seed {}", options.seed);
+  for (auto& finding : result.findings) finding.replay = replay;
   return finish(program, result);
 }
 
@@ -230,43 +239,24 @@ int main(int argc, char** argv) {
       "fsqlshm-stress",
       "Stress the shared-memory header with real processes over a real mapping.\n"
       "Exit status: 0 clean, 1 something was found, 2 could not run or not to its end.");
-  CLI::App& app = program.options();
-  app.fallthrough();
-  app.require_subcommand(0, 1);
-  app.add_option("--protocol", options.protocol, "what to attack")
-      ->check(CLI::IsMember({"hardened", "reference"}))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "what every choice follows from (default: drawn)")
-      ->check(whole_number(0));
-  app.add_option("--shard", options.shard, "I/N: part I of N machines; changes the seed")
-      ->capture_default_str();
+  program.add({.name = "--protocol",
+               .target = &options.protocol,
+               .help = "what to attack",
+               .check = one_of({"hardened", "reference"})});
+  program.add({.name = "--seed",
+               .target = &options.seed,
+               .help = "what every choice follows from (default: drawn)",
+               .check = whole_number(0)});
+  program.add({.name = "--shard",
+               .target = &options.shard,
+               .help = "I/N: part I of N machines; changes the seed"});
   program.add_documents();
-  app.add_flag("--quiet", options.run.quiet, "no progress line");
-  app.add_flag("--expect-defects", options.expect_defects,
-               "with the reference: its known defects are expected, and missing ones are findings");
-  app.add_subcommand("run", "workers in many roles, with chaos (default)");
-  add_run_options(app, options);
-  app.add_subcommand("crash-points", "die and stop before every atomic step of every operation");
-  CLI::App* const outcomes =
-      app.add_subcommand("outcomes", "small races, and which of their outcomes are seen");
-  outcomes->add_option("--iterations", options.outcomes.iterations, "of each race")
-      ->check(whole_number(1))
-      ->capture_default_str();
-  outcomes->add_option("--race-seconds", options.outcomes.race_seconds, "most time for one race")
-      ->check(number(0.001, kMostSeconds))
-      ->capture_default_str();
-  CLI::App* const recovery = app.add_subcommand(
-      "recovery", "time from the death of a publisher in the middle to the next good read");
-  recovery->add_option("--deaths", options.recovery.deaths, "publishers to kill")
-      ->check(whole_number(1))
-      ->capture_default_str();
-  CLI::App* const verification =
-      app.add_subcommand("verification", "what it costs to verify every read");
-  verification->add_option("--rounds", options.verification.rounds, "with and without, in turn")
-      ->check(whole_number(1))
-      ->capture_default_str();
-  verification->add_option("--run-seconds", options.verification.seconds, "of each run")
-      ->check(number(0.01, kMostSeconds))
-      ->capture_default_str();
-  return program.run(argc, argv, [&] { return attack(program, options, argc, argv); });
+  program.add({.name = "--quiet", .target = &options.run.quiet, .help = "no progress line"});
+  program.add({.name = "--expect-defects",
+               .target = &options.expect_defects,
+               .help = "with the reference: its known defects are expected, and missing ones are "
+                       "findings"});
+  add_run_options(program, options);
+  add_commands(program, options);
+  return program.run(argc, argv, [&] { return attack(program, options); });
 }

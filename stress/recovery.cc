@@ -8,14 +8,16 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/random.h"
 #include "harness/run.h"
 #include "stress/child.h"
 #include "stress/control_block.h"
-#include "stress/random.h"
 #include "stress/run_dir.h"
 #include "stress/seams.h"
 
 namespace fsqlshm::stress {
+
+using harness::Random;
 namespace {
 
 struct Board {

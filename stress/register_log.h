@@ -29,9 +29,11 @@
 #include <cstdint>
 
 #include "fsqlshm/types.h"
-#include "stress/random.h"
+#include "harness/random.h"
 
 namespace fsqlshm::stress {
+
+using harness::mix;
 
 enum class ReadVerdict : std::uint8_t { kGood, kTooOld, kFromTheFuture };
 

@@ -14,8 +14,8 @@
 #include "fsqlshm/process.h"
 #include "fsqlshm/shm_file.h"
 #include "fsqlshm/writer_words.h"
+#include "harness/random.h"
 #include "stress/control_block.h"
-#include "stress/random.h"
 #include "stress/seams.h"
 #include "stress/worker.h"
 

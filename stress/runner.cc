@@ -26,6 +26,9 @@
 #include "stress/tsan.h"
 
 namespace fsqlshm::stress {
+
+using harness::mix;
+using harness::Random;
 namespace {
 
 using harness::Finding;

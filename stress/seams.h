@@ -1,4 +1,4 @@
-// Two implementations of the seam: one that disturbs the timing of a thread, and one that counts
+// Two interceptors of the seam: one that disturbs the timing of a thread, and one that counts
 // atomic steps and ends or stops the process before a given one.
 
 #ifndef FSQLSHM_STRESS_SEAMS_H_
@@ -11,55 +11,22 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <source_location>
 #include <thread>
 
 #include "fsqlshm/words.h"
-#include "stress/random.h"
+#include "harness/intercepted_words.h"
+#include "harness/random.h"
 
 namespace fsqlshm::stress {
 
-/// Passes every operation on to RawWords after `Hook::before_step()`. Copyable like a pointer.
-template <class Hook>
-class HookedWords {
- public:
-  explicit HookedWords(RawWords raw) noexcept : raw_(raw) {}
-
-  [[nodiscard]] std::uint64_t load(
-      Field field, std::memory_order order,
-      std::source_location where = std::source_location::current()) const {
-    Hook::before_step();
-    return raw_.load(field, order, where);
-  }
-  void store(Field field, std::uint64_t value, std::memory_order order,
-             std::source_location where = std::source_location::current()) {
-    Hook::before_step();
-    raw_.store(field, value, order, where);
-  }
-  bool compare_exchange(Field field, std::uint64_t& expected, std::uint64_t desired,
-                        std::memory_order success, std::memory_order failure,
-                        std::source_location where = std::source_location::current()) {
-    Hook::before_step();
-    return raw_.compare_exchange(field, expected, desired, success, failure, where);
-  }
-  std::uint64_t fetch_add(Field field, std::uint64_t addend, std::memory_order order,
-                          std::source_location where = std::source_location::current()) {
-    Hook::before_step();
-    return raw_.fetch_add(field, addend, order, where);
-  }
-  void pause() const noexcept { raw_.pause(); }
-  [[nodiscard]] ProcessIdentity self() const noexcept { return raw_.self(); }
-
- private:
-  RawWords raw_;
-};
+using harness::Random;
 
 /// Before one operation in `one_in` the thread yields, or sleeps for up to 100 us.
 struct Perturbation {
   static inline thread_local Random random{0};
   static inline thread_local std::uint64_t one_in = 0;  // 0: never
 
-  static void before_step() {
+  static void before(const harness::AtomicStep& /*step*/) {
     if (one_in == 0 || !random.one_in(one_in)) return;
     if (random.one_in(4)) {
       std::this_thread::sleep_for(std::chrono::microseconds(1 + random.below(100)));
@@ -68,7 +35,7 @@ struct Perturbation {
     }
   }
 };
-using PerturbedWords = HookedWords<Perturbation>;
+using PerturbedWords = harness::InterceptedWords<RawWords, Perturbation>;
 
 /// Counts the steps of this process from `arm` on, and before step number `at` sends itself a
 /// signal: SIGKILL dies there, SIGSTOP waits there to be continued.
@@ -84,7 +51,7 @@ struct Steps {
     at = step;
     signal = with;
   }
-  static void before_step() {
+  static void before(const harness::AtomicStep& /*step*/) {
     if (++count != at) return;
     if (when_ns != nullptr) {
       const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -94,7 +61,7 @@ struct Steps {
   }
 };
 /// REQUIRES: one thread.
-using CrashingWords = HookedWords<Steps>;
+using CrashingWords = harness::InterceptedWords<RawWords, Steps>;
 
 static_assert(Words<PerturbedWords> && Words<CrashingWords>);
 

@@ -15,6 +15,9 @@
 #include "stress/tsan.h"
 
 namespace fsqlshm::stress {
+
+using harness::mix;
+using harness::Random;
 namespace {
 
 int g_race = 0;  // two threads write it without a word to each other, if that is planted

@@ -67,12 +67,14 @@ int main(int argc, char** argv) {
       "fsqlshm-golden",
       "Replays golden vectors made by the Rust original and compares results, return values and\n"
       "all 216 bytes. Exit status: 0 all match, 1 a difference, 2 vectors missing or malformed.");
-  CLI::App& app = program.options();
-  app.add_option("DIR", options.folder, "folder with headers.jsonl, open.jsonl and traces.jsonl")
-      ->required();
-  app.add_option("--protocol", options.protocol, "which implementation to run")
-      ->check(CLI::IsMember({"reference", "hardened", "both"}))
-      ->capture_default_str();
+  program.add({.name = "DIR",
+               .target = &options.folder,
+               .help = "folder with headers.jsonl, open.jsonl and traces.jsonl",
+               .required = true});
+  program.add({.name = "--protocol",
+               .target = &options.protocol,
+               .help = "which implementation to run",
+               .check = harness::one_of({"reference", "hardened", "both"})});
   program.add_documents();
   return program.run(argc, argv, [&] { return program.finish(replay(options)); });
 }
