@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/before_call.h"
+
 namespace fsqlshm {
 namespace {
 
@@ -375,15 +377,15 @@ TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
       std::string failed;
       ShmFileOptions options;
       options.durable = true;
-      options.before_call = [&](const char* call) -> int {
-        // Without O_TMPFILE the file is made under a name nobody looks for.
-        if (!nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
-        if (++calls != failing) return 0;
-        failed = call;
-        return EIO;
-      };
       const int fds = open_fds();
       {
+        const internal::ScopedBeforeCall scope([&](const char* call) {
+          // Without O_TMPFILE the file is made under a name nobody looks for.
+          if (!nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
+          if (++calls != failing) return 0;
+          failed = call;
+          return EIO;
+        });
         const auto file = ShmFile::create(path(), options);
         if (failed.empty()) {
           ASSERT_TRUE(file) << file.error().message();
@@ -416,7 +418,11 @@ TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCall) {
   for (;; ++failing) {
     int calls = 0;
     const int fds = open_fds();
-    if (ShmFile::open(path(), [&](const char*) { return ++calls == failing ? EIO : 0; })) break;
+    {
+      const internal::ScopedBeforeCall scope(
+          [&](const char*) { return ++calls == failing ? EIO : 0; });
+      if (ShmFile::open(path())) break;
+    }
     EXPECT_EQ(calls, failing);
     EXPECT_EQ(open_fds(), fds);
   }
@@ -430,12 +436,11 @@ TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
-        ShmFileOptions options;
-        options.before_call = [&](const char* call) {
+        const internal::ScopedBeforeCall scope([&](const char* call) {
           if (std::string_view(call) == "pwrite") ++created;
           return 0;
-        };
-        const auto file = ShmFile::open_or_create(path(), options);
+        });
+        const auto file = ShmFile::open_or_create(path());
         if (file) ids += std::uint64_t{1} << (8 * (file->layout().alloc_txn_id()->get() - 1));
       });
     }
@@ -448,16 +453,13 @@ TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {
 
 TEST_F(ShmFileTest, TheLoserOfTheRaceOpensTheWinnersFile) {
   // The winner finishes just before the loser gives its file the name.
-  ShmFileOptions options;
-  options.before_call = [&](const char* call) {
+  const internal::ScopedBeforeCall scope([&](const char* call) {
     if (std::string_view(call) == "linkat") {
-      ShmFileOptions winner;
-      winner.max_txn_slots = 3;
-      EXPECT_TRUE(ShmFile::create(path(), winner));
+      EXPECT_TRUE(ShmFile::create(path(), {.max_txn_slots = 3}));
     }
     return 0;
-  };
-  const auto file = ShmFile::open_or_create(path(), options);
+  });
+  const auto file = ShmFile::open_or_create(path());
   ASSERT_TRUE(file) << file.error().message();
   EXPECT_EQ(file->geometry().max_txn_slots, 3U);
   EXPECT_EQ(entries(), 1U);

@@ -55,7 +55,8 @@ struct StepEffect {
 /// What can be told of every step. An interceptor that has `after` is told what the step did,
 /// which costs a load before each store.
 template <class I>
-concept Interceptor = requires(I& interceptor, const AtomicStep& step) { interceptor.before(step); };
+concept Interceptor =
+    requires(I& interceptor, const AtomicStep& step) { interceptor.before(step); };
 
 /// Passes every operation on to `Base`, and tells `I` before and, if it wants to know, after it.
 /// Copyable if both are; an interceptor that is to be shared is a pointer-like handle.

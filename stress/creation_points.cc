@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/src/before_call.h"
 #include "fsqlshm/shm_file.h"
 #include "harness/run.h"
 #include "stress/child.h"
@@ -22,24 +23,23 @@ struct Way {
   bool durable;
 };
 
-ShmFileOptions options_of(const Way& way, BeforeCall before) {
-  ShmFileOptions options;
-  options.durable = way.durable;
-  options.before_call = [way, before = std::move(before)](const char* call) {
+// Creates the file and asks `before` at every call.
+void create(const Way& way, const fs::path& path, const internal::BeforeCall& before) {
+  const internal::ScopedBeforeCall scope([&](const char* call) {
     // A file system that does not know files without a name.
     if (!way.nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
     return before(call);
-  };
-  return options;
+  });
+  static_cast<void>(ShmFile::create(path, {.durable = way.durable}));
 }
 
 // The calls of one creation, in order.
 std::vector<std::string> calls_of(const Way& way, const fs::path& path) {
   std::vector<std::string> calls;
-  static_cast<void>(ShmFile::create(path, options_of(way, [&](const char* call) {
-                                      calls.emplace_back(call);
-                                      return 0;
-                                    })));
+  create(way, path, [&](const char* call) {
+    calls.emplace_back(call);
+    return 0;
+  });
   fs::remove(path);
   return calls;
 }
@@ -85,10 +85,10 @@ void run_creation_points(const fs::path& folder, harness::Result& result) {
     for (std::size_t k = 0; k < calls.size() && !harness::stop_requested(); ++k) {
       Child child([&] {
         std::size_t count = 0;
-        static_cast<void>(ShmFile::create(path, options_of(way, [&](const char*) {
-                                            if (count++ == k) ::kill(::getpid(), SIGKILL);
-                                            return 0;
-                                          })));
+        create(way, path, [&](const char*) {
+          if (count++ == k) ::kill(::getpid(), SIGKILL);
+          return 0;
+        });
         return 0;
       });
       if (child.wait() != Child::End::kKilled) {

@@ -16,6 +16,8 @@
 #include <string>
 #include <thread>
 
+#include "before_call.h"
+
 namespace fsqlshm {
 namespace {
 
@@ -29,18 +31,11 @@ std::unexpected<ShmError> failure_errno(Code code) {
 }
 
 // Asks the test that may want to stop a call; false leaves the errno to fail with.
-class Calls {
- public:
-  explicit Calls(const BeforeCall& before) : before_(before) {}
-  [[nodiscard]] bool may(const char* call) const {
-    const int error = before_ ? before_(call) : 0;
-    if (error != 0) errno = error;
-    return error == 0;
-  }
-
- private:
-  const BeforeCall& before_;
-};
+bool may(const char* call) {
+  const int error = internal::ScopedBeforeCall::ask(call);
+  if (error != 0) errno = error;
+  return error == 0;
+}
 
 class Fd {
  public:
@@ -78,19 +73,17 @@ constexpr std::uint64_t kMaxFileSize = (std::uint64_t{1} << 63) - 1;
 std::uint64_t type_of(const struct stat& status) { return status.st_mode & S_IFMT; }
 
 // Looks before it opens: opening a device can do things, and opening a FIFO can wait for ever.
-std::expected<Fd, ShmError> open_regular(const std::filesystem::path& path, int access,
-                                         const Calls& calls) {
+std::expected<Fd, ShmError> open_regular(const std::filesystem::path& path, int access) {
   struct stat status = {};
-  if (!calls.may("fstatat") ||
-      ::fstatat(AT_FDCWD, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (!may("fstatat") || ::fstatat(AT_FDCWD, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return failure_errno(Code::kFileOpen);
   }
   if (!S_ISREG(status.st_mode)) return failure(Code::kFileNotRegular, type_of(status));
   const int flags = access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  Fd fd(calls.may("open") ? retry_interrupted([&] { return ::open(path.c_str(), flags); }) : -1);
+  Fd fd(may("open") ? retry_interrupted([&] { return ::open(path.c_str(), flags); }) : -1);
   if (!fd.ok()) return failure_errno(Code::kFileOpen);
   // The name may have changed hands in between.
-  if (!calls.may("fstat") || ::fstat(fd.get(), &status) != 0) return failure_errno(Code::kFileOpen);
+  if (!may("fstat") || ::fstat(fd.get(), &status) != 0) return failure_errno(Code::kFileOpen);
   if (!S_ISREG(status.st_mode)) return failure(Code::kFileNotRegular, type_of(status));
   return fd;
 }
@@ -98,10 +91,9 @@ std::expected<Fd, ShmError> open_regular(const std::filesystem::path& path, int 
 // A mapping of the start of a file that is undone at the end of the scope, unless it is released.
 class Mapping {
  public:
-  Mapping(int fd, std::uint64_t size, int protection, const Calls& calls)
+  Mapping(int fd, std::uint64_t size, int protection)
       : size_(size),
-        address_(calls.may("mmap") ? ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0)
-                                   : MAP_FAILED) {}
+        address_(may("mmap") ? ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0) : MAP_FAILED) {}
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() {
@@ -134,16 +126,16 @@ HeaderWordArray load_words(std::span<std::byte> mapped) noexcept {
 }
 
 // Size of an open regular file, at least that of a header.
-std::expected<struct stat, ShmError> status_of(int fd, const Calls& calls) {
+std::expected<struct stat, ShmError> status_of(int fd) {
   struct stat status = {};
-  if (!calls.may("fstat") || ::fstat(fd, &status) != 0) return failure_errno(Code::kFileOpen);
+  if (!may("fstat") || ::fstat(fd, &status) != 0) return failure_errno(Code::kFileOpen);
   if (static_cast<std::uint64_t>(status.st_size) < kHeaderSize) {
     return failure(Code::kTooSmall, static_cast<std::uint64_t>(status.st_size), kHeaderSize);
   }
   return status;
 }
 
-std::expected<void, ShmError> reserve(int fd, std::uint64_t size, const Calls& calls) {
+std::expected<void, ShmError> reserve(int fd, std::uint64_t size) {
   // Both are looked at first, because trying costs: a signal that kills (SIGXFSZ), and a disk that
   // is full for everybody until the attempt is undone.
   struct rlimit limit = {};
@@ -162,8 +154,7 @@ std::expected<void, ShmError> reserve(int fd, std::uint64_t size, const Calls& c
   }
   int error = 0;
   do {
-    error =
-        calls.may("posix_fallocate") ? ::posix_fallocate(fd, 0, static_cast<off_t>(size)) : errno;
+    error = may("posix_fallocate") ? ::posix_fallocate(fd, 0, static_cast<off_t>(size)) : errno;
   } while (error == EINTR);
   if (error != 0) return failure(Code::kFileNoSpace, static_cast<std::uint64_t>(error), size);
   return {};
@@ -175,13 +166,11 @@ struct Draft {
   std::string name{};
 };
 
-std::expected<Draft, ShmError> make_draft(int directory, const std::string& name,
-                                          const Calls& calls) {
+std::expected<Draft, ShmError> make_draft(int directory, const std::string& name) {
   // linkat needs /proc to find a file without a name.
   if (::access("/proc/self/fd", X_OK) == 0) {
-    Fd fd(calls.may("openat(O_TMPFILE)")
-              ? ::openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
-              : -1);
+    Fd fd(may("openat(O_TMPFILE)") ? ::openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
+                                   : -1);
     if (fd.ok()) return Draft{std::move(fd)};
     // How kernels and file systems without O_TMPFILE decline it.
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
@@ -192,45 +181,43 @@ std::expected<Draft, ShmError> make_draft(int directory, const std::string& name
   while (true) {
     std::string draft_name =
         "." + name + "." + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".new";
-    Fd fd(calls.may("openat") ? ::openat(directory, draft_name.c_str(),
-                                         O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600)
-                              : -1);
+    Fd fd(may("openat") ? ::openat(directory, draft_name.c_str(),
+                                   O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600)
+                        : -1);
     if (fd.ok()) return Draft{std::move(fd), std::move(draft_name)};
     // Left behind by an earlier process of this pid; the next number is as good.
     if (errno != EEXIST) return failure_errno(Code::kFileCreate);
   }
 }
 
-std::expected<void, ShmError> fill_draft(int fd, const ShmFileOptions& options,
-                                         const Calls& calls) {
+std::expected<void, ShmError> fill_draft(int fd, const ShmFileOptions& options) {
   const SharedMemoryLayout header(options.page_size, options.max_txn_slots);
   const auto size = required_size(header.geometry());
   if (!size) return std::unexpected(size.error());
-  if (const auto reserved = reserve(fd, *size, calls); !reserved) return reserved;
+  if (const auto reserved = reserve(fd, *size); !reserved) return reserved;
   const HeaderBytes bytes = header.to_bytes();
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t written =
-        calls.may("pwrite")
-            ? ::pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done))
-            : -1;
+    const ssize_t written = may("pwrite") ? ::pwrite(fd, bytes.data() + done, bytes.size() - done,
+                                                     static_cast<off_t>(done))
+                                          : -1;
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return failure_errno(Code::kFileCreate);
     done += static_cast<std::size_t>(written);
   }
-  if (!calls.may("fchmod") || ::fchmod(fd, options.mode) != 0) {
+  if (!may("fchmod") || ::fchmod(fd, options.mode) != 0) {
     return failure_errno(Code::kFileCreate);
   }
-  if (options.durable && (!calls.may("fsync") || ::fsync(fd) != 0)) {
+  if (options.durable && (!may("fsync") || ::fsync(fd) != 0)) {
     return failure_errno(Code::kFileSync);
   }
   return {};
 }
 
-std::expected<void, ShmError> link_draft(int directory, const Draft& draft, const std::string& name,
-                                         const Calls& calls) {
+std::expected<void, ShmError> link_draft(int directory, const Draft& draft,
+                                         const std::string& name) {
   int linked = -1;
-  if (calls.may("linkat")) {
+  if (may("linkat")) {
     if (draft.name.empty()) {
       const std::string nameless = "/proc/self/fd/" + std::to_string(draft.fd.get());
       linked = ::linkat(AT_FDCWD, nameless.c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW);
@@ -264,13 +251,11 @@ std::expected<mode_t, ShmError> mode_of(const std::filesystem::path& database) {
 }
 
 std::expected<HeaderBytes, ShmError> read_header_bytes(const std::filesystem::path& path) {
-  const BeforeCall none;
-  const Calls calls(none);
-  const auto fd = open_regular(path, O_RDONLY, calls);
+  const auto fd = open_regular(path, O_RDONLY);
   if (!fd) return std::unexpected(fd.error());
-  const auto status = status_of(fd->get(), calls);
+  const auto status = status_of(fd->get());
   if (!status) return std::unexpected(status.error());
-  const Mapping mapping(fd->get(), kHeaderSize, PROT_READ, calls);
+  const Mapping mapping(fd->get(), kHeaderSize, PROT_READ);
   if (!mapping.ok()) return failure_errno(Code::kFileMap);
   return std::bit_cast<HeaderBytes>(load_words(mapping.bytes()));
 }
@@ -394,34 +379,31 @@ FileMapping::~FileMapping() { static_cast<void>(close()); }
 
 std::expected<FileMapping, ShmError> FileMapping::create(const std::filesystem::path& path,
                                                          const ShmFileOptions& options) {
-  const Calls calls(options.before_call);
   const std::string name = path.filename();
   if (name.empty() || name == "." || name == "..") return failure(Code::kFileCreate, EINVAL);
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const Fd directory(calls.may("open") ? ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-                                       : -1);
+  const Fd directory(may("open") ? ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
   if (!directory.ok()) return failure_errno(Code::kFileCreate);
-  auto draft = make_draft(directory.get(), name, calls);
+  auto draft = make_draft(directory.get(), name);
   if (!draft) return std::unexpected(draft.error());
-  auto done = fill_draft(draft->fd.get(), options, calls);
-  if (done) done = link_draft(directory.get(), *draft, name, calls);
+  auto done = fill_draft(draft->fd.get(), options);
+  if (done) done = link_draft(directory.get(), *draft, name);
   // The draft's name goes in any case. A death before this leaves it behind; nobody looks for it.
-  if (!draft->name.empty() && calls.may("unlinkat")) {
+  if (!draft->name.empty() && may("unlinkat")) {
     ::unlinkat(directory.get(), draft->name.c_str(), 0);
   }
   if (!done) return std::unexpected(done.error());
-  if (options.durable && (!calls.may("fsync") || ::fsync(directory.get()) != 0)) {
+  if (options.durable && (!may("fsync") || ::fsync(directory.get()) != 0)) {
     return failure_errno(Code::kFileSync);
   }
-  return map(draft->fd.release(), Access::kReadWrite, options.before_call);
+  return map(draft->fd.release(), Access::kReadWrite);
 }
 
 std::expected<FileMapping, ShmError> FileMapping::open(const std::filesystem::path& path,
-                                                       Access access,
-                                                       const BeforeCall& before_call) {
-  auto fd = open_regular(path, access == Access::kReadOnly ? O_RDONLY : O_RDWR, Calls(before_call));
+                                                       Access access) {
+  auto fd = open_regular(path, access == Access::kReadOnly ? O_RDONLY : O_RDWR);
   if (!fd) return std::unexpected(fd.error());
-  return map(fd->release(), access, before_call);
+  return map(fd->release(), access);
 }
 
 std::expected<FileMapping, ShmError> FileMapping::open_or_create(const std::filesystem::path& path,
@@ -429,7 +411,7 @@ std::expected<FileMapping, ShmError> FileMapping::open_or_create(const std::file
   // More than one turn is needed only while somebody keeps deleting the file.
   constexpr int kTurns = 100;
   for (int turn = 1;; ++turn) {
-    auto opened = open(path, Access::kReadWrite, options.before_call);
+    auto opened = open(path, Access::kReadWrite);
     const bool missing =
         !opened && opened.error() == Code::kFileOpen && opened.error().found() == ENOENT;
     if (!missing || turn == kTurns) return opened;
@@ -438,17 +420,15 @@ std::expected<FileMapping, ShmError> FileMapping::open_or_create(const std::file
   }
 }
 
-std::expected<FileMapping, ShmError> FileMapping::map(int raw_fd, Access access,
-                                                      const BeforeCall& before_call) {
+std::expected<FileMapping, ShmError> FileMapping::map(int raw_fd, Access access) {
   Fd fd(raw_fd);
-  const Calls calls(before_call);
-  const auto status = status_of(fd.get(), calls);
+  const auto status = status_of(fd.get());
   if (!status) return std::unexpected(status.error());
   const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
   // The header says how much there is to map, so it is looked at first, once.
   std::optional<Geometry> geometry;
   {
-    const Mapping header(fd.get(), kHeaderSize, PROT_READ, calls);
+    const Mapping header(fd.get(), kHeaderSize, PROT_READ);
     if (!header.ok()) return failure_errno(Code::kFileMap);
     const HeaderWordArray words = load_words(header.bytes());
     const auto immutable = ImmutableWords::read([&](std::size_t i) { return words[i]; });
@@ -462,11 +442,11 @@ std::expected<FileMapping, ShmError> FileMapping::map(int raw_fd, Access access,
   }
   // Somebody else made this file, or copied it, and may have left holes.
   if (access == Access::kReadWrite && static_cast<std::uint64_t>(status->st_blocks) * 512 < *size) {
-    if (const auto reserved = reserve(fd.get(), *size, calls); !reserved) {
+    if (const auto reserved = reserve(fd.get(), *size); !reserved) {
       return std::unexpected(reserved.error());
     }
   }
-  Mapping mapping(fd.get(), *size, protection, calls);
+  Mapping mapping(fd.get(), *size, protection);
   if (!mapping.ok()) return failure_errno(Code::kFileMap);
   return FileMapping(fd.release(), mapping.release(), *geometry);
 }

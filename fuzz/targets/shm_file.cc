@@ -34,6 +34,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/src/before_call.h"
 #include "fuzz/check_open.h"
 #include "fuzz/stats.h"
 #include "fuzz/target.h"
@@ -115,8 +116,8 @@ class Meddler {
     return text;
   }
 
-  // For ShmFileOptions and open; the meddler must outlive what is made from it.
-  [[nodiscard]] BeforeCall before_call() {
+  // For a ScopedBeforeCall, which the meddler must outlive.
+  [[nodiscard]] internal::BeforeCall before_call() {
     return [this](const char* call) { return before(call); };
   }
 
@@ -373,7 +374,7 @@ std::optional<Failure> check_publish(ShmFile& file, const fs::path& path, Bytes 
 
 // A description that may not write cannot hold a write lock.
 std::optional<Failure> check_read_only_lock(const fs::path& path) {
-  const auto file = FileMapping::open(path, FileMapping::Access::kReadOnly, {});
+  const auto file = FileMapping::open(path, FileMapping::Access::kReadOnly);
   if (!file) return Failure{.property = "lock a read-only file: it cannot be opened"};
   const auto tried = file->publication_lock().try_lock();
   const auto locked = file->publication_lock().lock();
@@ -476,7 +477,6 @@ std::optional<Failure> check_create(Creation creation) {
     if (fits_on_the_disk(fresh_content(512, 0xffffffff).size)) return std::nullopt;
   }
   Meddler meddler(creation.task, creation.plan, path);
-  creation.options.before_call = meddler.before_call();
   std::optional<ShmError> error;
   std::optional<HeaderBytes> header;
   {
@@ -484,9 +484,11 @@ std::optional<Failure> check_create(Creation creation) {
                                 : creation.room == Room::kOneByteShort ? expected.size - 1
                                                                        : RLIM_INFINITY;
     const FileSizeLimit scope(limit);
+    std::optional<internal::ScopedBeforeCall> calls(meddler.before_call());
     auto file = creation.task == Meddler::Task::kCreate
                     ? ShmFile::create(path, creation.options)
                     : ShmFile::open_or_create(path, creation.options);
+    calls.reset();
     if (!file) {
       error = file.error();
     } else {
@@ -525,7 +527,6 @@ std::optional<Failure> check_create(Creation creation) {
   if (!mode || (!meddler.foreign() && *mode != creation.options.mode)) {
     return fail("not the permissions that were asked for");
   }
-  creation.options.before_call = {};
   creation.options.max_txn_slots = 1;
   const auto second = ShmFile::create(path, creation.options);
   if (second || second.error() != ShmErrorCode::kFileExists) return fail("it overwrites a file");
@@ -600,7 +601,9 @@ std::optional<Failure> check_opening(const fs::path& path, std::string_view expe
     return Failure{.property = "read_header_bytes: not those of the file"};
   }
   Meddler meddler(Meddler::Task::kOpen, head.subspan(8), path);
-  auto file = ShmFile::open(path, meddler.before_call());
+  std::optional<internal::ScopedBeforeCall> calls(meddler.before_call());
+  auto file = ShmFile::open(path);
+  calls.reset();
   if (meddler.error()) {
     failed.add();
     expected = to_string(meddler.error()->code());

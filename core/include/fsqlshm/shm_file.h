@@ -33,7 +33,6 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,16 +45,11 @@
 
 namespace fsqlshm {
 
-/// Called with a system call's name before each that creating or opening a file makes: 0 lets it
-/// happen, anything else makes it fail with that errno. For tests that fail or die at every one.
-using BeforeCall = std::function<int(const char* call)>;
-
 struct ShmFileOptions {
   PageSize page_size{};
   std::uint32_t max_txn_slots = kDefaultMaxTxnSlots;  ///< 0 means 128
   mode_t mode = 0600;    ///< exactly these permissions, whatever the umask; see mode_of
   bool durable = false;  ///< sync the file before, and its directory after it gets its name
-  BeforeCall before_call{};
 };
 
 /// The permissions of `database`: what its shared-memory file should have too, so that whoever may
@@ -108,8 +102,7 @@ class FileMapping {
   [[nodiscard]] static std::expected<FileMapping, ShmError> create(
       const std::filesystem::path& path, const ShmFileOptions& options);
   [[nodiscard]] static std::expected<FileMapping, ShmError> open(const std::filesystem::path& path,
-                                                                 Access access,
-                                                                 const BeforeCall& before_call);
+                                                                 Access access);
   [[nodiscard]] static std::expected<FileMapping, ShmError> open_or_create(
       const std::filesystem::path& path, const ShmFileOptions& options);
 
@@ -134,8 +127,7 @@ class FileMapping {
  private:
   FileMapping(int fd, std::span<std::byte> bytes, const Geometry& geometry);
   /// Checks and maps an open file; owns `fd` from here on, also when it fails.
-  [[nodiscard]] static std::expected<FileMapping, ShmError> map(int fd, Access access,
-                                                                const BeforeCall& before_call);
+  [[nodiscard]] static std::expected<FileMapping, ShmError> map(int fd, Access access);
 
   int fd_ = -1;
   std::span<std::byte> bytes_;
@@ -257,8 +249,8 @@ class BasicShmFile {
   /// Fails with kFileOpen (`found` is the errno), kFileNotRegular, kTooSmall, the errors of
   /// SharedMemoryLayout::open, kFileRegionsDoNotFit, kFileTruncated, kFileNoSpace or kFileMap.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> open(
-      const std::filesystem::path& path, const BeforeCall& before_call = {}) {
-    return wrap(FileMapping::open(path, FileMapping::Access::kReadWrite, before_call));
+      const std::filesystem::path& path) {
+    return wrap(FileMapping::open(path, FileMapping::Access::kReadWrite));
   }
 
   /// Opens the file, or makes it if it is not there. Of several processes at it one makes the file
@@ -336,7 +328,7 @@ class BasicReadOnlyShmFile {
   /// Fails like BasicShmFile::open.
   [[nodiscard]] static std::expected<BasicReadOnlyShmFile, ShmError> open(
       const std::filesystem::path& path) {
-    auto file = FileMapping::open(path, FileMapping::Access::kReadOnly, {});
+    auto file = FileMapping::open(path, FileMapping::Access::kReadOnly);
     if (!file) return std::unexpected(file.error());
     return BasicReadOnlyShmFile(std::move(*file));
   }

@@ -1,0 +1,40 @@
+// For tests that fail, or die, at every system call that creating or opening a file makes. Not part
+// of the API: what a database includes has no trace of it.
+
+#ifndef FSQLSHM_SRC_BEFORE_CALL_H_
+#define FSQLSHM_SRC_BEFORE_CALL_H_
+
+#include <functional>
+#include <utility>
+
+namespace fsqlshm::internal {
+
+/// Called with a system call's name before that is made: 0 lets it happen, anything else makes it
+/// fail with that errno.
+using BeforeCall = std::function<int(const char* call)>;
+
+/// As long as it lives, the calls of this thread ask it. At most one at a time for each thread.
+class ScopedBeforeCall {
+ public:
+  explicit ScopedBeforeCall(BeforeCall before) : before_(std::move(before)) { current_ = &before_; }
+  ScopedBeforeCall(const ScopedBeforeCall&) = delete;
+  ScopedBeforeCall& operator=(const ScopedBeforeCall&) = delete;
+  ~ScopedBeforeCall() { current_ = nullptr; }
+
+  /// The answer for this call; 0 where nobody wants to be asked. What a BeforeCall itself calls is
+  /// not asked about.
+  [[nodiscard]] static int ask(const char* call) {
+    const BeforeCall* const before = std::exchange(current_, nullptr);
+    const int error = before != nullptr ? (*before)(call) : 0;
+    current_ = before;
+    return error;
+  }
+
+ private:
+  static inline thread_local const BeforeCall* current_ = nullptr;
+  BeforeCall before_;
+};
+
+}  // namespace fsqlshm::internal
+
+#endif  // FSQLSHM_SRC_BEFORE_CALL_H_
