@@ -32,7 +32,7 @@ std::string not_writable(const std::string& path) {
     return fmt::format("{}: not a regular file", path);
   }
   const fs::path folder = fs::path(path).parent_path();
-  // It is written beside its place and renamed.
+  // It is written next to its place and renamed.
   if (::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) {
     return fmt::format("cannot write {}: {}", path, std::generic_category().message(errno));
   }

@@ -75,7 +75,7 @@ class Result {
   /// The same as a JUnit test suite, one case a finding, or one passing case.
   [[nodiscard]] std::string to_junit() const;
 
-  /// Writes the file whole or not at all (a temporary file beside it, renamed). The error is a
+  /// Writes the file whole or not at all (a temporary file next to it, renamed). The error is a
   /// sentence for a person.
   [[nodiscard]] std::expected<void, std::string> write_json(
       const std::filesystem::path& path) const;

@@ -23,7 +23,7 @@ Lookup read_stat(std::uint32_t pid, ProcessStat& out) noexcept {
   const int fd = ::open(path.data(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     // Without a mounted /proc every pid seems to be missing, and with hidepid=2 those of other
-    // users do; the signal that is none knows better.
+    // users do: fall back to kill(pid, 0).
     if (errno != ENOENT || ::access("/proc/self/stat", F_OK) != 0) return Lookup::kCannotTell;
     if (pid > static_cast<std::uint32_t>(std::numeric_limits<pid_t>::max())) {
       return Lookup::kNoSuchProcess;

@@ -408,7 +408,7 @@ std::expected<FileMapping, ShmError> FileMapping::open(const std::filesystem::pa
 
 std::expected<FileMapping, ShmError> FileMapping::open_or_create(const std::filesystem::path& path,
                                                                  const ShmFileOptions& options) {
-  // More than one turn is needed only while somebody keeps deleting the file.
+  // More than one turn is needed only while another process keeps deleting the file.
   constexpr int kTurns = 100;
   for (int turn = 1;; ++turn) {
     auto opened = open(path, Access::kReadWrite);
@@ -440,7 +440,7 @@ std::expected<FileMapping, ShmError> FileMapping::map(int raw_fd, Access access)
   if (static_cast<std::uint64_t>(status->st_size) < *size) {
     return failure(Code::kFileTruncated, static_cast<std::uint64_t>(status->st_size), *size);
   }
-  // Somebody else made this file, or copied it, and may have left holes.
+  // Another program may have made or copied this file and left holes in it.
   if (access == Access::kReadWrite && static_cast<std::uint64_t>(status->st_blocks) * 512 < *size) {
     if (const auto reserved = reserve(fd.get(), *size); !reserved) {
       return std::unexpected(reserved.error());

@@ -1,7 +1,7 @@
 // The shared-memory header: its immutable geometry and the operations on its atomic words.
 //
 //   SharedMemoryLayout      owns the 216 bytes, for use within one process
-//   SharedMemoryLayoutView  works in place on somebody else's bytes, for example a mapping
+//   SharedMemoryLayoutView  works in place on bytes that another object owns, for example a mapping
 //
 // Thread safety: all operations may run in any number of threads and, on a shared mapping, of
 // processes, but for begin_snapshot_publish, end_snapshot_publish, publish_snapshot and reconcile:
@@ -56,8 +56,8 @@ class BasicSharedMemoryLayout {
   /// REQUIRES: begin_snapshot_publish came before.
   void end_snapshot_publish() { Seqlock(words_).end(); }
 
-  /// Puts a triple in force. schema_epoch is stored before commit_seq, so whoever sees a commit
-  /// sees the schema it needs, also without the seqlock.
+  /// Puts a triple in force. schema_epoch is stored before commit_seq, so a reader that sees a
+  /// commit sees the schema it needs, also without the seqlock.
   /// REQUIRES: no other publisher.
   void publish_snapshot(CommitSeq commit_seq, SchemaEpoch schema_epoch, std::uint64_t ecs_epoch) {
     Seqlock(words_).publish({commit_seq, schema_epoch, ecs_epoch});
@@ -104,7 +104,8 @@ class BasicSharedMemoryLayout {
     return WriterIndicator(words_).acquire(id, pid, birth, lease_expiry_epoch_secs);
   }
 
-  /// Lets go; false if `id` is not the serialized writer, for example because it was evicted.
+  /// Frees the indicator; false if `id` is not the serialized writer, for example after its
+  /// eviction.
   bool release_serialized_writer(TxnId id) { return WriterIndicator(words_).release(id); }
 
   /// The serialized writer's id, if there is one.
@@ -132,7 +133,7 @@ class BasicSharedMemoryLayout {
   }
   [[nodiscard]] std::uint64_t load_ecs_epoch() const { return load(Field::kEcsEpoch); }
 
-  /// What was done before the horizon was stored is visible to whoever loads it.
+  /// What was done before the horizon was stored is visible to a thread that loads it.
   [[nodiscard]] CommitSeq load_gc_horizon() const { return CommitSeq(load(Field::kGcHorizon)); }
   void store_gc_horizon(CommitSeq horizon) {
     words_.store(Field::kGcHorizon, horizon.get(), std::memory_order::release);

@@ -13,13 +13,13 @@
 //       linked into place, whole.
 //   I2  Every region that the header names lies inside the mapping.
 //   I3  At most one PublicationGuard exists for a file, over all processes. The kernel frees the
-//       lock when its holder dies, after the last store of the dead.
+//       lock when its holder dies, after the last store of that process.
 //   I4  A guard that finds the sequence number odd (its last publisher died) publishes nothing
 //       before it has reconciled.
 //
 // Not promised: anything against a process that may write to the file and means harm; it can put
-// any bytes there, and by truncating the file kill whoever touches the mapping (SIGBUS). Network
-// file systems: mappings of two machines are not coherent.
+// any bytes there, and by truncating the file kill a process that touches the mapping (SIGBUS).
+// Network file systems: mappings of two machines are not coherent.
 
 #ifndef FSQLSHM_SHM_FILE_H_
 #define FSQLSHM_SHM_FILE_H_
@@ -52,8 +52,8 @@ struct ShmFileOptions {
   bool durable = false;  ///< sync the file before, and its directory after it gets its name
 };
 
-/// The permissions of `database`: what its shared-memory file should have too, so that whoever may
-/// open the one may open the other. Fails with kFileOpen or kFileNotRegular.
+/// The permissions of `database`: what its shared-memory file should have too, so that a user
+/// who may open the one may open the other. Fails with kFileOpen or kFileNotRegular.
 [[nodiscard]] std::expected<mode_t, ShmError> mode_of(const std::filesystem::path& database);
 
 /// The 216 bytes at the start of a file, read word by word, whatever they are: for tools that look
@@ -77,9 +77,9 @@ class PublicationLock {
 
   /// Waits as long as it takes. Fails with kFileLock or kFileForked.
   [[nodiscard]] std::expected<void, ShmError> lock();
-  /// False if somebody else holds it.
+  /// False if another open of the file holds it.
   [[nodiscard]] std::expected<bool, ShmError> try_lock();
-  /// False if somebody else held it all the time. Looks again after 20 us to 1 ms.
+  /// False if others held it all the time. Looks again after 20 us to 1 ms.
   [[nodiscard]] std::expected<bool, ShmError> try_lock_for(std::chrono::nanoseconds patience);
   void unlock() noexcept;
 
@@ -240,7 +240,7 @@ class BasicShmFile {
   using Guard = PublicationGuard<Protocol, W>;
 
   /// Makes a new file; its space is reserved, so that a full disk is an error here and not a SIGBUS
-  /// later. Fails with kFileExists, kFileNoSpace, kFileCreate, kFileSync or whatever `open` says.
+  /// later. Fails with kFileExists, kFileNoSpace, kFileCreate, kFileSync or the errors of `open`.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> create(
       const std::filesystem::path& path, const ShmFileOptions& options = {}) {
     return wrap(FileMapping::create(path, options));
@@ -280,12 +280,12 @@ class BasicShmFile {
     return Guard(file_, std::adopt_lock);
   }
 
-  /// None if somebody else holds the lock.
+  /// None if another open of the file holds the lock.
   [[nodiscard]] std::expected<std::optional<Guard>, ShmError> try_lock_publication() const {
     return guard(file_.publication_lock().try_lock());
   }
 
-  /// None if somebody else held the lock for all of `patience`.
+  /// None if others held the lock for all of `patience`.
   [[nodiscard]] std::expected<std::optional<Guard>, ShmError> try_lock_publication_for(
       std::chrono::nanoseconds patience) const {
     return guard(file_.publication_lock().try_lock_for(patience));

@@ -36,7 +36,7 @@ class TxnIdAllocator {
         const auto id = TxnId::from_raw(current);
         return id ? std::optional(*id) : std::nullopt;
       }
-      // Lost to another allocation, so somebody advanced.
+      // Lost to another allocation, so that one advanced.
       words_.pause();
     }
     return std::nullopt;

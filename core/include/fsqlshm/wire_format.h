@@ -1,6 +1,6 @@
 // The 216 bytes of a FrankenSQLite shared-memory header (foo.db.fsqlite-shm).
 //
-// This table is the wire format; it is also meant to be read beside a hex dump. All integers are
+// This table is the wire format; it is also meant to be read next to a hex dump. All integers are
 // little-endian. "atomic" fields are the ten words that processes change while they share the file;
 // everything else is written once, when the header is made.
 //
@@ -11,7 +11,7 @@
 //   0x10    u32      max_txn_slots                  immutable
 //   0x14    u32      align0                         written 0, ignored on read
 //   0x18    u64      next_txn_id                    atomic
-//   0x20    u64      snapshot_seq                   atomic, the seqlock: even stable, odd in progress
+//   0x20    u64      snapshot_seq                   atomic, seqlock: even stable, odd in progress
 //   0x28    u64      commit_seq                     atomic, behind the seqlock
 //   0x30    u64      schema_epoch                   atomic, behind the seqlock
 //   0x38    u64      ecs_epoch                      atomic, behind the seqlock
@@ -25,7 +25,7 @@
 //   0x78    u64      txn_slot_offset                immutable
 //   0x80    u64      committed_readers_offset       immutable
 //   0x88    u64      committed_readers_bytes        immutable
-//   0x90    u64      layout_checksum                immutable, xxh3_64 of the other immutable fields
+//   0x90    u64      layout_checksum                immutable, xxh3_64 of the other such fields
 //   0x98    u8[64]   padding                        written 0, ignored on read
 
 #ifndef FSQLSHM_WIRE_FORMAT_H_

@@ -31,7 +31,7 @@ namespace fsqlshm {
 ///   compare_exchange(field, expected&, desired, success, failure, where): strong; on failure
 ///       `expected` becomes what was found
 ///   fetch_add(field, addend, order, where): the value before
-///   pause(): called once in every turn of a loop that waits for somebody else
+///   pause(): called once in every turn of a loop that waits for another process
 ///   self(): the process on whose behalf the operations run
 template <class W>
 concept Words =
@@ -131,7 +131,7 @@ class AtomicWords {
   Storage storage_{};
 };
 
-/// The words of somebody else's memory, for example a mapped file. Copyable like a pointer.
+/// The words of memory that it does not own, for example a mapped file. Copyable like a pointer.
 using RawWords = AtomicWords<std::uint64_t*>;
 
 /// Words that live inside the object, 64-aligned.

@@ -1,4 +1,4 @@
-// The three words beside the writer's id, and the rule that says when a writer is stale.
+// The three words next to the writer's id, and the rule that says when a writer is stale.
 
 #ifndef FSQLSHM_WRITER_WORDS_H_
 #define FSQLSHM_WRITER_WORDS_H_

@@ -11,7 +11,7 @@
 //       publisher only after the death of one, until the next publish or reconcile.
 //   I2  A triple that a read returns was published as a whole by one publish.
 //   I3  Successive reads of one reader never go back in publication order.
-//   I4  Whoever sees a new commit_seq sees its schema_epoch too (schema changes are published
+//   I4  A reader that sees a new commit_seq sees its schema_epoch too (schema changes are published
 //       before the commits that need them).
 //
 // Why it holds. A reader that finds an even number at (6) has everything up to the publish that
@@ -49,7 +49,8 @@ class Seqlock {
   /// holds the publication lock.
   void publish(const ShmSnapshot& snapshot) {
     const std::uint64_t seq = open();
-    // (2) (3) (4) Each synchronizes with the (7) that reads it and carries (1) along.
+    // (2) (3) (4) Each synchronizes with the (7) that reads it and carries (1) along, so that a
+    // reader that got a new value finds the odd number at (8) and refuses the torn triple.
     words_.store(Field::kSchemaEpoch, snapshot.schema_epoch.get(), std::memory_order::release);
     words_.store(Field::kEcsEpoch, snapshot.ecs_epoch, std::memory_order::release);
     words_.store(Field::kCommitSeq, snapshot.commit_seq.get(), std::memory_order::release);
@@ -58,15 +59,17 @@ class Seqlock {
 
   /// One attempt, five loads; none if a publish was in progress or intervened.
   [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
-    // (6) Synchronizes with (5).
+    // (6) Synchronizes with (5), so that a reader that sees the even number sees the triple of that
+    // publish, not one from before it.
     const std::uint64_t before = words_.load(Field::kSnapshotSeq, std::memory_order::acquire);
     if (before % 2 == 1) [[unlikely]]
       return std::nullopt;
-    // (7) Each synchronizes with the store that wrote what it returns, and stays before (8).
+    // (7) Each synchronizes with the store that wrote what it returns, and is ordered before (8):
+    // otherwise (8) could run first and miss the publish that changed the value.
     const std::uint64_t commit_seq = words_.load(Field::kCommitSeq, std::memory_order::acquire);
     const std::uint64_t schema_epoch = words_.load(Field::kSchemaEpoch, std::memory_order::acquire);
     const std::uint64_t ecs_epoch = words_.load(Field::kEcsEpoch, std::memory_order::acquire);
-    // (8) Nothing depends on what it reads but the verdict, so it synchronizes with nobody.
+    // (8) Only compared with (6), so it can be relaxed.
     const std::uint64_t after = words_.load(Field::kSnapshotSeq, std::memory_order::relaxed);
     if (before != after) [[unlikely]]
       return std::nullopt;
@@ -78,13 +81,13 @@ class Seqlock {
   std::uint64_t open() {
     const std::uint64_t seq =
         words_.load(Field::kSnapshotSeq, std::memory_order::relaxed) | std::uint64_t{1};
-    // (1) Released by the data stores behind it, of which each is a release.
+    // (1) Can be relaxed: each of the data stores after it is a release and carries it along.
     words_.store(Field::kSnapshotSeq, seq, std::memory_order::relaxed);
     return seq;
   }
 
   void close(std::uint64_t seq) {
-    // (5) Synchronizes with (6): the triple is there before the even number is.
+    // (5) Synchronizes with (6), so that the triple is visible before the even number is.
     words_.store(Field::kSnapshotSeq, seq + 1, std::memory_order::release);
   }
 

@@ -1,5 +1,5 @@
 // The hardened serialized-writer indicator. Same words, same meaning, and sequentially the same
-// bytes as the published one; the defects D2 to D5 of that are gone.
+// bytes as the published one; the defects D2 to D6 of that are gone.
 //
 // A TxnId needs 62 bits, so the top two bits of serialized_writer_txn_id are free to say what is
 // going on. The word is a state:
@@ -27,14 +27,14 @@
 // a check that was preempted for the whole first tenure evict the second.
 //
 // Invariants:
-//   I1  pid, birth and lease are written only by whoever the state names, so no late store can hit
-//       a successor: exclusion (P1), integrity (P2) and eviction (P5).
-//   I2  Whoever finds CLAIMING or CLEANING judges it by nothing but the life of the process named
-//       there, and takes over if that is dead: every death is repaired (P4).
+//   I1  pid, birth and lease are written only by the process that the state names, so no late store
+//       can hit a successor: exclusion (P1), integrity (P2) and eviction (P5).
+//   I2  A check that finds CLAIMING or CLEANING asks only whether the process named there lives,
+//       and takes over if it is dead: every death is repaired (P4).
 //   I3  Free means that all four words are zero (P3).
 //   I4  No operation waits for another (P6):
 //       `acquire` and `release` do not loop;
-//       `check_exclusion` looks again only after somebody else changed the state.
+//       `check_exclusion` looks again only after another process changed the state.
 
 #ifndef FSQLSHM_HARDENED_WRITER_INDICATOR_H_
 #define FSQLSHM_HARDENED_WRITER_INDICATOR_H_
@@ -83,26 +83,28 @@ class WriterIndicator {
  public:
   explicit WriterIndicator(W& words) noexcept : words_(words) {}
 
-  /// False if somebody holds, claims or cleans the indicator, be they dead or alive: what a dead
-  /// one left behind is repaired by `check_exclusion`.
+  /// False if any process holds, claims or cleans the indicator, be it dead or alive: what a
+  /// process that died left behind is repaired by `check_exclusion`.
   bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease_expiry) {
     const std::uint64_t claiming = state_word(WriterTag::kClaiming, {pid, birth});
     std::uint64_t expected = 0;
-    // (1) Synchronizes with the (6) that freed the indicator: the zeroes come before our words.
+    // (1) Synchronizes with the (6) that freed the indicator, so that the zeroes of that cleaning
+    // come before the words written below. Without it a zero could overwrite one of them.
     if (!words_.compare_exchange(Field::kSerializedWriterTxnId, expected, claiming,
                                  std::memory_order::acquire, std::memory_order::relaxed)) {
       return false;
     }
-    // (2) Ours alone while the state says so; published by (3). A check that reads one before that
-    // has met a live claimer, so it may answer busy.
+    // (2) Only this process writes the words while the state names it; (3) publishes them. A check
+    // that reads one before (3) has met a live claimer and may answer busy.
     const std::uint64_t old =
         words_.load(Field::kSerializedWriterPidAndGen, std::memory_order::relaxed);
     words_.store(Field::kSerializedWriterPidAndGen, next_pid_and_gen(old, pid),
                  std::memory_order::relaxed);
     words_.store(Field::kSerializedWriterPidBirth, birth, std::memory_order::relaxed);
     words_.store(Field::kSerializedWriterLeaseExpiry, lease_expiry, std::memory_order::relaxed);
-    // (3) Synchronizes with (7): who sees the id sees the words. It fails only if somebody took us
-    // for dead, and then the indicator is not ours.
+    // (3) Synchronizes with (7), so that a check that finds the id judges these words. Without it a
+    // check could judge this owner by the words of its predecessor and evict it (D5). The exchange
+    // fails only if a check took this process for dead; then the indicator is not ours.
     expected = claiming;
     return words_.compare_exchange(Field::kSerializedWriterTxnId, expected, id.get(),
                                    std::memory_order::release, std::memory_order::relaxed);
@@ -117,8 +119,8 @@ class WriterIndicator {
         words_.load(Field::kSerializedWriterPidBirth, std::memory_order::relaxed);
     const std::uint64_t cleaning = state_word(WriterTag::kCleaning, {pid_of(pid_and_gen), birth});
     std::uint64_t expected = id.get();
-    // (4) Synchronizes with (7): a check that finds CLEANING answers kOk, and what the owner did
-    // before it let go has happened by then.
+    // (4) Synchronizes with (7), so that a check that finds CLEANING and answers kOk sees what the
+    // owner did before its release. Without it the next writer could miss the owner's last changes.
     if (!words_.compare_exchange(Field::kSerializedWriterTxnId, expected, cleaning,
                                  std::memory_order::release, std::memory_order::relaxed)) {
       return false;
@@ -127,32 +129,34 @@ class WriterIndicator {
     return true;
   }
 
-  /// The owner's id; none if nobody owns the indicator, also while somebody is claiming it.
+  /// The owner's id; none while the indicator is free, claimed or cleaned.
   [[nodiscard]] std::optional<TxnId> check() const {
     const auto id =
         TxnId::from_raw(words_.load(Field::kSerializedWriterTxnId, std::memory_order::acquire));
     return id ? std::optional(*id) : std::nullopt;
   }
 
-  /// kOk if nobody owns or claims the indicator, or a stale owner was cleared; kBusy if somebody
-  /// alive does. Finishes what dead claimers and cleaners left undone.
+  /// kOk if no process owns or claims the indicator, or a stale owner was cleared; kBusy if a live
+  /// one does. Finishes what claimers and cleaners that died left undone.
   template <class Alive>
   [[nodiscard]] Exclusion check_exclusion(std::uint64_t now_epoch_secs, Alive&& alive) {
     while (true) {
-      // (7) Synchronizes with the (3), (4) or (6) that wrote what it finds.
+      // (7) Synchronizes with the (3), (4) or (6) that wrote what it finds, so that the words read
+      // by (8) are not older than the state, and kOk means that the last owner's work is visible.
       std::uint64_t state = words_.load(Field::kSerializedWriterTxnId, std::memory_order::acquire);
       if (state == 0) return Exclusion::kOk;
       const WriterTag tag = writer_tag(state);
       if (tag == WriterTag::kClaiming || tag == WriterTag::kCleaning) {
         const ProcessIdentity who = process_of(state);
         if (!known_dead(who.pid, who.birth, alive)) {
-          // An owner that is letting go, or was evicted, excludes nobody.
+          // An owner in the middle of its release, or one that was evicted, excludes nobody.
           return tag == WriterTag::kCleaning ? Exclusion::kOk : Exclusion::kBusy;
         }
       } else if (!load_words().stale(now_epoch_secs, alive)) {
-        // (9) If the state has changed, the words were not this owner's: zeroes that a release or
-        // an eviction wrote look like an owner that nobody can judge. Who read such a word has
-        // synchronized with its store, and so sees the change.
+        // (9) If the state has changed, the words were not this owner's: the zeroes that a release
+        // or an eviction writes look like an owner that nothing can judge. A check that read such
+        // a zero at (8) has synchronized with its store and sees the change here. Without the
+        // second look it would answer busy although no writer lives (D6).
         if (words_.load(Field::kSerializedWriterTxnId, std::memory_order::relaxed) == state) {
           return Exclusion::kBusy;
         }
@@ -161,9 +165,9 @@ class WriterIndicator {
       }
       const std::uint64_t cleaning = state_word(WriterTag::kCleaning, words_.self());
       // (5) It succeeds only if the state did not change since (7), so the words that were judged
-      // are those of the owner that is evicted. Nothing is read through it and nothing released by
-      // it: (7) has acquired the owner's words, (6) releases the zeroes, and a death is learnt from
-      // the kernel, which reports it after the last store of the dead.
+      // are those of the owner that is evicted. It can be relaxed: (7) has acquired the owner's
+      // words, (6) releases the zeroes, and the kernel reports a death after the last store of the
+      // process that died.
       if (words_.compare_exchange(Field::kSerializedWriterTxnId, state, cleaning,
                                   std::memory_order::relaxed, std::memory_order::relaxed)) {
         clean(cleaning);
@@ -176,7 +180,8 @@ class WriterIndicator {
  private:
   WriterWords load_words() const {
     WriterWords seen;
-    // (8) Each synchronizes with the store that it reads from, and stays before (9).
+    // (8) Each synchronizes with the store that it reads from and is ordered before (9), so that a
+    // zero of a release is followed by a state that has changed.
     seen.pid_and_gen = words_.load(Field::kSerializedWriterPidAndGen, std::memory_order::acquire);
     seen.birth = words_.load(Field::kSerializedWriterPidBirth, std::memory_order::acquire);
     seen.lease_expiry =
@@ -184,14 +189,15 @@ class WriterIndicator {
     return seen;
   }
 
-  // CLEANING to free, by whoever `cleaning` names.
+  // CLEANING to free. REQUIRES: the state was set to `cleaning` by this thread.
   void clean(std::uint64_t cleaning) {
-    // For (8): whoever reads a zero knows that the state has changed.
+    // For (8): a check that reads a zero sees that the state has changed.
     words_.store(Field::kSerializedWriterPidAndGen, 0, std::memory_order::release);
     words_.store(Field::kSerializedWriterPidBirth, 0, std::memory_order::release);
     words_.store(Field::kSerializedWriterLeaseExpiry, 0, std::memory_order::release);
-    // (6) Synchronizes with (1) and (7). It fails only if somebody took us for dead; then they
-    // zero the words and free the indicator.
+    // (6) Synchronizes with (1) and (7), so that the next owner's words come after these zeroes.
+    // The exchange fails only if a check took this process for dead; then that check zeroes the
+    // words again and frees the indicator.
     words_.compare_exchange(Field::kSerializedWriterTxnId, cleaning, 0, std::memory_order::release,
                             std::memory_order::relaxed);
   }

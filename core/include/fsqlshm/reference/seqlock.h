@@ -1,5 +1,7 @@
 // The published seqlock over (commit_seq, schema_epoch, ecs_epoch), as FrankenSQLite has it.
 //
+// It shares no code with hardened/seqlock.h on purpose: it stays as published when that changes.
+//
 // Kept as a subject of the harness: DO NOT USE it where two publishers can meet. `begin` on an odd
 // sequence number is a no-op and `end` is an increment, so two publishers open and close each
 // other's window: readers accept a torn triple under an even number, and the number can stay odd

@@ -1,15 +1,18 @@
 // The published serialized-writer indicator, as FrankenSQLite has it.
 //
-// Kept as a subject of the harness: DO NOT USE it without a global writer mutex around it. The
-// harness shows four defects in it:
+// Kept as a subject of the harness: DO NOT USE it without a global writer mutex around it. It
+// shares no code with hardened/writer_indicator.h on purpose: it stays as published when that
+// changes. The harness shows these defects in it:
 //   D2  A writer that dies between (1) and (4) leaves an id without pid, birth and lease, which
 //       counts as live for ever.
-//   D3  `release` clears birth and lease by value, after it gave the indicator up: a successor in
-//       the same process with the same lease loses both.
+//   D3  `release` clears birth and lease by value, after it gave the indicator up: a successor of
+//       any process that has an equal lease loses it, one of the same process its birth too.
 //   D4  A release zeroes the generation, so that the next owner writes the same pid word again and
 //       a late clear of its predecessor hits it.
 //   D5  Between (1) and (4) a claimer is judged by what its predecessor left behind; an expired
 //       lease there evicts a live writer.
+//   D6  A check that reads the zeroes of a release takes them for a writer without a lease and
+//       answers busy although no writer lives.
 //
 // Thread safety: any number of threads and processes, with the defects above.
 //
