@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """The comparison logic on made-up runs, and the statistics on known values."""
 
 import copy
@@ -7,14 +6,10 @@ import json
 import math
 import pathlib
 import random
-import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "bench"))
-
-from benchreport import claims, compare, run, stats  # noqa: E402
+from fsqlshm.bench import claims, compare, run, stats
 
 
 def brute_force(a, b):

@@ -1,10 +1,10 @@
-#!/usr/bin/python3
 """The programs and scripts as their users call them, for a few milliseconds each.
 
 usage: programs_test.py FOLDER   (where fsqlshm-bench and fsqlshm-tails are)
 """
 
 import copy
+import datetime
 import json
 import pathlib
 import signal
@@ -14,13 +14,9 @@ import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts" / "lib"))
-sys.path.insert(0, str(ROOT / "bench"))
-
-import results  # noqa: E402
-from benchreport import run  # noqa: E402
-from benchreport_test import made_up  # noqa: E402
+from benchreport_test import made_up
+from fsqlshm import ROOT, results
+from fsqlshm.bench import engine, run
 
 FOLDER = None
 
@@ -177,14 +173,11 @@ class Engine(Temporary):
         # What the engine makes of a round in which a program found something.
         document = {"severity": "violation", "property": "p", "title": "t", "detail": "d",
                     "replay": "r"}
-        module = {"__name__": "engine", "__file__": str(ROOT / "scripts" / "engines" / "bench")}
-        source = (ROOT / "scripts" / "engines" / "bench").read_text(encoding="utf-8")
-        exec(compile(source, module["__file__"], "exec"), module)
         measured = run.new_document("release", {})
         measured["findings"] = [copy.deepcopy(document)]
         options = type("Options", (), {"seed": 1, "seconds": 1, "shard": "1/1"})
-        started = module["datetime"].datetime.now()
-        result = module["result_of"](measured, options, started, 1.0, None)
+        started = datetime.datetime.now()
+        result = engine.result_of(measured, options, started, 1.0, None)
         results.check(json.loads(json.dumps(result)))
         self.assertEqual(result["status"], "found")
 

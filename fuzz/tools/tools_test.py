@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Tests of the fuzz scripts that need no engine. Argument: the build folder's fuzz folder."""
 
 import pathlib
@@ -7,12 +6,8 @@ import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "fuzz" / "tools"))
-sys.path.insert(0, str(ROOT / "scripts" / "lib"))
-
-import fuzzing  # noqa: E402
-import results  # noqa: E402
+from fsqlshm import ROOT, results
+from fsqlshm.fuzz import fuzzing
 
 BUILD = pathlib.Path(".")
 

@@ -3,7 +3,6 @@
 docs_test.py --write brings the quotations up to date.
 """
 
-import pathlib
 import re
 import sys
 import unittest

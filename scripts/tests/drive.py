@@ -9,13 +9,11 @@ import sys
 
 import support  # noqa: F401
 
-import campaign
-import engines
-import nightly
+from fsqlshm import campaign, nightly, runner
 
 script, folder, *arguments = sys.argv[1:]
-engines.program_of = lambda name: pathlib.Path(folder) / name
-engines.build = lambda *_, **__: None
+runner.program_of = lambda name: pathlib.Path(folder) / name
+runner.build = lambda *_, **__: None
 nightly.SLICE_SECONDS = 15
 if os.environ.get("FSQLSHM_TEST_NO_REPORT"):
     campaign.make_report = lambda folder: folder / "summary.json"

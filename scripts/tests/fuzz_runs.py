@@ -8,11 +8,7 @@ import pathlib
 import sys
 import tempfile
 
-import support
-
-sys.path.insert(0, str(support.SCRIPTS.parent / "fuzz" / "tools"))
-
-import fuzzing  # noqa: E402
+from fsqlshm.fuzz import fuzzing
 
 MAX_LENGTHS = {t.name: t.max_len for t in (*fuzzing.TARGETS.values(), fuzzing.CANARY, fuzzing.REFERENCE)}
 

@@ -1,6 +1,5 @@
 """What other programs read is checked by those programs' own linters, where they are installed."""
 
-import pathlib
 import re
 import shutil
 import subprocess

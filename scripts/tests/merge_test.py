@@ -7,8 +7,7 @@ import unittest
 
 import support
 
-import merge
-import results
+from fsqlshm import merge, results
 
 
 class MergeTest(unittest.TestCase):

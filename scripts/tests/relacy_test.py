@@ -4,8 +4,6 @@ Usage: relacy_test.py FSQLSHM-RELACY
 """
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
 import pathlib
 import sys
@@ -13,6 +11,8 @@ import unittest
 from unittest import mock
 
 import support
+
+from fsqlshm.engines import relacy
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else None
 # Does what the real one does, but for audits.
@@ -22,15 +22,6 @@ exec {program} "$@"
 """
 
 
-def engine():
-    path = support.SCRIPTS / "engines" / "relacy"
-    loader = importlib.machinery.SourceFileLoader("relacy_engine", str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("relacy_engine", loader))
-    loader.exec_module(module)
-    module.BINARIES = [PROGRAM]
-    return module
-
-
 class RelacyTest(unittest.TestCase):
     def setUp(self):
         self.folder = support.temporary()
@@ -38,7 +29,11 @@ class RelacyTest(unittest.TestCase):
         self.top = pathlib.Path(self.folder.name)
         self.out = self.top / "out"
         self.out.mkdir()
-        self.engine = engine()
+        self.engine = relacy
+        for name, value in (("BINARIES", [PROGRAM]), ("AUDIT_SECONDS", relacy.AUDIT_SECONDS)):
+            patch = mock.patch.object(relacy, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
 
     def run_engine(self, *arguments):
         errors = io.StringIO()

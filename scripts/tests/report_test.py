@@ -4,19 +4,17 @@ import copy
 import html.parser
 import json
 import pathlib
-import re
 import subprocess
-import sys
 import unittest
 import unittest.mock
 import xml.etree.ElementTree
 
 import support
 
-import report
-import report_html
-import report_lanes
-import results
+from fsqlshm.report import main as report
+from fsqlshm.report import html as report_html
+from fsqlshm.report import lanes as report_lanes
+from fsqlshm import results
 
 HOSTILE = "<script>alert(1)</script>&\"'\x00\x1b]|`*\u2028"
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -7,7 +7,6 @@ import sys
 import tempfile
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(SCRIPTS / "lib"))
 sys.dont_write_bytecode = True
 
 
@@ -27,7 +26,7 @@ def document(**changes):
 
 
 def summary(documents, **changes):
-    import results
+    from fsqlshm import results
     return {"schema": "fsqlshm-campaign/1", "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
             "minutes": 1, "seed": 7, "shard": "1/1", "started": "2026-01-02T03:04:05Z", "duration_seconds": 61.5,
             "commit": "0123456789abcdef", "machine": {"system": "test", "cores": 2}, "results": documents} | changes

@@ -1,7 +1,5 @@
 """The engine that runs the unit tests says what CTest's list says."""
 
-import importlib.machinery
-import importlib.util
 import pathlib
 import shlex
 import time
@@ -9,8 +7,8 @@ import unittest
 
 import support
 
-import engines
-import results
+from fsqlshm import results, runner
+from fsqlshm.engines import tests
 
 LIST = """<testsuite name="x">
   <testcase name="Words.Load" status="run"><system-out>fine</system-out></testcase>
@@ -20,20 +18,12 @@ LIST = """<testsuite name="x">
 """
 
 
-def engine():
-    path = support.SCRIPTS / "engines" / "tests"
-    loader = importlib.machinery.SourceFileLoader("tests_engine", str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tests_engine", loader))
-    loader.exec_module(module)
-    return module
-
-
 class UnitEngineTest(unittest.TestCase):
     def setUp(self):
         self.folder = support.temporary()
         self.addCleanup(self.folder.cleanup)
         self.list = pathlib.Path(self.folder.name) / "junit.xml"
-        self.engine = engine()
+        self.engine = tests
 
     def read(self, text):
         self.list.write_text(text, encoding="utf-8")
@@ -56,18 +46,18 @@ class UnitEngineTest(unittest.TestCase):
 
     def test_no_tests_are_no_success(self):
         for text in ("", "<testsuite/>", '<testsuite><testcase name="a" status="notrun"/></testsuite>'):
-            with self.assertRaises(engines.CouldNotRun):
+            with self.assertRaises(runner.CouldNotRun):
                 self.read(text)
 
     def test_what_does_not_end_in_time_is_ended(self):
         log = pathlib.Path(self.folder.name) / "log"
-        with self.assertRaisesRegex(engines.CouldNotRun, "not ended in time"):
+        with self.assertRaisesRegex(runner.CouldNotRun, "not ended in time"):
             self.engine.Runner(0.5).run(["sleep", "100"], log)
-        runner = self.engine.Runner(100)
-        self.assertEqual(runner.run(["false"], log), 1)
-        runner.deadline = time.monotonic()
-        with self.assertRaisesRegex(engines.CouldNotRun, "no time left"):
-            runner.run(["true"], log)
+        commands = self.engine.Runner(100)
+        self.assertEqual(commands.run(["false"], log), 1)
+        commands.deadline = time.monotonic()
+        with self.assertRaisesRegex(runner.CouldNotRun, "no time left"):
+            commands.run(["true"], log)
 
 
 if __name__ == "__main__":

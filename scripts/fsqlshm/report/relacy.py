@@ -1,6 +1,6 @@
 """The Relacy section: what `details` holds is described in relacy/report.h."""
 
-import report_html as html
+from fsqlshm.report import html
 
 KNOWN = {"search", "context_bound", "scenarios", "audit", "litmus", "left_out"}
 STATES = {"clean": ("✓", None), "known": ("✓", None), "violated": ("✗", "bad"), "missed": ("!", "warn"),

@@ -2,10 +2,9 @@
 
 import json
 import statistics
-import sys
 
-import results
-from engines import ROOT
+from fsqlshm import results
+from fsqlshm.bench import compare
 
 FIGURES = ("read/uncontended/hardened", "read/thread/100k/hardened", "publish/hardened", "header/open_owned")
 LAST = "bench-last.json"
@@ -35,9 +34,7 @@ def compare_with_last(state_folder, night_id, documents):
     path = state_folder / LAST
     if not path.exists():
         return
-    sys.path.insert(0, str(ROOT / "bench"))
     try:
-        from benchreport import compare  # pylint: disable=import-outside-toplevel
         last = json.loads(path.read_text(encoding="utf-8"))
         if last["night"] == night_id:
             return
@@ -46,11 +43,9 @@ def compare_with_last(state_folder, night_id, documents):
             document["details"]["comparison"] = {
                 "with": f"night {last['night']}", "careful": compare.differences_of_context(last["measured"], measured),
                 "compared": len(rows), "rows": [row for row in rows if row["verdict"] != "no difference"]}
-    except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         for document, _ in _measured(documents):
             document["details"]["comparison"] = {"with": f"nothing: {type(error).__name__}: {error}"}
-    finally:
-        sys.path.pop(0)
 
 
 def keep(state_folder, night_id, documents):

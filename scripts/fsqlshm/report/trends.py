@@ -1,7 +1,7 @@
 """The last nights, from the history that nightly.py puts into the summary."""
 
-import report_charts as charts
-import report_html as html
+from fsqlshm.report import charts
+from fsqlshm.report import html
 
 # What is worth a line: the counts that say how much was attacked, by engine.
 WORK = {"relacy": ("executions",), "fuzz": ("executions", "runs"), "stress": ("snapshot_reads", "reads", "kills"),

@@ -1,6 +1,6 @@
 """Runs the engines one after the other within a time budget and sums up. Called by scripts/campaign.
 
-What an engine is stands in engines.py, what a summary is in results.py.
+What an engine is stands in runner.py, what a summary is in results.py.
 """
 
 import argparse
@@ -14,9 +14,8 @@ import subprocess
 import sys
 import time
 
-import engines
-import results
-from engines import ROOT, CouldNotRun
+from fsqlshm import ROOT, results, runner
+from fsqlshm.runner import CouldNotRun
 
 # The engines in the order in which they run, with their share of the time. Golden needs none.
 WEIGHTS = {"golden": 0, "relacy": 3, "fuzz": 3, "stress": 3, "bench": 1}
@@ -47,7 +46,7 @@ def parse_arguments(arguments):
     if options.subject is not None:
         if options.subject not in SUBJECTS:
             fail(f"--subject must be one of {', '.join(SUBJECTS)}")
-        able = [name for name in chosen if "--subject" in engines.takes(engines.program_of(name))]
+        able = [name for name in chosen if "--subject" in runner.takes(runner.program_of(name))]
         if options.engines is not None and able != chosen:
             fail(f"with --subject only these engines: {', '.join(able) or 'none'}")
         chosen = able
@@ -74,7 +73,7 @@ def make_output_folder(chosen):
     try:
         # Whoever comes next finds the folder not empty, also while this one only builds.
         with open(folder / "started", "x", encoding="utf-8") as started:
-            started.write(engines.now() + "\n")
+            started.write(runner.now() + "\n")
     except FileExistsError as error:
         raise CouldNotRun(f"another campaign writes to {folder}") from error
     return folder
@@ -115,11 +114,11 @@ def print_results(documents):
         for finding in document["findings"]:
             if finding["severity"] == "expected":
                 continue
-            severity = engines.colour(finding["severity"], "31;1", sys.stdout)
+            severity = runner.colour(finding["severity"], "31;1", sys.stdout)
             print(f"\n{document['engine']} {severity}: {finding['title']}\n"
                   f"  property: {finding['property']}\n  reproduce: {finding['replay']}")
         if document["status"] == "could_not_run":
-            print(f"\n{document['engine']} {engines.colour('could not run', '33;1', sys.stdout)}: "
+            print(f"\n{document['engine']} {runner.colour('could not run', '33;1', sys.stdout)}: "
                   f"{document.get('reason', 'no reason given')}")
 
 
@@ -144,7 +143,7 @@ def make_report(folder):
     """The report of a folder whose summary.json has been written; returns what was made of it."""
     try:
         # Here, because drawing needs packages that a run itself does not.
-        import report  # pylint: disable=import-outside-toplevel
+        from fsqlshm.report import main as report  # pylint: disable=import-outside-toplevel
         report.write(folder)
     except (results.BadDocument, OSError, ImportError) as error:
         raise CouldNotRun(f"no report: {error}") from error
@@ -178,23 +177,23 @@ def sum_up(documents, options, folder, seconds, started):
         report = folder / "summary.json"
         status = status if status == results.FOUND else results.COULD_NOT_RUN
     code = {results.CLEAN: "32;1", results.FOUND: "31;1", results.COULD_NOT_RUN: "33;1"}[status]
-    verdict = engines.colour(results.verdict(documents), code, sys.stdout)
-    print(f"\ncampaign: {verdict}, {engines.duration(seconds)}; {report}", flush=True)
+    verdict = runner.colour(results.verdict(documents), code, sys.stdout)
+    print(f"\ncampaign: {verdict}, {runner.duration(seconds)}; {report}", flush=True)
     return status
 
 
 def main(arguments):
-    stop = engines.Stopper()
-    clock = engines.Clock()
+    stop = runner.Stopper()
+    clock = runner.Clock()
     try:
         options = parse_arguments(arguments)
         folder = make_output_folder(options.out)
-        engines.build(folder, clock, stop)
+        runner.build(folder, clock, stop)
     except (CouldNotRun, OSError) as error:
         print(f"campaign: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
 
-    started = engines.now()
+    started = runner.now()
     clock.run_engines_for(options.minutes * 60)
     clock.say(f"engines: {', '.join(options.engines)}; seed {options.seed}")
     documents = []
@@ -211,7 +210,7 @@ def main(arguments):
             # What an engine leaves over or takes too much is shared by those after it.
             weight = WEIGHTS[name] / max(1, WEIGHTS[name] + sum(WEIGHTS[n] for n in left))
             seconds = max(5, int((clock.budget - clock.elapsed()) * weight)) if weight else 0
-            documents += engines.run_engine(name, folder / name, arguments, seconds, clock, stop)
+            documents += runner.run_engine(name, folder / name, arguments, seconds, clock, stop)
         status = sum_up(documents, options, folder, clock.elapsed(), started)
         if options.out is None:
             link_latest(folder)

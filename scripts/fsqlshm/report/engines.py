@@ -4,14 +4,14 @@ Whatever a section does not know is shown as plain tables at its end, so that no
 lost, and an engine that says less leaves a shorter section, not an error.
 """
 
-import report_bench
-import report_fuzz
-import report_html as html
-import report_relacy
-import report_sight
-import report_stress
-import report_trends
-import results
+from fsqlshm.report import bench as report_bench
+from fsqlshm.report import fuzz as report_fuzz
+from fsqlshm.report import html
+from fsqlshm.report import relacy as report_relacy
+from fsqlshm.report import sight as report_sight
+from fsqlshm.report import stress as report_stress
+from fsqlshm.report import trends as report_trends
+from fsqlshm import results
 
 TITLES = {"golden": "Golden vectors", "relacy": "Relacy: interleavings", "fuzz": "Fuzzing",
           "stress": "Stress: processes and kills", "bench": "Benchmarks",

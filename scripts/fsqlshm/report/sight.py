@@ -1,7 +1,7 @@
 """Can the harness see? What shows that a clean run would not have been clean if something were wrong."""
 
-import report_html as html
-import report_relacy
+from fsqlshm.report import html
+from fsqlshm.report import relacy as report_relacy
 
 
 def _rows(document):

@@ -1,7 +1,6 @@
-#!/usr/bin/python3
 """Writes the seed inputs of the fuzz targets from the golden data.
 
-usage: make_seeds.py [--check] [FOLDER]
+usage: scripts/python -P -m fsqlshm.fuzz.make_seeds [--check] [FOLDER]
 
 FOLDER is the corpus folder; by default the one of this repository. The same golden data always
 gives the same seeds. With --check nothing is written: exit 1 says that the seeds there are not
@@ -13,7 +12,8 @@ import pathlib
 import struct
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from fsqlshm import ROOT
+
 GOLDEN = ROOT / "corpus" / "golden"
 
 CALLS = ["alloc_txn_id", "publish_snapshot", "begin_snapshot_publish", "end_snapshot_publish",
@@ -321,7 +321,7 @@ def main(arguments):
             else:
                 (folder / name).unlink()
     if check and wrong:
-        print(f"{wrong} seeds differ; fuzz/tools/make_seeds.py writes them anew", file=sys.stderr)
+        print(f"{wrong} seeds differ; scripts/python -P -m fsqlshm.fuzz.make_seeds writes them anew", file=sys.stderr)
         return 1
     return 0
 

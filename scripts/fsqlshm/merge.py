@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import sys
 
-import results
+from fsqlshm import results
 
 # Members of `details` that are amounts: they add up wherever they are.
 AMOUNTS = {"count", "executions", "iterations", "reads", "kills", "recoveries", "publishes", "stops", "deaths",
@@ -192,7 +192,7 @@ def merge_summaries(parts):
 
 
 def main(arguments):
-    import report  # pylint: disable=import-outside-toplevel
+    from fsqlshm.report import main as report  # pylint: disable=import-outside-toplevel
 
     parser = argparse.ArgumentParser(
         prog="scripts/merge", allow_abbrev=False,

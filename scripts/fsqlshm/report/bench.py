@@ -4,8 +4,8 @@ own documents in bench/bench_main.cc and bench/tails_main.cc."""
 import re
 import statistics
 
-import report_charts as charts
-import report_html as html
+from fsqlshm.report import charts
+from fsqlshm.report import html
 
 KNOWN = {"context", "benchmarks", "complexity", "timer", "tails", "comparison", "measured", "ratios",
          "beside_publisher", "shard", "schema", "findings"}

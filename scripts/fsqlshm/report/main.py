@@ -12,12 +12,12 @@ import sys
 
 import jinja2
 
-import report_charts
-import report_engines
-import report_formats
-import report_html as html
-import report_lanes
-import results
+from fsqlshm.report import charts as report_charts
+from fsqlshm.report import engines as report_engines
+from fsqlshm.report import formats as report_formats
+from fsqlshm.report import html
+from fsqlshm.report import lanes as report_lanes
+from fsqlshm import results
 
 FILES = ("report.html", "junit.xml", "summary.md", "report.sarif")
 ICONS = {"clean": "✓", "found": "✗", "could_not_run": "!"}
@@ -25,7 +25,7 @@ WORDS = {"clean": "clean", "found": "found", "could_not_run": "could not run"}
 SEVERITY = {"violation": ("✗", "Violates"), "vacuous": ("!", "Did not see"), "expected": ("✓", "Violates, as expected")}
 DETAIL_LIMIT = 40000
 IN_FULL = 8
-FOLDER = pathlib.Path(__file__).resolve().parent / "report"
+FOLDER = pathlib.Path(__file__).resolve().parent
 
 
 def _picture(finding):

@@ -17,7 +17,8 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from fsqlshm import ROOT
+
 CORPUS = ROOT / "corpus"
 SCHEMA = "fsqlshm-result/1"
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2

@@ -22,7 +22,8 @@ import signal
 import subprocess
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from fsqlshm import ROOT
+
 SCHEMA = "fsqlshm-bench/1"
 
 

@@ -4,7 +4,7 @@ import json
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-import results
+from fsqlshm import results
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

@@ -5,10 +5,10 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 
-from engines import ROOT
+from fsqlshm import ROOT
+from fsqlshm.fuzz import fuzzing
 
 # A target's corpus that has more files than this is reduced to what covers the same.
 MANY = 5000
@@ -55,13 +55,6 @@ def reduce(kept, say):
     large = [name for name, count in sizes(kept).items() if count > MANY]
     if not large:
         return
-    sys.path.insert(0, str(ROOT / "fuzz" / "tools"))
-    try:
-        import fuzzing  # pylint: disable=import-outside-toplevel
-    except ImportError:
-        return
-    finally:
-        sys.path.pop(0)
     for name in large:
         target = fuzzing.TARGETS.get(name)
         program = ROOT / "build" / "asan" / "fuzz" / name

@@ -2,8 +2,8 @@
 
 import itertools
 
-import report_charts as charts
-import report_html as html
+from fsqlshm.report import charts
+from fsqlshm.report import html
 
 KNOWN = {"crash_points", "creation", "stop_points", "outcomes", "recovery_us", "header", "chaos", "roles", "workers",
          "tsan", "run_seconds", "interrupted", "recovered", "over_time"}

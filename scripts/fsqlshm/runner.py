@@ -26,9 +26,8 @@ import subprocess
 import sys
 import time
 
-import results
+from fsqlshm import ROOT, results
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # An engine that is still running this long after its time is up is ended. Generous, because a
 # loaded machine is slow, and because an engine may have to finish a run that it began.
 GRACE_SECONDS = 120

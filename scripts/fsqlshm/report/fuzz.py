@@ -1,7 +1,7 @@
-"""The fuzz section: what `details` holds is described in fuzz/tools/fuzzing.py (document)."""
+"""The fuzz section: what `details` holds is described in scripts/fsqlshm/fuzz/fuzzing.py (document)."""
 
-import report_charts as charts
-import report_html as html
+from fsqlshm.report import charts
+from fsqlshm.report import html
 
 KNOWN = {"coverage", "features", "corpus", "counters", "accept_ratio", "found_after_seconds", "corpus_before_merge",
          "corpus_after_merge", "over_time", "lines"}

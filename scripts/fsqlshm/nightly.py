@@ -35,13 +35,8 @@ import shlex
 import shutil
 import sys
 
-import campaign
-import engines
-import merge
-import nightly_bench
-import nightly_corpus
-import results
-from engines import ROOT, CouldNotRun
+from fsqlshm import ROOT, campaign, merge, nightly_bench, nightly_corpus, results, runner
+from fsqlshm.runner import CouldNotRun
 
 SCHEMA = "fsqlshm-nightly/1"
 SLICE_SECONDS = 900
@@ -85,7 +80,7 @@ def read_table(path):
         numbers = all(re.fullmatch(r"\d+(\.\d+)?", word) for word in words[1:3])
         if len(words) < 4 or not numbers or not re.fullmatch(r"[a-z0-9-]+", words[0]):
             raise CouldNotRun(f"{path}:{number}: expected a name, a share, the least seconds and an engine")
-        if not engines.program_of(words[3]).is_file():
+        if not runner.program_of(words[3]).is_file():
             raise CouldNotRun(f"{path}:{number}: there is no engine '{words[3]}'")
         rows.append({"name": words[0], "share": float(words[1]), "least": float(words[2]), "engine": words[3],
                      "arguments": words[4:]})
@@ -183,7 +178,7 @@ def set_aside(part):
 def found_before_interruption(folder, done_again):
     """What an interrupted slice had found. If it was done again, so was its work: that is not counted
     twice."""
-    documents, _ = engines.read_documents(folder, lambda reason: reason)
+    documents, _ = runner.read_documents(folder, lambda reason: reason)
     found = [d for d in documents if d["status"] == "found"]
     for document in found:
         document.pop("reason", None)
@@ -212,7 +207,7 @@ def start_night(state, options, commit):
     if not rows:
         raise CouldNotRun(f"{options.hours:g} hours are too few for any slice of {options.table}")
     seed = options.seed if options.seed is not None else state.value["next_seed"]
-    started = engines.now()
+    started = runner.now()
     identity = re.sub(r"[^0-9]", "", started)
     nights = options.state / "nights"
     while (nights / identity).exists():
@@ -228,12 +223,12 @@ def run_slice(one, night, options, clock, stop):
     """Runs a slice; returns whether it came to its end."""
     folder = night / "slices" / one["id"]
     part = folder.with_name(folder.name + ".part")
-    program = engines.program_of(one["engine"])
+    program = runner.program_of(one["engine"])
     arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
     part.mkdir()
     if one["engine"] in CORPUS_ENGINES:
         nightly_corpus.bring(options.state / "corpus", part)
-    documents = engines.run_engine(one["engine"], part, arguments, one["seconds"], clock, stop, program)
+    documents = runner.run_engine(one["engine"], part, arguments, one["seconds"], clock, stop, program)
     nightly_corpus.take(options.state / "corpus", part)
     if stop.requested:
         set_aside(part)
@@ -407,7 +402,7 @@ def run(options, clock, stop):
         night = state.value["night"]
         folder = options.state / "nights" / night["id"]
         settle(folder, options)
-        engines.build(folder, clock, stop, tests=any(one["engine"] == "tests" for one in night["plan"]))
+        runner.build(folder, clock, stop, tests=any(one["engine"] == "tests" for one in night["plan"]))
         return run_slices(state, folder, options, clock, stop)
 
 
@@ -454,13 +449,13 @@ def run_slices(state, folder, options, clock, stop):
     campaign.print_results(summary["results"])
     for entry in summary["proposed_regressions"]:
         print(f"\nkeep this failing input:\n  {entry['command']}")
-    print(f"\nnightly: {results.verdict(summary['results'])}, {engines.duration(night['seconds'])}; {report}", flush=True)
+    print(f"\nnightly: {results.verdict(summary['results'])}, {runner.duration(night['seconds'])}; {report}", flush=True)
     return results.exit_status(summary["results"])
 
 
 def main(arguments):
-    stop = engines.Stopper()
-    clock = engines.Clock()
+    stop = runner.Stopper()
+    clock = runner.Clock()
     try:
         options = parse_arguments(arguments)
         read_table(options.table)
