@@ -98,11 +98,18 @@ def table(documents):
         others = len(document["findings"]) - expected
         findings = str(others) + (f" (+{expected} expected)" if expected else "")
         status = document["status"].replace("_", " ")
-        rows.append((document["engine"], subject, status, results.headline(document),
-                     findings, f"{document['duration_seconds']:.0f} s"))
+        rows.append(
+            (
+                document["engine"],
+                subject,
+                status,
+                results.headline(document),
+                findings,
+                f"{document['duration_seconds']:.0f} s",
+            )
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-            for row in rows]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def print_results(documents):
@@ -115,16 +122,21 @@ def print_results(documents):
             if finding["severity"] == "expected":
                 continue
             severity = runner.colour(finding["severity"], "31;1", sys.stdout)
-            print(f"\n{document['engine']} {severity}: {finding['title']}\n"
-                  f"  property: {finding['property']}\n  reproduce: {finding['replay']}")
+            print(
+                f"\n{document['engine']} {severity}: {finding['title']}\n"
+                f"  property: {finding['property']}\n  reproduce: {finding['replay']}"
+            )
         if document["status"] == "could_not_run":
-            print(f"\n{document['engine']} {runner.colour('could not run', '33;1', sys.stdout)}: "
-                  f"{document.get('reason', 'no reason given')}")
+            print(
+                f"\n{document['engine']} {runner.colour('could not run', '33;1', sys.stdout)}: "
+                f"{document.get('reason', 'no reason given')}"
+            )
 
 
 def commit():
-    return subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True,
-                          text=True, check=False).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def machine():
@@ -144,6 +156,7 @@ def make_report(folder):
     try:
         # Here, because drawing needs packages that a run itself does not.
         from fsqlshm.report import main as report  # pylint: disable=import-outside-toplevel
+
         report.write(folder)
     except (results.BadDocument, OSError, ImportError) as error:
         raise CouldNotRun(f"no report: {error}") from error

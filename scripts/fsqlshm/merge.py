@@ -15,11 +15,43 @@ import sys
 from fsqlshm import results
 
 # Members of `details` that are amounts: they add up wherever they are.
-AMOUNTS = {"count", "executions", "iterations", "reads", "kills", "recoveries", "publishes", "stops", "deaths",
-           "programs", "inputs", "crashes", "runs", "reached", "seen", "times", "verified_reads", "samples", "seconds"}
+AMOUNTS = {
+    "count",
+    "executions",
+    "iterations",
+    "reads",
+    "kills",
+    "recoveries",
+    "publishes",
+    "stops",
+    "deaths",
+    "programs",
+    "inputs",
+    "crashes",
+    "runs",
+    "reached",
+    "seen",
+    "times",
+    "verified_reads",
+    "samples",
+    "seconds",
+}
 # By one of these an object in a list is known again in another document's list.
-NAMES = ("name", "scenario", "target", "outcome", "operation", "site", "race", "role", "subject", "rate", "where", "what",
-         "search")
+NAMES = (
+    "name",
+    "scenario",
+    "target",
+    "outcome",
+    "operation",
+    "site",
+    "race",
+    "role",
+    "subject",
+    "rate",
+    "where",
+    "what",
+    "search",
+)
 # Lists of samples: one more run, more of them.
 SAMPLES = {"ns", "real_ns", "iterations", "runs", "p99.9"}
 # What does not add up, because it is of the subject or of a corpus that the parts share.
@@ -45,8 +77,13 @@ def _one_after_the_other(one, other):
     if not one or not all(isinstance(sample, dict) for sample in [one[-1], *other]):
         return one or other
     last = one[-1]
-    return one + [{k: v + last[k] if _is_number(v) and _is_number(last.get(k)) and k not in LARGEST else v
-                   for k, v in sample.items()} for sample in other]
+    return one + [
+        {
+            k: v + last[k] if _is_number(v) and _is_number(last.get(k)) and k not in LARGEST else v
+            for k, v in sample.items()
+        }
+        for sample in other
+    ]
 
 
 def merge_details(one, other, key=None):
@@ -55,11 +92,14 @@ def merge_details(one, other, key=None):
     if key == "audit" and isinstance(one, dict) and isinstance(other, dict):
         return {**other, **one}  # by subject; the same whatever the seed
     if isinstance(one, dict) and isinstance(other, dict):
-        if key in ("reached", "counts", "counters", "outcomes") and all(map(_is_number, [*one.values(), *other.values()])):
+        if key in ("reached", "counts", "counters", "outcomes") and all(
+            map(_is_number, [*one.values(), *other.values()])
+        ):
             return {k: one.get(k, 0) + other.get(k, 0) for k in [*one, *(k for k in other if k not in one)]}
-        return {k: merge_details(one[k], other[k], k) if k in one and k in other
-                else one[k] if k in one else other[k]
-                for k in [*one, *(k for k in other if k not in one)]}
+        return {
+            k: merge_details(one[k], other[k], k) if k in one and k in other else one[k] if k in one else other[k]
+            for k in [*one, *(k for k in other if k not in one)]
+        }
     if key == "over_time" and isinstance(one, list) and isinstance(other, list):
         return _one_after_the_other(one, other)
     if isinstance(one, list) and isinstance(other, list) and key in SAMPLES:
@@ -109,7 +149,9 @@ def merge_documents(documents):
         amount = merged["counts"].get(name.removesuffix("_per_second"))
         if name.endswith("_per_second") and len(documents) > 1:
             seconds = merged["duration_seconds"]
-            merged["counts"][name] = amount / seconds if amount is not None and seconds else documents[0]["counts"].get(name, 0)
+            merged["counts"][name] = (
+                amount / seconds if amount is not None and seconds else documents[0]["counts"].get(name, 0)
+            )
     reasons = [f"{d['reason']}" for d in documents if d.get("reason")]
     merged.pop("reason", None)
     if reasons:
@@ -127,8 +169,11 @@ def merge_all(documents):
     groups = {}
     for document in documents:
         path = document.get("document")
-        key = (document["engine"], document["subject"],
-               pathlib.PurePath(path).name if path else ("failure", document.get("reason")))
+        key = (
+            document["engine"],
+            document["subject"],
+            pathlib.PurePath(path).name if path else ("failure", document.get("reason")),
+        )
         groups.setdefault(key, []).append(document)
     return [merge_documents(group) for group in groups.values()]
 
@@ -185,8 +230,9 @@ def merge_summaries(parts):
         "started": min(s.get("started", "") for _, s in parts),
         "duration_seconds": max(s["duration_seconds"] for _, s in parts),
         "commit": first.get("commit", ""),
-        "machine": {f"shard {s['shard']}": ", ".join(str(v) for v in (s.get("machine") or {}).values())
-                    for _, s in parts},
+        "machine": {
+            f"shard {s['shard']}": ", ".join(str(v) for v in (s.get("machine") or {}).values()) for _, s in parts
+        },
         "results": merged,
     }
 
@@ -195,12 +241,16 @@ def main(arguments):
     from fsqlshm.report import main as report  # pylint: disable=import-outside-toplevel
 
     parser = argparse.ArgumentParser(
-        prog="scripts/merge", allow_abbrev=False,
+        prog="scripts/merge",
+        allow_abbrev=False,
         description="Merges the shards of a campaign into one: counts add up, findings and corpora are united. "
-                    "Writes summary.json, the report and corpus/.",
-        epilog="Exit status as scripts/campaign: 0 nothing found, 1 something found, 2 a shard is missing or could not run.")
+        "Writes summary.json, the report and corpus/.",
+        epilog="Exit status as scripts/campaign: 0 nothing found, 1 something found, 2 a shard is missing or could not run.",
+    )
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="where the merged campaign goes")
-    parser.add_argument("shards", type=pathlib.Path, nargs="+", metavar="SHARD", help="the folder of a shard's campaign")
+    parser.add_argument(
+        "shards", type=pathlib.Path, nargs="+", metavar="SHARD", help="the folder of a shard's campaign"
+    )
     options = parser.parse_args(arguments)
     try:
         summary = merge_summaries([(str(folder), report.load(folder)) for folder in options.shards])
@@ -213,8 +263,10 @@ def main(arguments):
         print(f"merge: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
     text = f", {inputs} inputs in the corpora" if inputs else ""
-    print(f"merge: {results.verdict(summary['results'])}; {len(options.shards)} shards{text}; "
-          f"{options.out / 'report.html'}")
+    print(
+        f"merge: {results.verdict(summary['results'])}; {len(options.shards)} shards{text}; "
+        f"{options.out / 'report.html'}"
+    )
     return results.exit_status(summary["results"])
 
 

@@ -82,8 +82,15 @@ def read_table(path):
             raise CouldNotRun(f"{path}:{number}: expected a name, a share, the least seconds and an engine")
         if not runner.program_of(words[3]).is_file():
             raise CouldNotRun(f"{path}:{number}: there is no engine '{words[3]}'")
-        rows.append({"name": words[0], "share": float(words[1]), "least": float(words[2]), "engine": words[3],
-                     "arguments": words[4:]})
+        rows.append(
+            {
+                "name": words[0],
+                "share": float(words[1]),
+                "least": float(words[2]),
+                "engine": words[3],
+                "arguments": words[4:],
+            }
+        )
     if not rows or len({row["name"] for row in rows}) != len(rows):
         raise CouldNotRun(f"{path}: no slices, or a name twice")
     return rows
@@ -107,9 +114,16 @@ def make_plan(rows, hours, seed):
             pieces = min(rounds, max(1, math.ceil(seconds[row["name"]] / SLICE_SECONDS)))
             if turn >= pieces:
                 continue
-            plan.append({"id": f"{len(plan) + 1:03d}-{row['name']}", "name": row["name"], "engine": row["engine"],
-                         "seconds": max(5, int(seconds[row["name"]] / pieces)) if row["share"] else 0,
-                         "seed": seed + len(plan), "arguments": row["arguments"]})
+            plan.append(
+                {
+                    "id": f"{len(plan) + 1:03d}-{row['name']}",
+                    "name": row["name"],
+                    "engine": row["engine"],
+                    "seconds": max(5, int(seconds[row["name"]] / pieces)) if row["share"] else 0,
+                    "seed": seed + len(plan),
+                    "arguments": row["arguments"],
+                }
+            )
     return plan
 
 
@@ -198,8 +212,9 @@ def collect(night):
     done, interrupted = slice_folders(night)
     documents = [d for folder in done for d in placed(read_slice(folder)["documents"], folder)]
     names = {folder.name for folder in done}
-    return documents + [d for folder in interrupted
-                        for d in found_before_interruption(folder, folder.name.split(".")[0] in names)]
+    return documents + [
+        d for folder in interrupted for d in found_before_interruption(folder, folder.name.split(".")[0] in names)
+    ]
 
 
 def start_night(state, options, commit):
@@ -212,9 +227,16 @@ def start_night(state, options, commit):
     nights = options.state / "nights"
     while (nights / identity).exists():
         identity += "x"
-    state.value["night"] = {"id": identity, "commit": commit, "seed": seed, "hours": options.hours,
-                            "started": started, "seconds": 0.0, "plan": make_plan(rows, options.hours, seed),
-                            "left_out": short}
+    state.value["night"] = {
+        "id": identity,
+        "commit": commit,
+        "seed": seed,
+        "hours": options.hours,
+        "started": started,
+        "seconds": 0.0,
+        "plan": make_plan(rows, options.hours, seed),
+        "left_out": short,
+    }
     (nights / identity / "slices").mkdir(parents=True)
     state.save()
 
@@ -287,8 +309,13 @@ def propose_regressions(state_folder, night, documents):
                     shutil.copyfile(path, temporary)
                     temporary.replace(target)
                 place = f"corpus/regressions/{document['subject']}"
-                proposed.append({"target": document["subject"], "file": str(target),
-                                 "command": f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/"})
+                proposed.append(
+                    {
+                        "target": document["subject"],
+                        "file": str(target),
+                        "command": f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/",
+                    }
+                )
     return list({entry["file"]: entry for entry in proposed}.values())
 
 
@@ -296,20 +323,34 @@ def history_entry(night, status, seconds, documents):
     """A line of history.jsonl: what the trends are drawn of."""
     found = {results.finding_key(d, f) for d in documents for f in d["findings"]}
     return {
-        "night": night["id"], "started": night["started"], "hours": night["hours"], "commit": night["commit"],
-        "seed": night["seed"], "status": status, "seconds": round(seconds, 1),
+        "night": night["id"],
+        "started": night["started"],
+        "hours": night["hours"],
+        "commit": night["commit"],
+        "seed": night["seed"],
+        "status": status,
+        "seconds": round(seconds, 1),
         "figures": nightly_bench.figures(documents),
         "findings": {s: sum(key[2] == s for key in found) for s in results.SEVERITIES},
-        "engines": [{"engine": d["engine"], "subject": d["subject"], "status": d["status"],
-                     "seconds": round(d["duration_seconds"], 1), "counts": d["counts"]}
-                    for d in documents
-                    if d["status"] != "could_not_run" or d["counts"]],
+        "engines": [
+            {
+                "engine": d["engine"],
+                "subject": d["subject"],
+                "status": d["status"],
+                "seconds": round(d["duration_seconds"], 1),
+                "counts": d["counts"],
+            }
+            for d in documents
+            if d["status"] != "could_not_run" or d["counts"]
+        ],
     }
 
 
 def canary_found(documents):
-    return any((d["engine"], d["subject"]) == CANARY and any(f["severity"] == "expected" for f in d["findings"])
-               for d in documents)
+    return any(
+        (d["engine"], d["subject"]) == CANARY and any(f["severity"] == "expected" for f in d["findings"])
+        for d in documents
+    )
 
 
 def summarise(night_folder, night, options, finished, proposed):
@@ -322,13 +363,21 @@ def summarise(night_folder, night, options, finished, proposed):
         reason += "; the code has changed since" if finished else "; the next run goes on"
         documents.append(results.could_not_run("nightly", reason))
     elif CANARY[0] in {one["engine"] for one in night["plan"]} and not canary_found(documents):
-        documents.append(results.could_not_run("nightly", "the planted fault (the canary) was not found, so nothing is known "
-                                               "of what else was not"))
+        documents.append(
+            results.could_not_run(
+                "nightly", "the planted fault (the canary) was not found, so nothing is known " "of what else was not"
+            )
+        )
     return {
         "schema": results.CAMPAIGN_SCHEMA,
         "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
-        "minutes": night["hours"] * 60, "seed": night["seed"], "shard": "1/1", "started": night["started"],
-        "duration_seconds": round(night["seconds"], 1), "commit": night["commit"], "machine": campaign.machine(),
+        "minutes": night["hours"] * 60,
+        "seed": night["seed"],
+        "shard": "1/1",
+        "started": night["started"],
+        "duration_seconds": round(night["seconds"], 1),
+        "commit": night["commit"],
+        "machine": campaign.machine(),
         "results": documents,
         "left_out": night.get("left_out", []),
         "proposed_regressions": proposed,
@@ -449,7 +498,9 @@ def run_slices(state, folder, options, clock, stop):
     campaign.print_results(summary["results"])
     for entry in summary["proposed_regressions"]:
         print(f"\nkeep this failing input:\n  {entry['command']}")
-    print(f"\nnightly: {results.verdict(summary['results'])}, {runner.duration(night['seconds'])}; {report}", flush=True)
+    print(
+        f"\nnightly: {results.verdict(summary['results'])}, {runner.duration(night['seconds'])}; {report}", flush=True
+    )
     return results.exit_status(summary["results"])
 
 

@@ -14,7 +14,11 @@ def _measured(documents):
     """The documents with samples of each operation, see scripts/engines/bench."""
     for document in documents:
         measured = document["details"].get("measured")
-        if document["engine"] == "bench" and isinstance(measured, dict) and isinstance(measured.get("benchmarks"), dict):
+        if (
+            document["engine"] == "bench"
+            and isinstance(measured, dict)
+            and isinstance(measured.get("benchmarks"), dict)
+        ):
             yield document, measured
 
 
@@ -41,8 +45,11 @@ def compare_with_last(state_folder, night_id, documents):
         for document, measured in _measured(documents):
             rows = compare.compare(last["measured"], measured)
             document["details"]["comparison"] = {
-                "with": f"night {last['night']}", "careful": compare.differences_of_context(last["measured"], measured),
-                "compared": len(rows), "rows": [row for row in rows if row["verdict"] != "no difference"]}
+                "with": f"night {last['night']}",
+                "careful": compare.differences_of_context(last["measured"], measured),
+                "compared": len(rows),
+                "rows": [row for row in rows if row["verdict"] != "no difference"],
+            }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         for document, _ in _measured(documents):
             document["details"]["comparison"] = {"with": f"nothing: {type(error).__name__}: {error}"}

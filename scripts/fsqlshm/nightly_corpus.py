@@ -69,9 +69,15 @@ def _reduce(corpus, command, say):
     before = len(_inputs(corpus))
     try:
         with tempfile.TemporaryDirectory(prefix="fsqlshm-reduce-") as scratch:
-            done = subprocess.run([*command, str(fresh), str(corpus)], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                                  timeout=REDUCE_SECONDS, env={**os.environ, "TMPDIR": scratch})
+            done = subprocess.run(
+                [*command, str(fresh), str(corpus)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+                timeout=REDUCE_SECONDS,
+                env={**os.environ, "TMPDIR": scratch},
+            )
         if done.returncode == 0 and any(fresh.iterdir()):
             old = corpus.with_name(corpus.name + ".old")
             shutil.rmtree(old, ignore_errors=True)

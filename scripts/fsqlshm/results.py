@@ -35,15 +35,35 @@ STATUS_OF_EXIT = ("clean", "found", "could_not_run")
 NUMBER = (int, float)
 LARGEST_NUMBER = 1e30
 DEEPEST = 60
-_DOCUMENT = {"engine": str, "subject": str, "status": str, "budget": dict, "started": str, "duration_seconds": NUMBER,
-             "counts": dict, "headline": str, "findings": list, "details": dict}
+_DOCUMENT = {
+    "engine": str,
+    "subject": str,
+    "status": str,
+    "budget": dict,
+    "started": str,
+    "duration_seconds": NUMBER,
+    "counts": dict,
+    "headline": str,
+    "findings": list,
+    "details": dict,
+}
 _OPTIONAL_IN_DOCUMENT = {"reason": str, "document": str, "seed": int}
 _FINDING = {"property": str, "title": str, "detail": str, "replay": str}
 _OPTIONAL_IN_FINDING = {"artefacts": list, "source": dict, "first_seen": str}
 _OPTIONAL_IN_SOURCE = {"file": str, "line": int}
 _SUMMARY = {"minutes": NUMBER, "seed": int, "duration_seconds": NUMBER, "results": list}
-_OPTIONAL_IN_SUMMARY = {"shard": str, "started": str, "commit": str, "machine": dict, "history": list, "found_before": list,
-                        "proposed_regressions": list, "left_out": list, "corpora": dict, "subject": str}
+_OPTIONAL_IN_SUMMARY = {
+    "shard": str,
+    "started": str,
+    "commit": str,
+    "machine": dict,
+    "history": list,
+    "found_before": list,
+    "proposed_regressions": list,
+    "left_out": list,
+    "corpora": dict,
+    "subject": str,
+}
 _NIGHT = {"night": str, "commit": str, "status": str, "seed": int, "seconds": NUMBER, "findings": dict, "engines": list}
 _OPTIONAL_IN_NIGHT = {"figures": dict}
 _WORK = {"engine": str, "subject": str, "seconds": NUMBER, "counts": dict}
@@ -105,8 +125,12 @@ def read_json(path):
         raise BadDocument(f"cannot read {path}: nested too deeply") from error
     layer = [value]
     for _ in range(DEEPEST):
-        layer = [inner for outer in layer if isinstance(outer, (dict, list))
-                 for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
     if layer:
         raise BadDocument(f"cannot read {path}: nested deeper than {DEEPEST} levels")
     return value

@@ -39,9 +39,7 @@ TARGETS = {
 }
 SANITIZERS = ("asan", "tsan")
 # What a run may ask of an engine beyond what every engine takes.
-OPTIONAL = {
-    "--subject": "attack this protocol alone: hardened or reference",
-}
+OPTIONAL = {"--subject": "attack this protocol alone: hardened or reference"}
 
 
 class CouldNotRun(Exception):
@@ -154,8 +152,8 @@ def build(folder, clock, stop, tests=False):
                 ):
                     try:
                         code = subprocess.run(
-                            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
-                            stderr=output, check=False).returncode
+                            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+                        ).returncode
                     except OSError as error:
                         raise CouldNotRun(f"cannot run {command[0]}: {error}") from error
                     if stop.requested:
@@ -189,7 +187,11 @@ def watchdog(process):
     read, write = os.pipe()
     guard = subprocess.Popen(
         [sys.executable, "-ISs", str(pathlib.Path(__file__).with_name("watchdog.py")), str(process.pid)],
-        stdin=read, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        stdin=read,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     os.close(read)
     try:
         yield
@@ -239,8 +241,7 @@ def follow(process, name, log, deadline, clock, stop):
 def run_engine(name, out, arguments, seconds, clock, stop, program=None):
     """One engine, its documents in the folder `out`; returns them, at least one."""
     out.mkdir(exist_ok=True)
-    command = [str(program or program_of(name)), "--seconds", str(seconds),
-               "--out", str(out), *arguments]
+    command = [str(program or program_of(name)), "--seconds", str(seconds), "--out", str(out), *arguments]
     started = now()
     start = time.monotonic()
     clock.say(f"{name}: starting" + (f", {seconds} s" if seconds else ""))
@@ -250,8 +251,9 @@ def run_engine(name, out, arguments, seconds, clock, stop, program=None):
 
     with open(out / "log.txt", "wb", buffering=0) as log:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=subprocess.PIPE, start_new_session=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, start_new_session=True
+            )
         except OSError as error:
             return [failure(f"cannot be started: {error}")]
         with watchdog(process):
@@ -261,8 +263,7 @@ def run_engine(name, out, arguments, seconds, clock, stop, program=None):
     documents, failures = read_documents(out, failure)
     documents += failures
     if not documents:
-        documents.append(failure(f"wrote no result (exit status {process.returncode}), "
-                                 f"see {out / 'log.txt'}"))
+        documents.append(failure(f"wrote no result (exit status {process.returncode}), " f"see {out / 'log.txt'}"))
     elif reason is not None:
         documents.append(failure(reason))
     elif process.returncode != results.exit_status(documents):

@@ -24,8 +24,19 @@ class CampaignTest(unittest.TestCase):
         self.engines = support.make_engines(self.top / "engines", NAMES, pause=0.05, text=NOTHING)
 
     def command(self, *arguments):
-        return [sys.executable, str(HERE / "drive.py"), "campaign", str(self.engines), "--out", str(self.top / "out"),
-                "--seed", "1", "--minutes", "0.5", *arguments]
+        return [
+            sys.executable,
+            str(HERE / "drive.py"),
+            "campaign",
+            str(self.engines),
+            "--out",
+            str(self.top / "out"),
+            "--seed",
+            "1",
+            "--minutes",
+            "0.5",
+            *arguments,
+        ]
 
     def campaign(self, *arguments):
         return subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False, timeout=100)
@@ -52,7 +63,9 @@ class CampaignTest(unittest.TestCase):
 
     def test_engines_that_misbehave(self):
         bad = {
-            "exit status 0 contradicts its results": support.ENGINE.replace("n % 3 == 0", "True").replace("int(bad)", "0"),
+            "exit status 0 contradicts its results": support.ENGINE.replace("n % 3 == 0", "True").replace(
+                "int(bad)", "0"
+            ),
             "wrote no result (exit status 0)": "#!/bin/sh\nexit 0\n",
             "early.json": "#!/bin/sh\nwhile [ $1 != --out ]; do shift; done\necho '{' > $2/early.json\n",
             "cannot be started": "#!/nowhere/python\n",
@@ -82,15 +95,26 @@ class CampaignTest(unittest.TestCase):
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
         self.assertIn("with --subject only these engines: none", done.stderr)
-        text = NOTHING.replace("#!/usr/bin/python3\n", "#!/usr/bin/python3\n# takes: --subject\n").replace('"out", "shard"', '"out", "shard", "subject"')
+        text = NOTHING.replace("#!/usr/bin/python3\n", "#!/usr/bin/python3\n# takes: --subject\n").replace(
+            '"out", "shard"', '"out", "shard", "subject"'
+        )
         support.make_engines(self.engines, ["stress"], text=text)
         done = self.campaign("--subject", "reference")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual({d["engine"] for d in self.summary()["results"]}, {"stress"})
 
     def test_bad_arguments(self):
-        for arguments in (["--minutes", "0"], ["--minutes", "x"], ["--engines", "x"], ["--engines", "fuzz,fuzz"], ["--seed", "-1"],
-                          ["--shard", "2/1"], ["--shard", "x"], ["--subject", "x"], ["--bogus"]):
+        for arguments in (
+            ["--minutes", "0"],
+            ["--minutes", "x"],
+            ["--engines", "x"],
+            ["--engines", "fuzz,fuzz"],
+            ["--seed", "-1"],
+            ["--shard", "2/1"],
+            ["--shard", "x"],
+            ["--subject", "x"],
+            ["--bogus"],
+        ):
             done = self.campaign(*arguments)
             self.assertEqual(done.returncode, 2)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
@@ -103,7 +127,9 @@ class CampaignTest(unittest.TestCase):
             self.skipTest(f"no terminal to be had: {error}")
         environment = {**os.environ, "TERM": "xterm"}
         environment.pop("NO_COLOR", None)
-        process = subprocess.Popen(self.command("--engines", "golden"), stdout=other, stderr=other, stdin=other, env=environment)
+        process = subprocess.Popen(
+            self.command("--engines", "golden"), stdout=other, stderr=other, stdin=other, env=environment
+        )
         os.close(other)
         output = b""
         deadline = time.monotonic() + 60

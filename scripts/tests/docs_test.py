@@ -18,7 +18,9 @@ MOST_LINES = 30
 
 def example(path):
     """What is worth quoting of a file: what stands in its namespace."""
-    text = re.search(r"^namespace [\w:]+ \{\n\n(.*?)\n\n\}  // namespace", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    text = re.search(
+        r"^namespace [\w:]+ \{\n\n(.*?)\n\n\}  // namespace", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     return text[1]
 
 

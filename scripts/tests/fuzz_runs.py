@@ -17,8 +17,17 @@ out = pathlib.Path(out)
 started = fuzzing.now()
 one = fuzzing.Target(target, MAX_LENGTHS[target])
 with tempfile.TemporaryDirectory() as corpus:
-    outcome = fuzzing.fuzz(build, one, 300, int(seed), [corpus], out / "crashes" / target, fuzzing.Stopper(),
-                           [f"-runs={runs}", "-reload=0", *options], until_found=True)
+    outcome = fuzzing.fuzz(
+        build,
+        one,
+        300,
+        int(seed),
+        [corpus],
+        out / "crashes" / target,
+        fuzzing.Stopper(),
+        [f"-runs={runs}", "-reload=0", *options],
+        until_found=True,
+    )
 result = fuzzing.document(one, outcome, int(seed), {"runs": int(runs)}, started, expected)
 fuzzing.write_json(out / f"fuzz-{target}.json", result)
 sys.exit(fuzzing.exit_status([result]))

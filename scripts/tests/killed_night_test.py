@@ -50,19 +50,37 @@ def commands(vectors):
     stress = [OPTIONS.build / "stress" / "fsqlshm-stress", "crash-points", "--quiet", "--seed", "{seed}"]
     golden = OPTIONS.build / "core" / "tools" / "fsqlshm-golden"
     real = {
-        "golden": [[golden, ROOT / "corpus" / "golden", "--json", "{out}/golden.json"],
-                   [golden, vectors, "--json", "{out}/spoiled.json"]],
-        "relacy": [[*relacy, "--protocol", "reference", "--iterations", 15, "--first-iteration", "{first}", "--json",
-                    "{out}/reference.json"],
-                   [*relacy, "--iterations", 2000 * times, "--first-iteration", "{first}", "--json", "{out}/hardened.json"]],
-        "stress": [[*stress, "--protocol", "reference", "--json", "{out}/reference.json"],
-                   [*stress, "--json", "{out}/hardened.json"]],
+        "golden": [
+            [golden, ROOT / "corpus" / "golden", "--json", "{out}/golden.json"],
+            [golden, vectors, "--json", "{out}/spoiled.json"],
+        ],
+        "relacy": [
+            [
+                *relacy,
+                "--protocol",
+                "reference",
+                "--iterations",
+                15,
+                "--first-iteration",
+                "{first}",
+                "--json",
+                "{out}/reference.json",
+            ],
+            [*relacy, "--iterations", 2000 * times, "--first-iteration", "{first}", "--json", "{out}/hardened.json"],
+        ],
+        "stress": [
+            [*stress, "--protocol", "reference", "--json", "{out}/reference.json"],
+            [*stress, "--json", "{out}/hardened.json"],
+        ],
     }
     if OPTIONS.fuzz_build:
         real["fuzz"] = [
-            support.fuzz_command(OPTIONS.fuzz_build, "canary", 200_000, "open: expected invalid_page_size, found accept"),
+            support.fuzz_command(
+                OPTIONS.fuzz_build, "canary", 200_000, "open: expected invalid_page_size, found accept"
+            ),
             # A defect that is there, and that nobody told this run to expect.
-            support.fuzz_command(OPTIONS.fuzz_build, "schedule_reference", 20_000 * times, "nothing", "--only=D3")]
+            support.fuzz_command(OPTIONS.fuzz_build, "schedule_reference", 20_000 * times, "nothing", "--only=D3"),
+        ]
     return real
 
 
@@ -86,9 +104,26 @@ class KilledNightTest(unittest.TestCase):
 
     def start(self, state):
         return subprocess.Popen(
-            [sys.executable, "-B", str(HERE / "drive.py"), "nightly", str(self.engines), "--hours", "0.02", "--table",
-             str(self.top / "table"), "--state", str(self.top / state), "--seed", "5"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "FSQLSHM_TEST_NO_REPORT": "1"})
+            [
+                sys.executable,
+                "-B",
+                str(HERE / "drive.py"),
+                "nightly",
+                str(self.engines),
+                "--hours",
+                "0.02",
+                "--table",
+                str(self.top / "table"),
+                "--state",
+                str(self.top / state),
+                "--seed",
+                "5",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "FSQLSHM_TEST_NO_REPORT": "1"},
+        )
 
     def finish(self, process):
         output, _ = process.communicate(timeout=600)
@@ -113,9 +148,13 @@ class KilledNightTest(unittest.TestCase):
         found = {without_steps(entry["key"]) for entry in support.read(self.top / state / "findings.json")["findings"]}
         # How many runs libFuzzer needs to find something is nearly always the same, but not on a busy machine.
         counts = {(d["engine"], d["subject"]): d["counts"] for d in summary["results"] if d["engine"] != "fuzz"}
-        return {"findings": found, "counts": counts, "status": summary["status"],
-                "states": {(d["engine"], d["subject"], d["status"]) for d in summary["results"]},
-                "state": support.read(self.top / state / "state.json")}
+        return {
+            "findings": found,
+            "counts": counts,
+            "status": summary["status"],
+            "states": {(d["engine"], d["subject"], d["status"]) for d in summary["results"]},
+            "state": support.read(self.top / state / "state.json"),
+        }
 
     def test_killed_three_times(self):
         begun = time.monotonic()
@@ -126,7 +165,10 @@ class KilledNightTest(unittest.TestCase):
         violations = {key for key in alone["findings"] if key[2] == "violation"}
         self.assertGreaterEqual(len({key[0] for key in violations}), 3 if OPTIONS.fuzz_build else 2, alone["findings"])
         self.assertGreaterEqual(len(alone["findings"]), 10)
-        print(f"alone: {took:.1f} s, {len(alone['findings'])} findings, {len(violations)} of them violations", file=sys.stderr)
+        print(
+            f"alone: {took:.1f} s, {len(alone['findings'])} findings, {len(violations)} of them violations",
+            file=sys.stderr,
+        )
 
         seed = int(os.environ.get("FSQLSHM_TEST_SEED", time.time_ns()))
         print(f"FSQLSHM_TEST_SEED={seed}", file=sys.stderr)
@@ -148,8 +190,10 @@ class KilledNightTest(unittest.TestCase):
             for member, expected in alone.items():
                 self.assertEqual(killed[member], expected, member)
             self.assertEqual(list((self.top / state / "tmp").iterdir()), [])
-            print(f"killed after {', '.join(f'{m:.2f}' for m in moments)} s, hit {', '.join(p.name for p in interrupted)}: the same",
-                  file=sys.stderr)
+            print(
+                f"killed after {', '.join(f'{m:.2f}' for m in moments)} s, hit {', '.join(p.name for p in interrupted)}: the same",
+                file=sys.stderr,
+            )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ class LintTest(unittest.TestCase):
             commands = re.findall(r"^\s+(?:- )?run: (.*)$", path.read_text(encoding="utf-8"), re.M)
             self.assertTrue(commands)
             for command in commands:
-                self.assertRegex(command, r"^(scripts/(test|nightly)\b|apt-get update && apt-get install|git config |cat out/)")
+                self.assertRegex(
+                    command, r"^(scripts/(test|nightly)\b|apt-get update && apt-get install|git config |cat out/)"
+                )
                 if command.startswith("scripts/"):
                     self.assertTrue((ROOT / command.split()[0]).is_file())
 
@@ -50,8 +52,11 @@ class LintTest(unittest.TestCase):
     def test_shell_scripts(self):
         if not shutil.which("shellcheck"):
             self.skipTest("shellcheck is not installed")
-        scripts = [p for p in support.SCRIPTS.rglob("*") if p.is_file() and p.suffix == ""
-                   and re.match(rb"#!.*\b(ba)?sh\b", p.read_bytes()[:60])]
+        scripts = [
+            p
+            for p in support.SCRIPTS.rglob("*")
+            if p.is_file() and p.suffix == "" and re.match(rb"#!.*\b(ba)?sh\b", p.read_bytes()[:60])
+        ]
         self.assertIn(support.SCRIPTS / "nightly", scripts)
         done = run("shellcheck", "-x", *scripts)
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -63,8 +68,16 @@ class LintTest(unittest.TestCase):
             self.assertIn("usage:", done.stdout, name)
 
     def test_bad_arguments_are_refused_before_anything_is_installed_or_built(self):
-        for words in (["campaign", "--bogus"], ["campaign", "--minutes", "0"], ["nightly", "--bogus"], ["nightly", "--table", "/nowhere"],
-                      ["report", "--bogus"], ["merge"], ["test", "bogus"], ["slurm/submit", "--bogus"]):
+        for words in (
+            ["campaign", "--bogus"],
+            ["campaign", "--minutes", "0"],
+            ["nightly", "--bogus"],
+            ["nightly", "--table", "/nowhere"],
+            ["report", "--bogus"],
+            ["merge"],
+            ["test", "bogus"],
+            ["slurm/submit", "--bogus"],
+        ):
             done = run(support.SCRIPTS / words[0], *words[1:])
             self.assertEqual((done.returncode, done.stdout), (2, ""), words)
             self.assertIn(f"{words[0].split('/')[-1]}: ", done.stderr)

@@ -25,8 +25,13 @@ class MergeTest(unittest.TestCase):
         return folder
 
     def merge(self, *folders):
-        done = subprocess.run([str(support.SCRIPTS / "merge"), "--out", str(self.top / "merged"), *map(str, folders)],
-                              capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [str(support.SCRIPTS / "merge"), "--out", str(self.top / "merged"), *map(str, folders)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         summary = self.top / "merged" / "summary.json"
         return done, support.read(summary) if summary.exists() else None
 
@@ -76,20 +81,38 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
 
     def test_order_does_not_matter(self):
-        documents = [support.document(counts={"executions": n}, findings=[support.finding(title=str(n))]) for n in (1, 2, 3)]
+        documents = [
+            support.document(counts={"executions": n}, findings=[support.finding(title=str(n))]) for n in (1, 2, 3)
+        ]
         there = merge.merge_documents(copy.deepcopy(documents))
         back = merge.merge_documents(copy.deepcopy(documents[::-1]))
         self.assertEqual(there["counts"], back["counts"])
         self.assertEqual({f["title"] for f in there["findings"]}, {f["title"] for f in back["findings"]})
 
     def test_what_does_not_add_up(self):
-        merged = merge.merge_documents([
-            support.document(counts={"executions": 100, "executions_per_second": 50, "coverage": 7, "corpus": 3}, duration_seconds=2),
-            support.document(counts={"executions": 500, "executions_per_second": 125, "coverage": 6, "corpus": 4}, duration_seconds=4)])
-        self.assertEqual(merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4})
+        merged = merge.merge_documents(
+            [
+                support.document(
+                    counts={"executions": 100, "executions_per_second": 50, "coverage": 7, "corpus": 3},
+                    duration_seconds=2,
+                ),
+                support.document(
+                    counts={"executions": 500, "executions_per_second": 125, "coverage": 6, "corpus": 4},
+                    duration_seconds=4,
+                ),
+            ]
+        )
+        self.assertEqual(
+            merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4}
+        )
 
     def test_time_goes_on(self):
-        one = {"over_time": [{"seconds": 1, "executions": 5, "coverage": 7}, {"seconds": 2, "executions": 9, "coverage": 8}]}
+        one = {
+            "over_time": [
+                {"seconds": 1, "executions": 5, "coverage": 7},
+                {"seconds": 2, "executions": 9, "coverage": 8},
+            ]
+        }
         two = {"over_time": [{"seconds": 1, "executions": 4, "coverage": 8}]}
         self.assertEqual(merge.merge_details(one, two)["over_time"][2], {"seconds": 3, "executions": 13, "coverage": 8})
 
@@ -99,12 +122,30 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(merge.merge_details(one, two), two)
 
     def test_details(self):
-        one = {"scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}], "max": 5, "context": {"cores": 2}}
-        two = {"scenarios": [{"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}}, {"name": "b", "executions": 1}],
-               "max": 9, "context": {"cores": 2}}
-        self.assertEqual(merge.merge_details(one, two), {
-            "scenarios": [{"name": "a", "executions": 11, "line": 7, "reached": {"x": 3, "y": 1}}, {"name": "b", "executions": 1}],
-            "max": 9, "context": {"cores": 2}})
+        one = {
+            "scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}],
+            "max": 5,
+            "context": {"cores": 2},
+        }
+        two = {
+            "scenarios": [
+                {"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}},
+                {"name": "b", "executions": 1},
+            ],
+            "max": 9,
+            "context": {"cores": 2},
+        }
+        self.assertEqual(
+            merge.merge_details(one, two),
+            {
+                "scenarios": [
+                    {"name": "a", "executions": 11, "line": 7, "reached": {"x": 3, "y": 1}},
+                    {"name": "b", "executions": 1},
+                ],
+                "max": 9,
+                "context": {"cores": 2},
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -48,9 +48,24 @@ class NightlyTest(unittest.TestCase):
         if not report:
             environment["FSQLSHM_TEST_NO_REPORT"] = "1"
         return subprocess.Popen(
-            [sys.executable, str(HERE / "drive.py"), "nightly", str(self.engines), "--hours", "0.02",
-             "--table", str(self.top / "table"), "--state", str(self.top / state), *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+            [
+                sys.executable,
+                str(HERE / "drive.py"),
+                "nightly",
+                str(self.engines),
+                "--hours",
+                "0.02",
+                "--table",
+                str(self.top / "table"),
+                "--state",
+                str(self.top / state),
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
 
     def finish(self, process):
         output, _ = process.communicate(timeout=100)
@@ -121,8 +136,12 @@ class NightlyTest(unittest.TestCase):
 
     def test_a_killed_run_leaves_no_engine_behind(self):
         # The engine's own child has a session of its own.
-        start = "import subprocess\nsubprocess.Popen(['/bin/sh', '-c', 'sleep 30; : ' + o.out], start_new_session=True)\n"
-        support.make_engines(self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1))
+        start = (
+            "import subprocess\nsubprocess.Popen(['/bin/sh', '-c', 'sleep 30; : ' + o.out], start_new_session=True)\n"
+        )
+        support.make_engines(
+            self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1)
+        )
         process = self.start("a")
         line = ""
         while "at work" not in line:
@@ -145,7 +164,9 @@ memory = tempfile.mkdtemp(prefix="fsqlshm-report-test-", dir="/dev/shm")
 subprocess.Popen(["sleep", "30"], env={"TMPDIR": memory, "PATH": os.environ["PATH"]})
 print("memory", memory, file=sys.stderr, flush=True)
 """
-        support.make_engines(self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1))
+        support.make_engines(
+            self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1)
+        )
         process = self.start("a")
         line = ""
         while "memory" not in line:
@@ -195,7 +216,9 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.finish(self.start("killed"))
         self.assertTrue(list(self.top.glob("killed/nights/*/slices/*.interrupted-1/late.json")))
         self.assertEqual(self.findings("killed"), self.findings("alone"))
-        self.assertEqual(support.read(self.top / "killed" / "state.json"), support.read(self.top / "alone" / "state.json"))
+        self.assertEqual(
+            support.read(self.top / "killed" / "state.json"), support.read(self.top / "alone" / "state.json")
+        )
 
     def test_interrupted_it_sums_up_and_goes_on(self):
         support.make_engines(self.engines, ["stress"], pause=1.5)
@@ -249,8 +272,9 @@ print("memory", memory, file=sys.stderr, flush=True)
 
     def test_an_engine_that_says_nothing_is_no_success(self):
         support.make_engines(self.engines, ["stress"], text="#!/bin/sh\nexit 0\n")
-        support.make_engines(self.engines, ["golden", "relacy", "fuzz"],
-                             text=support.ENGINE.replace("n % 3 == 0", "False"))
+        support.make_engines(
+            self.engines, ["golden", "relacy", "fuzz"], text=support.ENGINE.replace("n % 3 == 0", "False")
+        )
         status, output = self.finish(self.start("a"))
         self.assertEqual(status, 2, output)
         self.assertIn("wrote no result", output)

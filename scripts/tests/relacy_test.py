@@ -37,8 +37,9 @@ class RelacyTest(unittest.TestCase):
 
     def run_engine(self, *arguments):
         errors = io.StringIO()
-        with mock.patch.object(sys, "argv", ["relacy", "--out", str(self.out), *arguments]), \
-                contextlib.redirect_stderr(errors):
+        with mock.patch.object(sys, "argv", ["relacy", "--out", str(self.out), *arguments]), contextlib.redirect_stderr(
+            errors
+        ):
             return self.engine.main(), errors.getvalue()
 
     def test_it_audits(self):
@@ -53,8 +54,7 @@ class RelacyTest(unittest.TestCase):
         self.assertNotIn("left_out", support.read(self.out / "relacy-hardened.json")["details"])
 
     def test_what_is_left_out_is_said(self):
-        for arguments, why in (([], "it needs 20 s, there are 1 s"),
-                               (["--shard", "2/2"], "the first shard does it")):
+        for arguments, why in (([], "it needs 20 s, there are 1 s"), (["--shard", "2/2"], "the first shard does it")):
             code, errors = self.run_engine("--seconds", "1", "--subject", "hardened", *arguments)
             self.assertEqual(code, 0, errors)
             self.assertFalse((self.out / "relacy-orders.json").exists())

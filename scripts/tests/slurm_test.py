@@ -54,7 +54,8 @@ class Slurm:
         self.config = folder / "slurm.conf"
         for name in ("state", "spool"):
             (folder / name).mkdir()
-        self.config.write_text(f"""
+        self.config.write_text(
+            f"""
 ClusterName=fsqlshm
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
@@ -81,19 +82,30 @@ MinJobAge=600
 MaxArraySize=100
 NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=all Nodes=one Default=YES OverSubscribe=FORCE:4 MaxTime=10 State=UP
-""", encoding="utf-8")
+""",
+            encoding="utf-8",
+        )
         self.environment = {**ENVIRONMENT, "SLURM_CONF": str(self.config)}
 
     def command(self, *words, timeout=30):
-        return subprocess.run([str(w) for w in words], env=self.environment, capture_output=True, text=True, check=False,
-                              timeout=timeout)
+        return subprocess.run(
+            [str(w) for w in words], env=self.environment, capture_output=True, text=True, check=False, timeout=timeout
+        )
 
     def start(self):
         for words in (["slurmctld", "-D", "-c"], ["slurmd", "-D", "-N", "one"]):
             log = open(self.folder / f"{words[0]}.out", "wb")
             with log:
-                self.processes.append(subprocess.Popen([*words, "-f", str(self.config)], env=self.environment, stdin=subprocess.DEVNULL,
-                                                       stdout=log, stderr=log, start_new_session=True))
+                self.processes.append(
+                    subprocess.Popen(
+                        [*words, "-f", str(self.config)],
+                        env=self.environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+                )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for process in self.processes:
@@ -156,8 +168,11 @@ class SlurmTest(unittest.TestCase):
 
     def program(self, engines):
         program = self.top / "campaign"
-        program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -B {shlex.quote(str(HERE / 'drive.py'))} campaign "
-                           f"{shlex.quote(str(engines))} \"$@\"\n", encoding="utf-8")
+        program.write_text(
+            f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -B {shlex.quote(str(HERE / 'drive.py'))} campaign "
+            f'{shlex.quote(str(engines))} "$@"\n',
+            encoding="utf-8",
+        )
         program.chmod(0o755)
         slurm.environment["FSQLSHM_CAMPAIGN"] = str(program)
         return program
@@ -169,10 +184,34 @@ class SlurmTest(unittest.TestCase):
 
     def by_hand(self, program, shards, *arguments):
         for index in range(1, shards + 1):
-            subprocess.run([str(program), "--shard", f"{index}/{shards}", "--out", str(self.top / f"hand-{index}"), "--seed", "3",
-                            "--minutes", "0.5", *arguments], capture_output=True, check=False, timeout=100)
-        subprocess.run([str(support.SCRIPTS / "merge"), "--out", str(self.top / "hand"),
-                        *[str(self.top / f"hand-{i}") for i in range(1, shards + 1)]], capture_output=True, check=False, timeout=100)
+            subprocess.run(
+                [
+                    str(program),
+                    "--shard",
+                    f"{index}/{shards}",
+                    "--out",
+                    str(self.top / f"hand-{index}"),
+                    "--seed",
+                    "3",
+                    "--minutes",
+                    "0.5",
+                    *arguments,
+                ],
+                capture_output=True,
+                check=False,
+                timeout=100,
+            )
+        subprocess.run(
+            [
+                str(support.SCRIPTS / "merge"),
+                "--out",
+                str(self.top / "hand"),
+                *[str(self.top / f"hand-{i}") for i in range(1, shards + 1)],
+            ],
+            capture_output=True,
+            check=False,
+            timeout=100,
+        )
         return support.read(self.top / "hand" / "summary.json")
 
     def test_two_shards_are_what_two_runs_by_hand_are(self):
@@ -197,21 +236,47 @@ class SlurmTest(unittest.TestCase):
         """With budgets of iterations: what a budget of time does cannot be repeated."""
         relacy = [BUILD / "relacy" / "fsqlshm-relacy", "--quiet", "--shard", "{shard}"]
         iterations = ["--iterations", "5001", "--first-iteration", "{first}"]
-        real = support.make_real_engines(self.top / "engines", {
-            "golden": [[BUILD / "core" / "tools" / "fsqlshm-golden", ROOT / "corpus" / "golden", "--json", "{out}/golden.json"]],
-            "relacy": [[*relacy, *iterations, "--json", "{out}/hardened.json"],
-                       [*relacy, "--protocol", "reference", "--iterations", "31", "--first-iteration", "{first}", "--json",
-                        "{out}/reference.json"],
-                       [*relacy, "--search", "bounded", "--context-bound", "2", "--json", "{out}/bounded.json"]]})
+        real = support.make_real_engines(
+            self.top / "engines",
+            {
+                "golden": [
+                    [
+                        BUILD / "core" / "tools" / "fsqlshm-golden",
+                        ROOT / "corpus" / "golden",
+                        "--json",
+                        "{out}/golden.json",
+                    ]
+                ],
+                "relacy": [
+                    [*relacy, *iterations, "--json", "{out}/hardened.json"],
+                    [
+                        *relacy,
+                        "--protocol",
+                        "reference",
+                        "--iterations",
+                        "31",
+                        "--first-iteration",
+                        "{first}",
+                        "--json",
+                        "{out}/reference.json",
+                    ],
+                    [*relacy, "--search", "bounded", "--context-bound", "2", "--json", "{out}/bounded.json"],
+                ],
+            },
+        )
         program = self.program(real)
         engines = ["--engines", "golden,relacy"]
-        number = self.submit("--shards", "2", "--out", self.top / "slurm", "--seed", "3", "--", "--minutes", "0.5", *engines)
+        number = self.submit(
+            "--shards", "2", "--out", self.top / "slurm", "--seed", "3", "--", "--minutes", "0.5", *engines
+        )
         slurm.wait_for(number)
         merged, hand = support.read(self.top / "slurm" / "summary.json"), self.by_hand(program, 2, *engines)
         self.assertEqual(merged["shard"], "2 of 2")
         for member in ("counts", "status", "engine", "subject"):
             self.assertEqual([d[member] for d in merged["results"]], [d[member] for d in hand["results"]], member)
-        found = [sorted((f["severity"], f["title"]) for d in s["results"] for f in d["findings"]) for s in (merged, hand)]
+        found = [
+            sorted((f["severity"], f["title"]) for d in s["results"] for f in d["findings"]) for s in (merged, hand)
+        ]
         self.assertEqual(found[0], found[1])
         self.assertTrue(found[0])
         # Together the shards did all of it, but for what a violation that had to be found cut short.
@@ -224,9 +289,13 @@ class SlurmTest(unittest.TestCase):
     def test_a_shard_that_dies_is_missed(self):
         self.names = ["golden"]
         program = self.campaign(support.ENGINE.replace("n % 3 == 0", "False"))
-        program.write_text(program.read_text(encoding="utf-8").replace("exec", 'case "$*" in *"--shard 2/2"*) exit 9;; esac; exec'),
-                           encoding="utf-8")
-        number = self.submit("--shards", "2", "--out", self.top / "slurm", "--", "--minutes", "0.5", "--engines", "golden")
+        program.write_text(
+            program.read_text(encoding="utf-8").replace("exec", 'case "$*" in *"--shard 2/2"*) exit 9;; esac; exec'),
+            encoding="utf-8",
+        )
+        number = self.submit(
+            "--shards", "2", "--out", self.top / "slurm", "--", "--minutes", "0.5", "--engines", "golden"
+        )
         self.assertEqual(slurm.wait_for(number), ("FAILED", "2:0"))
         self.assertIn("shard 2/2 is missing", (self.top / "slurm" / "summary.md").read_text(encoding="utf-8"))
 
@@ -241,7 +310,9 @@ def main():
     global slurm  # pylint: disable=global-statement
     missing = [p for p in PROGRAMS if not shutil.which(p, path=ENVIRONMENT["PATH"])]
     if missing:
-        print(f"SKIPPED: no Slurm to test with: {', '.join(missing)} not installed (Debian: slurm-wlm)", file=sys.stderr)
+        print(
+            f"SKIPPED: no Slurm to test with: {', '.join(missing)} not installed (Debian: slurm-wlm)", file=sys.stderr
+        )
         return SKIPPED
     with support.temporary() as folder:
         slurm = Slurm(pathlib.Path(folder))

@@ -11,15 +11,31 @@ sys.dont_write_bytecode = True
 
 
 def finding(**changes):
-    return {"severity": "violation", "property": "P2 integrity", "title": "a lease was lost",
-            "detail": "lease 0, expected 42", "replay": "fsqlshm-relacy --replay 'x/y/random/7'",
-            "artefacts": []} | changes
+    return {
+        "severity": "violation",
+        "property": "P2 integrity",
+        "title": "a lease was lost",
+        "detail": "lease 0, expected 42",
+        "replay": "fsqlshm-relacy --replay 'x/y/random/7'",
+        "artefacts": [],
+    } | changes
 
 
 def document(**changes):
-    value = {"schema": "fsqlshm-result/1", "engine": "relacy", "subject": "hardened", "status": "clean",
-             "seed": 7, "budget": {"seconds": 1}, "started": "2026-01-02T03:04:05Z", "duration_seconds": 1.5,
-             "counts": {"executions": 1000}, "headline": "1 k executions", "findings": [], "details": {}} | changes
+    value = {
+        "schema": "fsqlshm-result/1",
+        "engine": "relacy",
+        "subject": "hardened",
+        "status": "clean",
+        "seed": 7,
+        "budget": {"seconds": 1},
+        "started": "2026-01-02T03:04:05Z",
+        "duration_seconds": 1.5,
+        "counts": {"executions": 1000},
+        "headline": "1 k executions",
+        "findings": [],
+        "details": {},
+    } | changes
     if any(f["severity"] != "expected" for f in value["findings"]):
         value["status"] = "found"
     return value
@@ -27,15 +43,25 @@ def document(**changes):
 
 def summary(documents, **changes):
     from fsqlshm import results
-    return {"schema": "fsqlshm-campaign/1", "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
-            "minutes": 1, "seed": 7, "shard": "1/1", "started": "2026-01-02T03:04:05Z", "duration_seconds": 61.5,
-            "commit": "0123456789abcdef", "machine": {"system": "test", "cores": 2}, "results": documents} | changes
+
+    return {
+        "schema": "fsqlshm-campaign/1",
+        "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
+        "minutes": 1,
+        "seed": 7,
+        "shard": "1/1",
+        "started": "2026-01-02T03:04:05Z",
+        "duration_seconds": 61.5,
+        "commit": "0123456789abcdef",
+        "machine": {"system": "test", "cores": 2},
+        "results": documents,
+    } | changes
 
 
 # A pretended engine. Its findings follow from its seed alone, as those of a real one would with a
 # budget of iterations. It takes a moment, so that it can be killed, and writes one of its two
 # documents early.
-ENGINE = '''#!/usr/bin/python3
+ENGINE = """#!/usr/bin/python3
 import argparse, json, os, pathlib, sys, time
 parser = argparse.ArgumentParser()
 for name in ("seconds", "seed"):
@@ -70,7 +96,7 @@ numbers = range(1000 * (index - 1) // count, 1000 * index // count)
 bad |= write("late", found(o.seed + 1), {"executions": len(numbers)}, {})
 time.sleep(AFTERWARDS)
 sys.exit(int(bad))
-'''
+"""
 
 
 def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=True):
@@ -78,15 +104,17 @@ def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = folder / name
-        path.write_text(text.replace("PAUSE", str(pause)).replace("AFTERWARDS", str(afterwards))
-                        .replace("CANARY", str(canary)), encoding="utf-8")
+        path.write_text(
+            text.replace("PAUSE", str(pause)).replace("AFTERWARDS", str(afterwards)).replace("CANARY", str(canary)),
+            encoding="utf-8",
+        )
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return folder
 
 
 # An engine that runs real programs, one after the other, with budgets of iterations. Unlike budgets of
 # time these can be repeated exactly.
-REAL_ENGINE = '''#!/usr/bin/python3
+REAL_ENGINE = """#!/usr/bin/python3
 import argparse, json, subprocess, sys
 parser = argparse.ArgumentParser()
 for name in ("seconds", "seed", "out", "shard"):
@@ -98,22 +126,34 @@ codes = []
 for command in json.loads(COMMANDS):
     codes.append(subprocess.run([word.format(**values) for word in command], stdout=subprocess.DEVNULL, check=False).returncode)
 sys.exit(1 if 1 in codes else 2 if any(codes) else 0)
-'''
+"""
 
 
 def make_real_engines(folder, commands):
     """Engines of programs: {name: [[program, argument...]...]}; {out}, {seed}, {shard} and {first}, the
     first of a million iterations of its own for each seed, are filled in."""
     for name, programs in commands.items():
-        text = REAL_ENGINE.replace("NAME", name).replace("COMMANDS", repr(json.dumps([[str(w) for w in p] for p in programs])))
+        text = REAL_ENGINE.replace("NAME", name).replace(
+            "COMMANDS", repr(json.dumps([[str(w) for w in p] for p in programs]))
+        )
         make_engines(folder, [name], text=text)
     return pathlib.Path(folder)
 
 
 def fuzz_command(build, target, runs, expected, *options):
     """A command for make_real_engines. It starts from nothing, so that it can be repeated."""
-    return [sys.executable, "-B", pathlib.Path(__file__).with_name("fuzz_runs.py"), build, target, "{out}", "{seed}", runs, expected,
-            *options]
+    return [
+        sys.executable,
+        "-B",
+        pathlib.Path(__file__).with_name("fuzz_runs.py"),
+        build,
+        target,
+        "{out}",
+        "{seed}",
+        runs,
+        expected,
+        *options,
+    ]
 
 
 def temporary():

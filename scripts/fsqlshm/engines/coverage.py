@@ -35,10 +35,17 @@ def main():
         return 2
     lines = json.loads(COVERAGE.read_text(encoding="utf-8"))
     document = {
-        "schema": "fsqlshm-result/1", "engine": "fuzz", "subject": "lines covered", "status": "clean", "seed": None,
-        "budget": {}, "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"), "duration_seconds": time.monotonic() - start,
+        "schema": "fsqlshm-result/1",
+        "engine": "fuzz",
+        "subject": "lines covered",
+        "status": "clean",
+        "seed": None,
+        "budget": {},
+        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "duration_seconds": time.monotonic() - start,
         "counts": {"lines": lines["lines"], "lines_covered": lines["covered"]},
-        "headline": f"{lines['percent']:.1f} % of {lines['lines']} lines of the core", "findings": [],
+        "headline": f"{lines['percent']:.1f} % of {lines['lines']} lines of the core",
+        "findings": [],
         "details": {"lines": lines},
     }
     (options.out / "coverage.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -20,8 +20,7 @@ import time
 
 from fsqlshm import ROOT
 
-BINARIES = [ROOT / "build" / preset / "relacy" / "fsqlshm-relacy"
-            for preset in ("release", "release-clang")]
+BINARIES = [ROOT / "build" / preset / "relacy" / "fsqlshm-relacy" for preset in ("release", "release-clang")]
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
 AUDIT_SECONDS = 20  # it takes 12 s where it has a processor's core for itself
@@ -66,17 +65,22 @@ def merge(documents, path, left_out):
     merged = dict(documents[0])
     merged["findings"] = [finding for each in documents for finding in each["findings"]]
     merged["duration_seconds"] = max(each["duration_seconds"] for each in documents)
-    merged["counts"] = {"executions": sum(each["counts"]["executions"] for each in documents),
-                        "scenarios": max(each["counts"]["scenarios"] for each in documents)}
-    merged["details"] = {"scenarios": [dict(scenario, search=each["details"]["search"])
-                                       for each in documents
-                                       for scenario in each["details"]["scenarios"]]}
+    merged["counts"] = {
+        "executions": sum(each["counts"]["executions"] for each in documents),
+        "scenarios": max(each["counts"]["scenarios"] for each in documents),
+    }
+    merged["details"] = {
+        "scenarios": [
+            dict(scenario, search=each["details"]["search"])
+            for each in documents
+            for scenario in each["details"]["scenarios"]
+        ]
+    }
     if left_out:
         merged["details"]["left_out"] = left_out
     merged["budget"] = {"seconds": sum(each["budget"]["seconds"] for each in documents)}
     states = [each["status"] for each in documents]
-    merged["status"] = next((state for state in ("found", "could_not_run") if state in states),
-                            "clean")
+    merged["status"] = next((state for state in ("found", "could_not_run") if state in states), "clean")
     reasons = [each["reason"] for each in documents if "reason" in each]
     if reasons:
         merged["reason"] = "; ".join(reasons)
@@ -128,8 +132,7 @@ def search_hardened(binary, options, seconds, left_out):
         first = 1 + (options.seed % (1 << 20)) * RANDOM_NUMBERS
         running = [
             start(binary, ["--search", "bounded", "--context-bound", "6", *common], parts[0]),
-            start(binary, ["--search", "random", "--first-iteration", str(first), *common],
-                  parts[1]),
+            start(binary, ["--search", "random", "--first-iteration", str(first), *common], parts[1]),
         ]
         codes = [wait(child) for child in running]
         documents = [document for document in map(read, parts) if document]
@@ -163,9 +166,15 @@ def main():
     # The known defects take a second or two; a loaded machine gets more, however short the run is.
     if options.subject != "hardened":
         known = options.seconds if options.subject else min(60.0, max(5.0, options.seconds / 4))
-        codes.append(wait(start(binary, ["--protocol", "reference", "--search", "bounded",
-                                         "--minutes", str(known / 60)],
-                                options.out / "relacy-reference.json")))
+        codes.append(
+            wait(
+                start(
+                    binary,
+                    ["--protocol", "reference", "--search", "bounded", "--minutes", str(known / 60)],
+                    options.out / "relacy-reference.json",
+                )
+            )
+        )
     if options.subject != "reference":
         left = max(1.0, deadline - time.monotonic())
         codes += search_hardened(binary, options, left, left_out)

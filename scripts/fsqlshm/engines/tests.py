@@ -51,8 +51,9 @@ class Runner:
             raise runner.CouldNotRun("interrupted" if self.stopped else "no time left")
         with open(log, "ab") as output:
             # A session of its own: what a test started ends with it.
-            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
             try:
                 code = self.process.wait(left)
             except subprocess.TimeoutExpired as error:
@@ -72,16 +73,26 @@ def read_junit(path, preset, document):
         raise runner.CouldNotRun(f"no list of tests: {error}") from error
     failed = [case for case in cases if case.get("status") == "fail"]
     skipped = sum(case.get("status") in ("notrun", "disabled") for case in cases)
-    document["counts"] = {"tests": len(cases), "passed": len(cases) - len(failed) - skipped, "skipped": skipped,
-                          "failed": len(failed)}
+    document["counts"] = {
+        "tests": len(cases),
+        "passed": len(cases) - len(failed) - skipped,
+        "skipped": skipped,
+        "failed": len(failed),
+    }
     document["headline"] = f"{document['counts']['passed']} of {len(cases)} tests passed"
     for case in failed:
         name = case.get("name", "")
         output = case.findtext("system-out") or ""
-        document["findings"].append({
-            "severity": "violation", "property": "unit test", "title": f"{name} fails", "detail": output[-DETAIL:].strip(),
-            "replay": f"ctest --test-dir build/{preset} --output-on-failure -R {shlex.quote('^' + re.escape(name) + '$')}",
-            "artefacts": []})
+        document["findings"].append(
+            {
+                "severity": "violation",
+                "property": "unit test",
+                "title": f"{name} fails",
+                "detail": output[-DETAIL:].strip(),
+                "replay": f"ctest --test-dir build/{preset} --output-on-failure -R {shlex.quote('^' + re.escape(name) + '$')}",
+                "artefacts": [],
+            }
+        )
     document["status"] = "found" if failed else "clean"
     if document["counts"]["passed"] + len(failed) == 0:
         raise runner.CouldNotRun("there were no tests")
@@ -101,8 +112,22 @@ def test(preset, runner, out):
                 if runner.run(command, log) != 0:
                     raise runner.CouldNotRun(f"the {preset} build failed, see {log}")
         # Its exit status says no more than the list does.
-        runner.run(["ctest", "--test-dir", f"build/{preset}", "-j", str(os.cpu_count()), "-LE", "contract", "--no-tests=error",
-                    "--output-on-failure", "--output-junit", str(junit)], log)
+        runner.run(
+            [
+                "ctest",
+                "--test-dir",
+                f"build/{preset}",
+                "-j",
+                str(os.cpu_count()),
+                "-LE",
+                "contract",
+                "--no-tests=error",
+                "--output-on-failure",
+                "--output-junit",
+                str(junit),
+            ],
+            log,
+        )
         document.pop("reason")
         read_junit(junit, preset, document)
     except (runner.CouldNotRun, OSError) as error:
