@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "fuzz/stats.h"
+#include "harness/describe.h"
 
 namespace fsqlshm::fuzz {
 namespace {
@@ -35,21 +36,8 @@ std::array<Fiber, kMaxThreads>& fibers() {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-// Ids and counters are small here; a tag in the top bits is shown as such.
 std::string word_text(Field field, std::uint64_t value) {
-  switch (field) {
-    case Field::kSerializedWriterTxnId:
-      if (value >> 62 == 1) return "CLAIMING by pid " + number((value >> 40) & 0x3fffff);
-      if (value >> 62 == 2) return "CLEANING by pid " + number((value >> 40) & 0x3fffff);
-      return number(value);
-    case Field::kSerializedWriterPidAndGen:
-      if (value == 0) return "0";
-      return "pid " + number(value & 0xffffffff) + " generation " + number(value >> 32);
-    case Field::kSerializedWriterPidBirth:
-      return value == 0 ? "0" : "birth " + number(value & ~kKnownBirth);
-    default:
-      return number(value);
-  }
+  return harness::describe(field, value).str();
 }
 
 std::string thread_text(std::size_t thread, std::uint8_t process) {

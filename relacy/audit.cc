@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "harness/describe.h"
 #include "report.h"
 
 namespace fsqlshm::relacy {
@@ -74,7 +75,8 @@ Order present(const Site& site, const Weakening& weakening) {
 std::string row_key(std::string_view subject, const Site& site, const Weakening& weakening) {
   return fmt::format("{}: {}:{} | {} | {} | {} | {} | {}", subject, site.file, site.line,
                      function_of(site), op_text(weakening), fields_of(site),
-                     order_name(present(site, weakening)), order_name(weakening.to));
+                     harness::order_name(present(site, weakening)),
+                     harness::order_name(weakening.to));
 }
 
 std::expected<std::vector<PageRow>, std::string> parse_page(const std::filesystem::path& path) {
@@ -193,11 +195,11 @@ std::string render_page(const std::vector<Matrix>& matrices) {
           verdict.killed ? fmt::format("killed by {} ({}) after {}: `{}`", verdict.scenario,
                                        verdict.property, verdict.executions, verdict.replay)
                          : fmt::format("survived {} executions", verdict.executions);
-      out +=
-          fmt::format("| {}:{} | {} | {} | {} | {} | {} | {} |\n", verdict.site.file,
-                      verdict.site.line, function_of(verdict.site), op_text(verdict.weakening),
-                      fields_of(verdict.site), order_name(present(verdict.site, verdict.weakening)),
-                      order_name(verdict.weakening.to), outcome);
+      out += fmt::format("| {}:{} | {} | {} | {} | {} | {} | {} |\n", verdict.site.file,
+                         verdict.site.line, function_of(verdict.site), op_text(verdict.weakening),
+                         fields_of(verdict.site),
+                         harness::order_name(present(verdict.site, verdict.weakening)),
+                         harness::order_name(verdict.weakening.to), outcome);
     }
   }
   return out;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "audit.h"
+#include "harness/describe.h"
 #include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
@@ -174,9 +175,9 @@ ExitCode explore(const Program& program, const Options& options, Budget budget, 
 
 nlohmann::json to_json(const Verdict& verdict) {
   return {{"site", fmt::format("{}:{}", verdict.site.file, verdict.site.line)},
-          {"order",
-           order_name(verdict.weakening.failure ? verdict.site.failure_order : verdict.site.order)},
-          {"weakened_to", order_name(verdict.weakening.to)},
+          {"order", harness::order_name(verdict.weakening.failure ? verdict.site.failure_order
+                                                                  : verdict.site.order)},
+          {"weakened_to", harness::order_name(verdict.weakening.to)},
           {"killed", verdict.killed},
           {"scenario", verdict.scenario},
           {"property", verdict.property},

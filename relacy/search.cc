@@ -6,6 +6,8 @@
 #include <charconv>
 #include <chrono>
 
+#include "harness/describe.h"
+
 namespace fsqlshm::relacy {
 namespace {
 
@@ -40,7 +42,7 @@ std::optional<Weakening> parse_weakening(std::string_view text) {
     op = "cas";
   }
   const auto known = std::ranges::find(kOps, op, [](const auto& pair) { return pair.second; });
-  const std::optional<std::memory_order> order = parse_order(text);
+  const std::optional<std::memory_order> order = harness::parse_order(text);
   if (known == kOps.end() || !order) return std::nullopt;
   weakening.op = known->first;
   weakening.to = *order;
@@ -53,7 +55,7 @@ std::string to_text(const Weakening& weakening) {
   const auto known =
       std::ranges::find(kOps, weakening.op, [](const auto& pair) { return pair.first; });
   return fmt::format("{}:{}:{}{}={}", weakening.file, weakening.line, known->second,
-                     weakening.failure ? "-failure" : "", order_name(weakening.to));
+                     weakening.failure ? "-failure" : "", harness::order_name(weakening.to));
 }
 
 std::string ReplayId::text() const {

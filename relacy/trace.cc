@@ -4,25 +4,14 @@
 
 #include <algorithm>
 
-#include "fsqlshm/hardened/writer_indicator.h"
-#include "fsqlshm/writer_words.h"
+#include "harness/describe.h"
 
 namespace fsqlshm::relacy {
 namespace {
 
-constexpr std::array<std::pair<std::memory_order, std::string_view>, 5> kOrders = {
-    {{std::memory_order::relaxed, "relaxed"},
-     {std::memory_order::acquire, "acquire"},
-     {std::memory_order::release, "release"},
-     {std::memory_order::acq_rel, "acq_rel"},
-     {std::memory_order::seq_cst, "seq_cst"}}};
-
-// Without the prefix that the words of the serialized writer share.
-std::string_view short_name(Field field) {
-  const std::string_view name = field_name(field);
-  constexpr std::string_view kPrefix = "serialized_writer_";
-  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
-}
+using harness::describe;
+using harness::order_name;
+using harness::short_name;
 
 // The row (from 1) of the step that made store number `store`; 0: before the threads ran.
 std::size_t row_of_store(const Trace& trace, std::uint32_t store) {
@@ -40,7 +29,7 @@ std::string orders(const Step& step) {
 }
 
 std::string cell(const Trace& trace, const Step& step) {
-  const auto value = [&](std::uint64_t v) { return show_value(step.field, v); };
+  const auto value = [&](std::uint64_t v) { return describe(step.field, v).str(); };
   const std::string_view name = short_name(step.field);
   switch (step.op) {
     case Op::kLoad: {
@@ -115,37 +104,6 @@ std::size_t repeated_rows(const Trace& trace, const std::vector<std::string>& ce
 
 }  // namespace
 
-std::string_view order_name(std::memory_order order) noexcept {
-  const auto it = std::ranges::find(kOrders, order, [](const auto& pair) { return pair.first; });
-  return it == kOrders.end() ? "?" : it->second;
-}
-
-std::optional<std::memory_order> parse_order(std::string_view name) noexcept {
-  const auto it = std::ranges::find(kOrders, name, [](const auto& pair) { return pair.second; });
-  return it == kOrders.end() ? std::nullopt : std::optional(it->first);
-}
-
-std::string show_value(Field field, std::uint64_t value) {
-  if (value == 0) return "0";
-  if (field == Field::kSerializedWriterTxnId) {
-    const hardened::WriterTag tag = hardened::writer_tag(value);
-    if (tag == hardened::WriterTag::kFreeOrOwned) return fmt::format("id {}", value);
-    const std::uint32_t pid = hardened::process_of(value).pid;
-    return fmt::format("{} by {}",
-                       tag == hardened::WriterTag::kClaiming   ? "CLAIMING"
-                       : tag == hardened::WriterTag::kCleaning ? "CLEANING"
-                                                               : "tag 3",
-                       pid == 0 ? "?" : std::to_string(pid));
-  }
-  if (field == Field::kSerializedWriterPidAndGen) {
-    return fmt::format("pid {} gen {}", pid_of(value), generation_of(value));
-  }
-  if (field == Field::kSerializedWriterPidBirth) {
-    return fmt::format("birth {}", value & ~kKnownBirth);
-  }
-  return std::to_string(value);
-}
-
 std::string render(const Trace& trace) {
   // Rows first, then columns as wide as they need to be.
   const std::size_t lanes = trace.lanes.size();
@@ -209,9 +167,9 @@ nlohmann::json to_json(const Trace& trace) {
       entry["file"] = source_name(step.where.file_name());
       entry["line"] = step.where.line();
       entry["text"] = cell(trace, step);
-      if (step.op != Op::kLoad) entry["value"] = show_value(step.field, step.value);
+      if (step.op != Op::kLoad) entry["value"] = describe(step.field, step.value).view();
       if (step.op != Op::kStore) {
-        entry["found"] = show_value(step.field, step.found);
+        entry["found"] = describe(step.field, step.found).view();
         entry["read_step"] = row_of_store(trace, step.read);
       }
       if (step.op == Op::kLoad) {
@@ -219,7 +177,7 @@ nlohmann::json to_json(const Trace& trace) {
         entry["newest_step"] = row_of_store(trace, step.newest);
       }
       if (step.op == Op::kCompareExchange) {
-        entry["expected"] = show_value(step.field, step.expected);
+        entry["expected"] = describe(step.field, step.expected).view();
         entry["failure_order"] = order_name(step.failure_order);
         entry["success"] = step.success;
       }

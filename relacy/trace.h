@@ -33,13 +33,6 @@ struct Trace {
 /// the lanes show them; read_step and newest_step are 0 for a word's first value.
 [[nodiscard]] nlohmann::json to_json(const Trace& trace);
 
-/// "acq_rel".
-[[nodiscard]] std::string_view order_name(std::memory_order order) noexcept;
-[[nodiscard]] std::optional<std::memory_order> parse_order(std::string_view name) noexcept;
-
-/// The value of a word as a person wants it: "CLAIMING by 101", "pid 101 gen 2".
-[[nodiscard]] std::string show_value(Field field, std::uint64_t value);
-
 }  // namespace fsqlshm::relacy
 
 #endif  // FSQLSHM_RELACY_TRACE_H_

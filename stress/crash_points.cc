@@ -18,7 +18,7 @@
 #include "stress/child.h"
 #include "stress/control_block.h"
 #include "stress/creation_points.h"
-#include "stress/describe.h"
+#include "harness/describe.h"
 #include "stress/run_dir.h"
 #include "stress/seams.h"
 #include "stress/stop_points.h"
@@ -298,7 +298,7 @@ class CrashPoints {
         find("P4 crash", std::string(operation.name) + trouble,
              fmt::format("{}: {} after a death before step {} of {}{}", operation.name, trouble, k,
                          steps, defect_of(trouble)),
-             header_table(crashed));
+             harness::header_table(crashed));
       }
     }
     judge(operation, seen, steps);

@@ -2,75 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "fsqlshm/hardened/writer_indicator.h"
 #include "fsqlshm/writer_words.h"
+#include "harness/describe.h"
 
 namespace fsqlshm::stress {
 namespace {
 
-std::uint64_t integer(const HeaderBytes& bytes, const FieldSpan& field) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, bytes.data() + field.offset, field.size);
-  return value;
-}
 std::uint64_t word(const HeaderBytes& bytes, Field field) {
-  return integer(bytes, {"", offset_of(field), 8});
-}
-
-bool is_integer(const FieldSpan& field) { return field.size <= 8 && field.name != "magic"; }
-
-std::string hex_of(const HeaderBytes& bytes, const FieldSpan& field) {
-  std::string text;
-  for (std::size_t i = 0; i < field.size; ++i) {
-    text += fmt::format("{:02x}", static_cast<unsigned>(bytes[field.offset + i]));
-  }
-  return text;
-}
-
-bool all_zero(const HeaderBytes& bytes, const FieldSpan& field) {
-  for (std::size_t i = 0; i < field.size; ++i) {
-    if (bytes[field.offset + i] != std::byte{0}) return false;
-  }
-  return true;
-}
-
-std::string value_text(const HeaderBytes& bytes, const FieldSpan& field) {
-  if (field.name == "magic") {
-    std::string text = "\"";
-    for (std::size_t i = 0; i < field.size; ++i) {
-      const auto c = static_cast<unsigned char>(bytes[field.offset + i]);
-      text += c >= 0x20 && c < 0x7f ? std::string(1, static_cast<char>(c))
-                                    : fmt::format("\\x{:02x}", c);
-    }
-    return text + "\"";
-  }
-  if (!is_integer(field)) return all_zero(bytes, field) ? "all zero" : "NOT all zero";
-  const std::uint64_t value = integer(bytes, field);
-  if (field.name == "serialized_writer_pid_and_gen" && value != 0) {
-    return fmt::format("pid {}, generation {}", pid_of(value), generation_of(value));
-  }
-  if (field.name == "serialized_writer_txn_id" && value >> 62 != 0) {
-    return fmt::format("{:#x}, a state word", value);
-  }
-  if (field.name == "layout_checksum") return fmt::format("{:#018x}", value);
-  return fmt::format("{}", value);
+  return *harness::field_value(bytes, {"", offset_of(field), 8});
 }
 
 }  // namespace
-
-std::string header_table(const HeaderBytes& bytes) {
-  std::string table =
-      fmt::format("{:>6}  {:<16}  {:<31} {}\n", "offset", "bytes", "field", "value");
-  for (const FieldSpan& field : kFields) {
-    std::string hex = hex_of(bytes, field);
-    if (hex.size() > 16) hex = hex.substr(0, 13) + "...";
-    table += fmt::format("{:>6}  {:<16}  {:<31} {}\n", field.offset, hex, field.name,
-                         value_text(bytes, field));
-  }
-  return table;
-}
 
 nlohmann::json header_fields(const HeaderBytes& bytes) {
   nlohmann::json fields = nlohmann::json::array();
@@ -78,8 +21,8 @@ nlohmann::json header_fields(const HeaderBytes& bytes) {
     nlohmann::json entry = {{"name", field.name},
                             {"offset", field.offset},
                             {"size", field.size},
-                            {"hex", hex_of(bytes, field)}};
-    if (is_integer(field)) entry["value"] = integer(bytes, field);
+                            {"hex", harness::field_hex(bytes, field)}};
+    if (const auto value = harness::field_value(bytes, field)) entry["value"] = *value;
     fields.push_back(std::move(entry));
   }
   return fields;

@@ -1,5 +1,4 @@
-// A header's bytes for people: the table of its fields, and what its words say about publisher and
-// writer.
+// What a header's words say about the writer, and its fields as JSON.
 
 #ifndef FSQLSHM_STRESS_DESCRIBE_H_
 #define FSQLSHM_STRESS_DESCRIBE_H_
@@ -13,10 +12,7 @@
 
 namespace fsqlshm::stress {
 
-/// One line a field: offset, hex as it lies in the file, name, value.
-[[nodiscard]] std::string header_table(const HeaderBytes& bytes);
-
-/// The same as a list of objects: name, offset, size, hex, and value for integers.
+/// The fields as a list of objects: name, offset, size, hex, and value for integers.
 [[nodiscard]] nlohmann::json header_fields(const HeaderBytes& bytes);
 
 enum class WriterState : std::uint8_t { kFree, kOwned, kClaiming, kCleaning, kUnknown };

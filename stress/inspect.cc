@@ -22,6 +22,7 @@
 #include "fsqlshm/shm_file.h"
 #include "harness/program.h"
 #include "harness/result.h"
+#include "harness/describe.h"
 #include "stress/describe.h"
 
 namespace {
@@ -123,7 +124,7 @@ class Inspection {
     // The file may be too short, or its regions wrong, though the header is good.
     const auto file = ReadOnlyShmFile::open(options_.file);
     const std::vector<ShmError> errors = lasting_errors(options_.file, bytes);
-    fmt::print("{}", stress::header_table(bytes));
+    fmt::print("{}", harness::header_table(bytes));
     result_.details["fields"] = stress::header_fields(bytes);
     const auto header = SharedMemoryLayout::open(bytes);
     fmt::print("\nlayout checksum: {}\n", header ? "right"

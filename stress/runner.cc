@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/describe.h"
 #include "harness/run.h"
 #include "stress/describe.h"
 #include "stress/run_dir.h"
@@ -324,7 +325,8 @@ class Runner {
   void add_with_context(std::string property, std::string title, std::string detail) {
     add("violation", std::move(property), std::move(title),
         fmt::format("{}\nseed {}\n\n{}\nlast events (ms before the report):\n{}", detail,
-                    worker_config_.seed, header_table(file_->header_bytes()), last_events()));
+                    worker_config_.seed, harness::header_table(file_->header_bytes()),
+                    last_events()));
   }
 
   [[nodiscard]] std::string last_events() const {

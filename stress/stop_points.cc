@@ -15,10 +15,10 @@
 #include "fsqlshm/process.h"
 #include "fsqlshm/shm_file.h"
 #include "fsqlshm/writer_words.h"
+#include "harness/describe.h"
 #include "harness/run.h"
 #include "stress/child.h"
 #include "stress/control_block.h"
-#include "stress/describe.h"
 #include "stress/seams.h"
 
 namespace fsqlshm::stress {
@@ -267,7 +267,7 @@ class StopPoints {
     findings_.add(property + std::string(scenario.name), {.severity = "violation",
                                                           .property = property,
                                                           .title = std::move(title),
-                                                          .detail = header_table(bytes),
+                                                          .detail = harness::header_table(bytes),
                                                           .file = "stress/stop_points.cc"});
   }
 

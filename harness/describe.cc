@@ -1,0 +1,136 @@
+#include "harness/describe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "fsqlshm/hardened/writer_indicator.h"
+#include "fsqlshm/process.h"
+#include "fsqlshm/writer_words.h"
+
+namespace fsqlshm::harness {
+namespace {
+
+using hardened::WriterTag;
+
+constexpr std::array<std::pair<std::memory_order, std::string_view>, 5> kOrders = {
+    {{std::memory_order::relaxed, "relaxed"},
+     {std::memory_order::acquire, "acquire"},
+     {std::memory_order::release, "release"},
+     {std::memory_order::acq_rel, "acq_rel"},
+     {std::memory_order::seq_cst, "seq_cst"}}};
+
+std::string_view tag_name(WriterTag tag) {
+  switch (tag) {
+    case WriterTag::kClaiming:
+      return "CLAIMING";
+    case WriterTag::kCleaning:
+      return "CLEANING";
+    default:
+      return "tag 3";
+  }
+}
+
+char* write_state(char* out, std::uint64_t state) {
+  const WriterTag tag = hardened::writer_tag(state);
+  if (tag == WriterTag::kFreeOrOwned) return fmt::format_to(out, "id {}", state);
+  const std::uint32_t pid = hardened::process_of(state).pid;
+  if (pid == 0) return fmt::format_to(out, "{} by an unknown process", tag_name(tag));
+  return fmt::format_to(out, "{} by pid {}", tag_name(tag), pid);
+}
+
+char* write_word(char* out, Field field, std::uint64_t value) {
+  if (value != 0) {
+    switch (field) {
+      case Field::kSerializedWriterTxnId:
+        return write_state(out, value);
+      case Field::kSerializedWriterPidAndGen:
+        return fmt::format_to(out, "pid {} gen {}", pid_of(value), generation_of(value));
+      case Field::kSerializedWriterPidBirth:
+        return fmt::format_to(out, "birth {}", value & ~kKnownBirth);
+      default:
+        break;
+    }
+  }
+  return fmt::format_to(out, "{}", value);
+}
+
+std::string value_text(std::span<const std::byte, kHeaderSize> bytes, const FieldSpan& field) {
+  if (const auto value = field_value(bytes, field)) {
+    const auto* const word = std::ranges::find(kAtomicFields, field.offset, offset_of);
+    if (word != kAtomicFields.end()) return describe(*word, *value).str();
+    return field.name == "layout_checksum" ? fmt::format("{:#018x}", *value)
+                                           : fmt::format("{}", *value);
+  }
+  const auto content = bytes.subspan(field.offset, field.size);
+  if (field.name != "magic") {
+    const bool zero = std::ranges::all_of(content, [](std::byte b) { return b == std::byte{0}; });
+    return zero ? "all zero" : "NOT all zero";
+  }
+  std::string text = "\"";
+  for (const std::byte byte : content) {
+    const auto c = static_cast<unsigned char>(byte);
+    text +=
+        c >= 0x20 && c < 0x7f ? std::string(1, static_cast<char>(c)) : fmt::format("\\x{:02x}", c);
+  }
+  return text + "\"";
+}
+
+}  // namespace
+
+WordText describe(Field field, std::uint64_t value) noexcept {
+  WordText text;
+  text.size_ =
+      static_cast<std::size_t>(write_word(text.text_.data(), field, value) - text.text_.data());
+  return text;
+}
+
+std::string_view short_name(Field field) noexcept {
+  constexpr std::string_view kPrefix = "serialized_writer_";
+  const std::string_view name = field_name(field);
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
+std::string_view order_name(std::memory_order order) noexcept {
+  const auto* const it =
+      std::ranges::find(kOrders, order, [](const auto& pair) { return pair.first; });
+  return it == kOrders.end() ? "?" : it->second;
+}
+
+std::optional<std::memory_order> parse_order(std::string_view name) noexcept {
+  const auto* const it =
+      std::ranges::find(kOrders, name, [](const auto& pair) { return pair.second; });
+  return it == kOrders.end() ? std::nullopt : std::optional(it->first);
+}
+
+std::optional<std::uint64_t> field_value(std::span<const std::byte, kHeaderSize> bytes,
+                                         const FieldSpan& field) {
+  if (field.size > 8 || field.name == "magic") return std::nullopt;
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes.data() + field.offset, field.size);
+  return value;
+}
+
+std::string field_hex(std::span<const std::byte, kHeaderSize> bytes, const FieldSpan& field) {
+  std::string text;
+  for (const std::byte byte : bytes.subspan(field.offset, field.size)) {
+    text += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  }
+  return text;
+}
+
+std::string header_table(std::span<const std::byte, kHeaderSize> bytes) {
+  std::string table =
+      fmt::format("{:>6}  {:<16}  {:<31} {}\n", "offset", "bytes", "field", "value");
+  for (const FieldSpan& field : kFields) {
+    std::string hex = field_hex(bytes, field);
+    if (hex.size() > 16) hex = hex.substr(0, 13) + "...";
+    table += fmt::format("{:>6}  {:<16}  {:<31} {}\n", field.offset, hex, field.name,
+                         value_text(bytes, field));
+  }
+  return table;
+}
+
+}  // namespace fsqlshm::harness
