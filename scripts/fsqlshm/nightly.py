@@ -271,15 +271,18 @@ def update_findings(state_folder, night_id, documents):
         known = []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CouldNotRun(f"cannot read {path}: {error}") from error
-    by_key = {tuple(entry["key"]): entry for entry in known}
+    try:
+        by_key = {tuple(entry[name] for name in results.Identity._fields): entry for entry in known}
+    except KeyError as error:
+        raise CouldNotRun(f"cannot read {path}: no {error}; move it away to start afresh") from error
     for document in documents:
         for finding in document["findings"]:
-            key = results.finding_key(document, finding)
-            entry = by_key.setdefault(key, {"key": list(key), "first": night_id, "replay": finding["replay"]})
+            key = results.identity(document, finding)
+            entry = by_key.setdefault(key, {**key._asdict(), "first": night_id, "replay": finding["replay"]})
             entry["last"] = max(entry.get("last", ""), night_id)
             finding["first_seen"] = f"night {entry['first']}" + (", this one" if entry["first"] == night_id else "")
     results.write_json(path, {"schema": SCHEMA, "findings": list(by_key.values())})
-    return [entry for entry in by_key.values() if entry["last"] < night_id and entry["key"][2] != "expected"]
+    return [entry for entry in by_key.values() if entry["last"] < night_id and entry["severity"] != "expected"]
 
 
 def digest(path):
@@ -321,7 +324,7 @@ def propose_regressions(state_folder, night, documents):
 
 def history_entry(night, status, seconds, documents):
     """A line of history.jsonl: what the trends are drawn of."""
-    found = {results.finding_key(d, f) for d in documents for f in d["findings"]}
+    found = {results.identity(d, f) for d in documents for f in d["findings"]}
     return {
         "night": night["id"],
         "started": night["started"],
@@ -331,7 +334,7 @@ def history_entry(night, status, seconds, documents):
         "status": status,
         "seconds": round(seconds, 1),
         "figures": nightly_bench.figures(documents),
-        "findings": {s: sum(key[2] == s for key in found) for s in results.SEVERITIES},
+        "findings": {s: sum(key.severity == s for key in found) for s in results.SEVERITIES},
         "engines": [
             {
                 "engine": d["engine"],

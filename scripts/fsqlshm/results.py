@@ -1,144 +1,200 @@
-"""The result documents that engines write: reading, checking, summing up.
+"""Result documents and summaries: what they are in Python, how they are made, checked and summed up.
 
-The schema of one document is described in harness/result.h. A campaign's summary.json has the
-schema "fsqlshm-campaign/1", an object with
-  schema            "fsqlshm-campaign/1"
-  status            "clean", "found" or "could_not_run": follows from the results
-  minutes           number: what was asked for
-  seed, shard       number and "I/N"
-  started           UTC, ISO 8601
-  duration_seconds  number
-  commit            of the repository, or empty
-  machine           object: whatever is known of the machine, or of the machines
-  results           list of result documents, each with one more member:
-                      document  its file relative to the summary, if it has one
-and only of a nightly run, see nightly.py
-  history           list of objects: the last nights
-  found_before      list of {key, first, last, replay}: what this night did not see
-  proposed_regressions  list of {target, file, command}
-  left_out          list of the slices that there was no time for
-  corpora           object: target to number of inputs
+Their members are described in harness/schema/.
 """
 
-import json
-import os
+import dataclasses
+import datetime
 import pathlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, NotRequired, TypedDict
+
+from fsqlshm import files, schema
+from fsqlshm.schema import BadDocument
 
 SCHEMA = "fsqlshm-result/1"
 CAMPAIGN_SCHEMA = "fsqlshm-campaign/1"
-STATUSES = ("clean", "found", "could_not_run")
 SEVERITIES = ("violation", "vacuous", "expected")
+# The exit status of every program and script.
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
 STATUS_OF_EXIT = ("clean", "found", "could_not_run")
 
-# Members of a document, of a finding and of a summary. Whatever is optional may be missing or null.
-NUMBER = (int, float)
-LARGEST_NUMBER = 1e30
-DEEPEST = 60
-_DOCUMENT = {
-    "engine": str,
-    "subject": str,
-    "status": str,
-    "budget": dict,
-    "started": str,
-    "duration_seconds": NUMBER,
-    "counts": dict,
-    "headline": str,
-    "findings": list,
-    "details": dict,
-}
-_OPTIONAL_IN_DOCUMENT = {"reason": str, "document": str, "seed": int}
-_FINDING = {"property": str, "title": str, "detail": str, "replay": str}
-_OPTIONAL_IN_FINDING = {"artefacts": list, "source": dict, "first_seen": str}
-_OPTIONAL_IN_SOURCE = {"file": str, "line": int}
-_SUMMARY = {"minutes": NUMBER, "seed": int, "duration_seconds": NUMBER, "results": list}
-_OPTIONAL_IN_SUMMARY = {
-    "shard": str,
-    "started": str,
-    "commit": str,
-    "machine": dict,
-    "history": list,
-    "found_before": list,
-    "proposed_regressions": list,
-    "left_out": list,
-    "corpora": dict,
-    "subject": str,
-}
-_NIGHT = {"night": str, "commit": str, "status": str, "seed": int, "seconds": NUMBER, "findings": dict, "engines": list}
-_OPTIONAL_IN_NIGHT = {"figures": dict}
-_WORK = {"engine": str, "subject": str, "seconds": NUMBER, "counts": dict}
+
+class CouldNotRun(Exception):
+    """The run cannot go on; the text says why."""
 
 
-class BadDocument(Exception):
-    """A result document is missing, is no JSON, or is not of the schema."""
+class Finding(TypedDict):
+    severity: str
+    property: str
+    defect: NotRequired[str]
+    title: str
+    detail: str
+    replay: str
+    artefacts: NotRequired[list[str] | None]
+    source: NotRequired[dict[str, Any] | None]
+    trace: NotRequired[Any]
+    first_seen: NotRequired[str | None]
 
 
-def _is(value, kind):
-    if kind is int or kind is NUMBER:
-        return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
-    return isinstance(value, kind)
+class Document(TypedDict):
+    schema: str
+    engine: str
+    subject: str
+    status: str
+    reason: NotRequired[str | None]
+    seed: NotRequired[int | None]
+    budget: dict[str, Any]
+    started: str
+    duration_seconds: float
+    counts: dict[str, float]
+    headline: str
+    findings: list[Finding]
+    details: dict[str, Any]
+    document: NotRequired[str | None]
+    parts: NotRequired[int]
 
 
-def _check_members(value, required, optional=None, where=""):
-    if not isinstance(value, dict):
-        raise BadDocument(f"{where.removesuffix('.') or 'it'} is no object")
-    for name, kind in required.items():
-        if not _is(value.get(name), kind):
-            raise BadDocument(f"{where}{name} is missing or of the wrong type")
-    for name, kind in (optional or {}).items():
-        if value.get(name) is not None and not _is(value[name], kind):
-            raise BadDocument(f"{where}{name} is of the wrong type")
+class Summary(TypedDict):
+    schema: str
+    status: str
+    minutes: float
+    seed: int
+    subject: NotRequired[str | None]
+    shard: NotRequired[str | None]
+    started: NotRequired[str | None]
+    duration_seconds: float
+    commit: NotRequired[str | None]
+    machine: NotRequired[dict[str, Any] | None]
+    results: list[Document]
+    left_out: NotRequired[list[str] | None]
+    corpora: NotRequired[dict[str, int] | None]
+    proposed_regressions: NotRequired[list[dict[str, str]] | None]
+    found_before: NotRequired[list[dict[str, str]] | None]
+    history: NotRequired[list[dict[str, Any]] | None]
 
 
-def _check_numbers(values, where):
-    for name, value in values.items():
-        if not _is(value, NUMBER):
-            raise BadDocument(f"{where}.{name} is no number")
+class Identity(NamedTuple):
+    """What makes two findings the same one."""
+
+    engine: str
+    subject: str
+    severity: str
+    property: str
+    defect: str
+    title: str
 
 
-def check(document):
+def identity(document: Document, finding: Finding) -> Identity:
+    return Identity(
+        document["engine"],
+        document["subject"],
+        finding["severity"],
+        finding["property"],
+        finding.get("defect", ""),
+        finding["title"],
+    )
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclasses.dataclass
+class Result:
+    """A result document in the making. Its time runs until document(), unless duration_seconds is set."""
+
+    engine: str
+    subject: str
+    seed: int | None = None
+    budget: dict[str, Any] = dataclasses.field(default_factory=dict)
+    counts: dict[str, float] = dataclasses.field(default_factory=dict)
+    headline: str = ""
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    reason: str = ""  # why it could not run, or not to its end
+    started: str = dataclasses.field(default_factory=now)
+    duration_seconds: float | None = None
+    _start: float = dataclasses.field(default_factory=time.monotonic, init=False, repr=False)
+
+    def find(self, severity: str, violated: str, title: str, **members: Any) -> None:
+        """Adds a finding; `violated` is its property. `members`: detail, replay, defect, artefacts, source, trace."""
+        finding: Finding = {
+            "severity": severity,
+            "property": violated,
+            "defect": "",
+            "title": title,
+            "detail": "",
+            "replay": "",
+            "artefacts": [],
+        }
+        finding.update(members)  # type: ignore[typeddict-item]  # the schema checks it
+        self.findings.append(finding)
+
+    @property
+    def status(self) -> str:
+        if any(finding["severity"] != "expected" for finding in self.findings):
+            return "found"
+        return "could_not_run" if self.reason else "clean"
+
+    def document(self) -> Document:
+        seconds = time.monotonic() - self._start if self.duration_seconds is None else self.duration_seconds
+        document: Document = {
+            "schema": SCHEMA,
+            "engine": self.engine,
+            "subject": self.subject,
+            "status": self.status,
+            "seed": self.seed,
+            "budget": self.budget,
+            "started": self.started,
+            "duration_seconds": seconds,
+            "counts": self.counts,
+            "headline": self.headline,
+            "findings": self.findings,
+            "details": self.details,
+        }
+        if self.reason:
+            document["reason"] = self.reason
+        return document
+
+    def write(self, path: pathlib.Path) -> int:
+        """Writes the document; returns the exit status that it stands for."""
+        document = self.document()
+        check(document)
+        files.write_json(path, document)
+        return exit_status([document])
+
+
+def could_not_run(engine: str, reason: str, seconds: float = 0.0, started: str = "") -> Document:
+    """A document in the place of one that an engine did not write."""
+    return Result(engine, "-", reason=reason, duration_seconds=seconds, started=started).document()
+
+
+def check(document: Any) -> None:
     """Raises BadDocument with the first thing that is wrong."""
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BadDocument(f"schema is not {SCHEMA}")
-    _check_members(document, _DOCUMENT, _OPTIONAL_IN_DOCUMENT)
-    if document["status"] not in STATUSES:
-        raise BadDocument(f"unknown status {document['status']!r}")
-    _check_numbers(document["counts"], "counts")
-    for finding in document["findings"]:
-        if not isinstance(finding, dict) or finding.get("severity") not in SEVERITIES:
-            raise BadDocument("a finding without a known severity")
-        _check_members(finding, _FINDING, _OPTIONAL_IN_FINDING, "finding.")
-        _check_members(finding.get("source") or {}, {}, _OPTIONAL_IN_SOURCE, "finding.source.")
-    bad = [f for f in document["findings"] if f["severity"] != "expected"]
-    if (document["status"] == "found") != bool(bad):
+    schema.check("result.json", document)
+    bad = any(finding["severity"] != "expected" for finding in document["findings"])
+    if (document["status"] == "found") != bad:
         raise BadDocument("status and findings contradict each other")
 
 
-def read_json(path):
-    """What a file says; raises BadDocument with a sentence. Nothing in it is so deep that who shows it
-    would have to care."""
-    try:
-        value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadDocument(f"cannot read {path}: {error}") from error
-    except RecursionError as error:
-        raise BadDocument(f"cannot read {path}: nested too deeply") from error
-    layer = [value]
-    for _ in range(DEEPEST):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    if layer:
-        raise BadDocument(f"cannot read {path}: nested deeper than {DEEPEST} levels")
-    return value
+def check_summary(summary: Any) -> None:
+    """Raises BadDocument with the first thing that is wrong with a campaign's summary."""
+    schema.check("campaign.json", summary)
+    for number, document in enumerate(summary["results"]):
+        try:
+            check(document)
+        except BadDocument as error:
+            raise BadDocument(f"results[{number}]: {error}") from error
+    status = STATUS_OF_EXIT[exit_status(summary["results"])]
+    if summary["status"] != status:
+        raise BadDocument(f"status is {summary['status']!r}, but the results say {status!r}")
 
 
-def load(path):
+def load(path: pathlib.Path) -> Document:
     """The checked document in a file."""
-    document = read_json(path)
+    document: Document = schema.read_json(path)
     try:
         check(document)
     except BadDocument as error:
@@ -146,26 +202,17 @@ def load(path):
     return document
 
 
-def could_not_run(engine, reason, seconds=0.0, started=""):
-    """A document in the place of one that an engine did not write."""
-    return {
-        "schema": SCHEMA,
-        "engine": engine,
-        "subject": "-",
-        "status": "could_not_run",
-        "reason": reason,
-        "seed": None,
-        "budget": {},
-        "started": started,
-        "duration_seconds": seconds,
-        "counts": {},
-        "headline": "",
-        "findings": [],
-        "details": {},
-    }
+def load_summary(path: pathlib.Path) -> Summary:
+    """The checked summary in a file."""
+    summary: Summary = schema.read_json(path)
+    try:
+        check_summary(summary)
+    except BadDocument as error:
+        raise BadDocument(f"{path}: {error}") from error
+    return summary
 
 
-def exit_status(documents):
+def exit_status(documents: Iterable[Document]) -> int:
     """Found beats could-not-run beats clean. No document at all says nothing, so it is no success."""
     statuses = {document["status"] for document in documents}
     if "found" in statuses:
@@ -173,35 +220,7 @@ def exit_status(documents):
     return COULD_NOT_RUN if "could_not_run" in statuses or not statuses else CLEAN
 
 
-def check_summary(summary):
-    """Raises BadDocument with the first thing that is wrong with a campaign's summary."""
-    if not isinstance(summary, dict) or summary.get("schema") != CAMPAIGN_SCHEMA:
-        raise BadDocument(f"schema is not {CAMPAIGN_SCHEMA}")
-    _check_members(summary, _SUMMARY, _OPTIONAL_IN_SUMMARY)
-    for night in summary.get("history") or []:
-        _check_members(night, _NIGHT, _OPTIONAL_IN_NIGHT, "history.")
-        _check_numbers(night["findings"], "history.findings")
-        _check_numbers(night.get("figures") or {}, "history.figures")
-        for work in night["engines"]:
-            _check_members(work, _WORK, {}, "history.engines.")
-            _check_numbers(work["counts"], "history.engines.counts")
-    for before in summary.get("found_before") or []:
-        _check_members(before, {"key": list}, {"replay": str}, "found_before.")
-        if len(before["key"]) != FINDING_KEY_LENGTH:
-            raise BadDocument("found_before.key is of the wrong length")
-    for proposed in summary.get("proposed_regressions") or []:
-        _check_members(proposed, {"command": str}, {}, "proposed_regressions.")
-    for number, document in enumerate(summary["results"], 1):
-        try:
-            check(document)
-        except BadDocument as error:
-            raise BadDocument(f"result {number}: {error}") from error
-    status = STATUS_OF_EXIT[exit_status(summary["results"])]
-    if summary.get("status") != status:
-        raise BadDocument(f"status is {summary.get('status')!r}, but the results say {status!r}")
-
-
-def labels(documents):
+def labels(documents: Sequence[Document]) -> list[str]:
     """What to call the subject of each: several documents of an engine about the same one go by the names of
     their files, too."""
     pairs = [(document["engine"], document["subject"]) for document in documents]
@@ -215,53 +234,35 @@ def labels(documents):
     return names
 
 
-def headline(document):
+def headline(document: Document) -> str:
     """The work that was done, for a table."""
     if document["headline"]:
         return document["headline"]
     return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in list(document["counts"].items())[:3])
 
 
-FINDING_KEY_LENGTH = 5
-
-
-def finding_key(document, finding):
-    """What makes two findings the same one."""
-    return (document["engine"], document["subject"], finding["severity"], finding["property"], finding["title"])
-
-
-def verdict(documents):
+def verdict(documents: Sequence[Document]) -> str:
     """One line that says how it ended."""
-    keys = {finding_key(d, f) for d in documents for f in d["findings"]}
-    violations = sum(key[2] == "violation" for key in keys)
-    vacuous = sum(key[2] == "vacuous" for key in keys)
+    found = {identity(d, f) for d in documents for f in d["findings"]}
     parts = []
-    if violations:
-        parts.append(f"{violations} violation{'s' * (violations != 1)} found")
-    if vacuous:
-        parts.append(f"{vacuous} blind check{'s' * (vacuous != 1)}")
+    for severity, words in (("violation", "violation%s found"), ("vacuous", "vacuous check%s")):
+        count = sum(one.severity == severity for one in found)
+        if count:
+            parts.append(f"{count} " + words % ("s" * (count != 1)))
     failed = list(dict.fromkeys(d["engine"] for d in documents if d["status"] == "could_not_run"))
     if failed:
         parts.append(f"could not run to the end: {', '.join(failed)}")
     elif not documents:
         parts.append("could not run: no results at all")
     text = "; ".join(parts) or "nothing found"
-    if not parts and keys:
+    if not parts and found:
         text += " but the known defects"
     return text[0].upper() + text[1:]
 
 
-def write_text(path, text):
-    """Writes a file whole or not at all, also when the machine goes down in between."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    # JSON can hold halves of characters, which no encoding can.
-    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def write_json(path, value):
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+# For modules that are still to be changed.
+finding_key = identity
+read_json = schema.read_json
+write_json = files.write_json
+write_text = files.write_text
+FINDING_KEY_LENGTH = 6

@@ -42,8 +42,7 @@ SANITIZERS = ("asan", "tsan")
 OPTIONAL = {"--subject": "attack this protocol alone: hardened or reference"}
 
 
-class CouldNotRun(Exception):
-    """The run cannot go on; the text says why."""
+CouldNotRun = results.CouldNotRun
 
 
 def can_redraw(stream):

@@ -72,7 +72,10 @@ class NightlyTest(unittest.TestCase):
         return process.returncode, output
 
     def findings(self, state):
-        return {tuple(f["key"]) for f in support.read(self.top / state / "findings.json")["findings"]}
+        return {
+            (f["engine"], f["subject"], f["severity"], f["property"], f["title"])
+            for f in support.read(self.top / state / "findings.json")["findings"]
+        }
 
     def processes(self):
         """The pretended engines that are still alive."""

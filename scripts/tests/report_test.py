@@ -102,7 +102,8 @@ def everything():
                  "findings": {"violation": 0}, "engines": [
                      {"engine": "relacy", "subject": "hardened", "seconds": 3, "counts": {"executions": 1000 * n}}]}
                 for n in (1, 2, 3)],
-        found_before=[{"key": ["fuzz", "open_raw", "violation", "P", "an old one"], "first": "1", "last": "2", "replay": "r"}],
+        found_before=[{"engine": "fuzz", "subject": "open_raw", "severity": "violation", "property": "P", "defect": "",
+                       "title": "an old one", "first": "1", "last": "2", "replay": "r"}],
         proposed_regressions=[{"target": "open_raw", "file": "f", "command": "cp 'f' corpus/regressions/open_raw/"}])
 
 
@@ -133,7 +134,7 @@ class ReportTest(unittest.TestCase):
         for documents, verdict, icon in (
                 ([support.document()], "Nothing found", "✓"),
                 ([support.document(findings=[support.finding()])], "1 violation found", "✗"),
-                ([support.document(findings=[support.finding(severity="vacuous")])], "1 blind check", "✗"),
+                ([support.document(findings=[support.finding(severity="vacuous")])], "1 vacuous check", "✗"),
                 ([support.document(findings=[support.finding(severity="expected")])],
                  "Nothing found but the known defects", "✓"),
                 ([support.document(status="could_not_run", reason="no")], "Could not run to the end: relacy", "!"),

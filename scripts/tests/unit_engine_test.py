@@ -27,7 +27,7 @@ class UnitEngineTest(unittest.TestCase):
 
     def read(self, text):
         self.list.write_text(text, encoding="utf-8")
-        document = results.could_not_run("tests", "")
+        document = results.could_not_run("tests", "none")
         document.pop("reason")
         self.engine.read_junit(self.list, "asan", document)
         results.check(document)

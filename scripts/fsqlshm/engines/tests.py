@@ -100,7 +100,7 @@ def read_junit(path, preset, document):
 
 def test(preset, runner, out):
     """The result document of one build."""
-    document = {**results.could_not_run("tests", "", started=runner.now()), "subject": PRESETS[preset]}
+    document = {**results.could_not_run("tests", "none", started=runner.now()), "subject": PRESETS[preset]}
     start = time.monotonic()
     log = out / f"{preset}.log"
     junit = out / f"{preset}-junit.xml"

@@ -45,7 +45,7 @@ def section(summary):
     if before:
         parts += [html.heading("Found on earlier nights, not seen on this one"),
                   html.table(["engine", "subject", "kind", "property", "what", "first", "last", "reproduce"],
-                             [[*entry["key"], entry.get("first"), entry.get("last"),
+                             [[*(entry[k] for k in ("engine", "subject", "severity", "property", "title")), entry.get("first"), entry.get("last"),
                                html.Markup("<code>{}</code>").format(entry.get("replay", ""))] for entry in before], wide=True)]
     if history:
         names = [_label(entry) for entry in history]

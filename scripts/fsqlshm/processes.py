@@ -1,0 +1,89 @@
+"""Child processes and the signals that end them."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Command = Sequence[str | pathlib.Path]
+Child = subprocess.Popen[bytes]
+
+
+def signal_group(child: Child, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+class Stopper:
+    """SIGINT and SIGTERM as a flag, and as a SIGTERM to the children that are at work, so that what was done is
+    still summed up."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.children: list[tuple[Child, bool]] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: Any) -> None:
+        self.requested = True
+        for child, _ in self.children:
+            self.end(child)
+
+    def start(self, command: Command, *, group: bool = False, **options: Any) -> Child:
+        """Starts a child, with `group` in a session of its own: what it starts ends with it."""
+        child: Child = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, start_new_session=group, **options
+        )
+        self.children = [(one, of) for one, of in self.children if one.poll() is None] + [(child, group)]
+        if self.requested:  # the signal came before the child was on the list
+            self.end(child)
+        return child
+
+    def end(self, child: Child) -> None:
+        """Asks a child to end, and what it started if it has a group; does not wait."""
+        if child.poll() is None:
+            if (child, True) in self.children:
+                signal_group(child, signal.SIGTERM)
+            else:
+                child.send_signal(signal.SIGTERM)
+
+    def wait(self, child: Child, seconds: float | None = None, grace: float = 20) -> int | None:
+        """Waits; a child that takes longer than `seconds` is ended, after `grace` seconds more by force.
+        Returns its exit status, or None if it had to be ended."""
+        try:
+            return child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.end(child)
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        if (child, True) in self.children:
+            signal_group(child, signal.SIGKILL)
+        child.wait()
+        return None
+
+
+@contextlib.contextmanager
+def watchdog(child: Child) -> Iterator[None]:
+    """Ends the child and its descendants if this process dies, even by SIGKILL."""
+    read, write = os.pipe()
+    guard = subprocess.Popen(
+        [sys.executable, "-ISs", str(pathlib.Path(__file__).with_name("watchdog.py")), str(child.pid)],
+        stdin=read,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(read)
+    try:
+        yield
+    finally:
+        # In this order: a guard that is dead does not see the pipe's end.
+        guard.kill()
+        guard.wait()
+        os.close(write)
