@@ -286,7 +286,7 @@ class WrongTypesTest(unittest.TestCase):
         refused = 0
         # Charts are the same for all of these, and take a second; writing files safely takes its time too.
         with unittest.mock.patch.object(report.report_charts, "nights", lambda *_, **__: ""), \
-                unittest.mock.patch.object(results.os, "fsync", lambda _: None):
+                unittest.mock.patch("os.fsync", lambda _: None):
             for path in places(summary):
                 for wrong in self.WRONG:
                     changed = copy.deepcopy(summary)
