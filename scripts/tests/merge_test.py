@@ -4,10 +4,11 @@ import copy
 import pathlib
 import subprocess
 import unittest
+from typing import Any
 
 import support
 
-from fsqlshm import merge, results
+from fsqlshm import files, merge, results
 
 
 class MergeTest(unittest.TestCase):
@@ -21,7 +22,7 @@ class MergeTest(unittest.TestCase):
         folder.mkdir(exist_ok=True)
         for number, document in enumerate(documents):
             document["document"] = f"relacy/{number}.json"
-        results.write_json(folder / "summary.json", support.summary(documents, shard=f"{index}/{count}", **changes))
+        files.write_json(folder / "summary.json", support.summary(documents, shard=f"{index}/{count}", **changes))
         return folder
 
     def merge(self, *folders):
@@ -106,7 +107,13 @@ class MergeTest(unittest.TestCase):
             merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4}
         )
 
-    def test_time_goes_on(self):
+    def merge_details(self, one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
+        documents = [support.document(details=details) for details in (one, two)]
+        for document in documents:
+            results.check(document)
+        return merge.merge_documents(documents)["details"]
+
+    def test_time_goes_on(self) -> None:
         one = {
             "over_time": [
                 {"seconds": 1, "executions": 5, "coverage": 7},
@@ -114,36 +121,77 @@ class MergeTest(unittest.TestCase):
             ]
         }
         two = {"over_time": [{"seconds": 1, "executions": 4, "coverage": 8}]}
-        self.assertEqual(merge.merge_details(one, two)["over_time"][2], {"seconds": 3, "executions": 13, "coverage": 8})
+        merged = self.merge_details(one, two)
+        self.assertEqual(merged["over_time"][2], {"seconds": 3, "executions": 13, "coverage": 8})
 
-    def test_an_audit_is_the_same_everywhere(self):
+    def test_an_audit_is_the_same_everywhere(self) -> None:
         one = {"audit": {"hardened": {"sites": 3, "matrix": [{"site": "a:1", "executions": 5}]}}}
         two = {"audit": {**copy.deepcopy(one["audit"]), "reference": {"sites": 4, "matrix": []}}}
-        self.assertEqual(merge.merge_details(one, two), two)
+        self.assertEqual(self.merge_details(one, two), two)
 
-    def test_details(self):
+    def test_details(self) -> None:
         one = {
-            "scenarios": [{"name": "a", "executions": 5, "line": 7, "reached": {"x": 1}}],
-            "max": 5,
-            "context": {"cores": 2},
+            "scenarios": [
+                {
+                    "name": "a",
+                    "search": "random",
+                    "executions": 5,
+                    "seconds": 2,
+                    "executions_per_second": 9,
+                    "line": 7,
+                    "reached": {"x": 1},
+                    "status": "vacuous",
+                    "complete": True,
+                    "bound_reached": 3,
+                },
+                {"name": "a", "search": "bounded", "executions": 7},
+            ],
+            "recovery_us": {"max": 5, "median": 3},
+            "defects_found": {"D1": True, "D2": False},
+            "measured": {"benchmarks": {"read": {"ns": [1.5]}}, "context": {"cores": 2}},
         }
         two = {
             "scenarios": [
-                {"name": "a", "executions": 6, "line": 7, "reached": {"x": 2, "y": 1}},
+                {
+                    "name": "a",
+                    "search": "random",
+                    "executions": 6,
+                    "seconds": 3,
+                    "executions_per_second": 9,
+                    "line": 7,
+                    "reached": {"x": 2, "y": 1},
+                    "status": "clean",
+                    "complete": False,
+                    "bound_reached": 2,
+                },
                 {"name": "b", "executions": 1},
             ],
-            "max": 9,
-            "context": {"cores": 2},
+            "recovery_us": {"max": 9, "median": 4},
+            "defects_found": {"D1": False, "D2": True},
+            "measured": {"benchmarks": {"read": {"ns": [2.5]}, "open": {"ns": [1]}}, "context": {"cores": 4}},
         }
         self.assertEqual(
-            merge.merge_details(one, two),
+            self.merge_details(one, two),
             {
                 "scenarios": [
-                    {"name": "a", "executions": 11, "line": 7, "reached": {"x": 3, "y": 1}},
+                    {
+                        "name": "a",
+                        "search": "random",
+                        "executions": 11,
+                        "seconds": 5,
+                        "executions_per_second": 11 / 5,
+                        "line": 7,
+                        "reached": {"x": 3, "y": 1},
+                        "status": "vacuous",
+                        "complete": False,
+                        "bound_reached": 2,
+                    },
+                    {"name": "a", "search": "bounded", "executions": 7},
                     {"name": "b", "executions": 1},
                 ],
-                "max": 9,
-                "context": {"cores": 2},
+                "recovery_us": {"max": 9, "median": 3},
+                "defects_found": {"D1": True, "D2": True},
+                "measured": {"benchmarks": {"read": {"ns": [1.5, 2.5]}, "open": {"ns": [1]}}, "context": {"cores": 2}},
             },
         )
 
