@@ -118,11 +118,16 @@ def merge_all(documents: Iterable[Document]) -> list[Document]:
     return [merge_documents(group) for group in groups.values()]
 
 
+def inputs(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files of a corpus; not what files.copy was at when it was killed."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".tmp")
+
+
 def merge_corpora(folders: Iterable[pathlib.Path], out: pathlib.Path) -> int:
     """The files of all folders, by content, in one tree; returns how many there are."""
     count = 0
     for folder in folders:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        for path in inputs(folder):
             target = out / path.relative_to(folder)
             if target.exists() and not filecmp.cmp(path, target, shallow=False):
                 # The same name for something else; libFuzzer's names are hashes of the content.
@@ -203,13 +208,13 @@ def main(arguments: Sequence[str]) -> int:
         summary = merge_summaries(parts)
         options.out.mkdir(parents=True, exist_ok=True)
         corpora = [c for f in options.shards for c in sorted(f.glob("*/corpus")) if c.is_dir()]
-        inputs = merge_corpora(corpora, options.out / "corpus")
+        count = merge_corpora(corpora, options.out / "corpus")
         files.write_json(options.out / "summary.json", summary)
         report.write(options.out)
     except (BadDocument, OSError) as error:
         print(f"merge: {error}", file=sys.stderr)
         return results.COULD_NOT_RUN
-    text = f", {inputs} inputs in the corpora" if inputs else ""
+    text = f", {count} inputs in the corpora" if count else ""
     page = options.out / "report.html"
     print(f"merge: {results.verdict(summary['results'])}; {len(options.shards)} shards{text}; {page}")
     return results.exit_status(summary["results"])

@@ -1,4 +1,4 @@
-"""The working corpora that a nightly run keeps: brought to each slice of an engine that wants them, and
+"""The working corpora that a nightly run keeps: brought to each slice of an engine that goes on from them, and
 what is new there taken back. One folder a fuzz target; the names of the files are of no importance."""
 
 import os
@@ -6,71 +6,51 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 
-from fsqlshm import ROOT
-from fsqlshm.fuzz import fuzzing
+from fsqlshm import ROOT, merge
 
 # A target's corpus that has more files than this is reduced to what covers the same.
 MANY = 5000
 REDUCE_SECONDS = 600
 
 
-def _inputs(folder):
-    return [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".tmp"]
-
-
-def _copy(source, target):
-    """Whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
-
-
-def bring(kept, folder):
+def bring(kept: pathlib.Path, folder: pathlib.Path) -> None:
     """Copies what is kept to folder/corpus, where an engine goes on from it."""
-    for path in _inputs(kept) if kept.is_dir() else []:
-        _copy(path, folder / "corpus" / path.relative_to(kept))
+    merge.merge_corpora([kept], folder / "corpus")
 
 
-def take(kept, folder):
+def take(kept: pathlib.Path, folder: pathlib.Path) -> None:
     """Moves what is new in folder/corpus to what is kept. May be done twice."""
     corpus = folder / "corpus"
-    if not corpus.is_dir():
-        return
-    for path in _inputs(corpus):
-        target = kept / path.relative_to(corpus)
-        if not target.exists():
-            _copy(path, target)
-    shutil.rmtree(corpus)
+    if corpus.is_dir():
+        merge.merge_corpora([corpus], kept)
+        shutil.rmtree(corpus)
 
 
-def sizes(kept):
-    """{target: number of inputs}"""
-    return {p.name: len(_inputs(p)) for p in sorted(kept.iterdir()) if p.is_dir()} if kept.is_dir() else {}
+def sizes(kept: pathlib.Path) -> dict[str, int]:
+    """The number of inputs by target."""
+    return {p.name: len(merge.inputs(p)) for p in sorted(kept.iterdir()) if p.is_dir()} if kept.is_dir() else {}
 
 
-def reduce(kept, say):
+def reduce(kept: pathlib.Path, say: Callable[[str], None]) -> None:
     """Lets libFuzzer reduce the corpora that have become large. One that cannot be reduced stays."""
-    large = [name for name, count in sizes(kept).items() if count > MANY]
-    if not large:
-        return
-    for name in large:
-        target = fuzzing.TARGETS.get(name)
+    for name, count in sizes(kept).items():
         program = ROOT / "build" / "asan" / "fuzz" / name
-        if target is not None and program.exists():
-            _reduce(kept / name, [str(program), "-merge=1", f"-max_len={target.max_len}"], say)
+        if count > MANY and program.exists():
+            _reduce(kept / name, program, say)
 
 
-def _reduce(corpus, command, say):
+def _reduce(corpus: pathlib.Path, program: pathlib.Path, say: Callable[[str], None]) -> None:
     fresh = corpus.with_name(corpus.name + ".reducing")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    before = len(_inputs(corpus))
+    before = merge.inputs(corpus)
+    longest = max(path.stat().st_size for path in before)
     try:
         with tempfile.TemporaryDirectory(prefix="fsqlshm-reduce-") as scratch:
             done = subprocess.run(
-                [*command, str(fresh), str(corpus)],
+                [program, "-merge=1", f"-max_len={longest}", fresh, corpus],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -84,19 +64,19 @@ def _reduce(corpus, command, say):
             corpus.rename(old)
             fresh.rename(corpus)
             shutil.rmtree(old)
-            say(f"corpus {corpus.name}: {before} inputs reduced to {len(_inputs(corpus))}")
+            say(f"corpus {corpus.name}: {len(before)} inputs reduced to {len(merge.inputs(corpus))}")
     except (OSError, subprocess.SubprocessError):
         pass  # it stays as it is, or as settle finds it
     shutil.rmtree(fresh, ignore_errors=True)
 
 
-def settle(kept):
+def settle(kept: pathlib.Path) -> None:
     """After a kill in the middle of a reduction."""
-    for old in pathlib.Path(kept).glob("*.old"):
+    for old in kept.glob("*.old"):
         corpus = old.with_suffix("")
         if corpus.exists():
             shutil.rmtree(old)
         else:
             old.rename(corpus)
-    for fresh in pathlib.Path(kept).glob("*.reducing"):
+    for fresh in kept.glob("*.reducing"):
         shutil.rmtree(fresh)

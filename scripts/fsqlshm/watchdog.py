@@ -1,8 +1,8 @@
 """watchdog.py PID: ends a process and all of its descendants when standard input ends.
 
-Whoever starts it holds the other end of a pipe, so its death by any signal is noticed. Descendants
-are found by their parents, because some programs give theirs sessions of their own. Their scratch
-folders in memory go with them: nobody else would know of those.
+The process that starts it holds the other end of a pipe, so its death by any signal is noticed. Descendants
+are found by their parents, because some programs give theirs sessions of their own. Their scratch folders in
+memory are removed too: no other process knows of them.
 """
 
 import os
@@ -12,7 +12,7 @@ import signal
 import sys
 
 
-def _parents():
+def _parents() -> dict[int, int]:
     """{pid: parent's pid} of all processes."""
     parents = {}
     for name in os.listdir("/proc"):
@@ -26,7 +26,7 @@ def _parents():
     return parents
 
 
-def family(pid):
+def family(pid: int) -> list[int]:
     """The process and its descendants, itself first."""
     parents = _parents()
     found = [pid]
@@ -35,7 +35,7 @@ def family(pid):
     return found
 
 
-def _scratch(pid):
+def _scratch(pid: int) -> bytes | None:
     """The process's TMPDIR, if that is a folder of this project's in memory; else None."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
@@ -45,7 +45,7 @@ def _scratch(pid):
     return found[1] if found else None
 
 
-def end(pid):
+def end(pid: int) -> None:
     members = family(pid)
     scratch = {_scratch(member) for member in members} - {None}
     try:

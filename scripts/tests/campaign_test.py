@@ -95,7 +95,7 @@ class CampaignTest(unittest.TestCase):
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
         self.assertIn("with --subject only these engines: none", done.stderr)
-        text = NOTHING.replace("#!/usr/bin/python3\n", "#!/usr/bin/python3\n# takes: --subject\n").replace(
+        text = NOTHING.replace("DESCRIPTION", '{"subject": True}').replace(
             '"out", "shard"', '"out", "shard", "subject"'
         )
         support.make_engines(self.engines, ["stress"], text=text)

@@ -9,12 +9,14 @@ import sys
 
 import support  # noqa: F401
 
-from fsqlshm import campaign, nightly, runner
+from fsqlshm import campaign, command, engine, nightly, runner
 
 script, folder, *arguments = sys.argv[1:]
-runner.program_of = lambda name: pathlib.Path(folder) / name
+engine.program_of = lambda name: pathlib.Path(folder) / name
+runner.bootstrap = lambda: None
 runner.build = lambda *_, **__: None
 nightly.SLICE_SECONDS = 15
 if os.environ.get("FSQLSHM_TEST_NO_REPORT"):
     campaign.make_report = lambda folder: folder / "summary.json"
-sys.exit({"campaign": campaign, "nightly": nightly}[script].main(arguments))
+sys.argv = [script, *arguments]
+command.run(script, {"campaign": campaign, "nightly": nightly}[script].main)

@@ -143,7 +143,7 @@ class NightlyTest(unittest.TestCase):
             "import subprocess\nsubprocess.Popen(['/bin/sh', '-c', 'sleep 30; : ' + o.out], start_new_session=True)\n"
         )
         support.make_engines(
-            self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1)
+            self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(f", start + "print(f", 1)
         )
         process = self.start("a")
         line = ""
@@ -168,7 +168,7 @@ subprocess.Popen(["sleep", "30"], env={"TMPDIR": memory, "PATH": os.environ["PAT
 print("memory", memory, file=sys.stderr, flush=True)
 """
         support.make_engines(
-            self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(", start + "print(", 1)
+            self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(f", start + "print(f", 1)
         )
         process = self.start("a")
         line = ""

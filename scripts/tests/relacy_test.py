@@ -37,10 +37,8 @@ class RelacyTest(unittest.TestCase):
 
     def run_engine(self, *arguments):
         errors = io.StringIO()
-        with mock.patch.object(sys, "argv", ["relacy", "--out", str(self.out), *arguments]), contextlib.redirect_stderr(
-            errors
-        ):
-            return self.engine.main(), errors.getvalue()
+        with contextlib.redirect_stderr(errors):
+            return self.engine.main(["--out", str(self.out), *arguments]), errors.getvalue()
 
     def test_it_audits(self):
         code, errors = self.run_engine("--seconds", str(self.engine.AUDIT_SECONDS))

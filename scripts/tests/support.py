@@ -68,8 +68,11 @@ for name in ("seconds", "seed"):
     parser.add_argument("--" + name, type=int, default=1)
 for name in ("out", "shard"):
     parser.add_argument("--" + name)
-o = parser.parse_args()
 me = pathlib.Path(__file__).name
+if "--describe" in sys.argv:
+    print(json.dumps({"name": me} | DESCRIPTION | ({"corpora": True, "planted": "canary"} if me == "fuzz" else {})))
+    sys.exit()
+o = parser.parse_args()
 index, count = map(int, o.shard.split("/"))
 def write(subject, findings, counts, details):
     bad = any(f["severity"] != "expected" for f in findings)
@@ -105,7 +108,10 @@ def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=
     for name in names:
         path = folder / name
         path.write_text(
-            text.replace("PAUSE", str(pause)).replace("AFTERWARDS", str(afterwards)).replace("CANARY", str(canary)),
+            text.replace("PAUSE", str(pause))
+            .replace("AFTERWARDS", str(afterwards))
+            .replace("DESCRIPTION", "{}")
+            .replace("CANARY", str(canary)),
             encoding="utf-8",
         )
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -116,6 +122,9 @@ def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=
 # time these can be repeated exactly.
 REAL_ENGINE = """#!/usr/bin/python3
 import argparse, json, subprocess, sys
+if "--describe" in sys.argv:
+    print(json.dumps({"name": "NAME", "corpora": "NAME" == "fuzz", "planted": "canary" if "NAME" == "fuzz" else ""}))
+    sys.exit()
 parser = argparse.ArgumentParser()
 for name in ("seconds", "seed", "out", "shard"):
     parser.add_argument("--" + name, default="")

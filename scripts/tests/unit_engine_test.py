@@ -7,7 +7,7 @@ import unittest
 
 import support
 
-from fsqlshm import results, runner
+from fsqlshm import results
 from fsqlshm.engines import tests
 
 LIST = """<testsuite name="x">
@@ -27,9 +27,9 @@ class UnitEngineTest(unittest.TestCase):
 
     def read(self, text):
         self.list.write_text(text, encoding="utf-8")
-        document = results.could_not_run("tests", "none")
-        document.pop("reason")
-        self.engine.read_junit(self.list, "asan", document)
+        result = results.Result("tests", "asan", seed=1)
+        self.engine.read_junit(self.list, "asan", result)
+        document = result.document()
         results.check(document)
         return document
 
@@ -46,17 +46,17 @@ class UnitEngineTest(unittest.TestCase):
 
     def test_no_tests_are_no_success(self):
         for text in ("", "<testsuite/>", '<testsuite><testcase name="a" status="notrun"/></testsuite>'):
-            with self.assertRaises(runner.CouldNotRun):
+            with self.assertRaises(results.CouldNotRun):
                 self.read(text)
 
     def test_what_does_not_end_in_time_is_ended(self):
         log = pathlib.Path(self.folder.name) / "log"
-        with self.assertRaisesRegex(runner.CouldNotRun, "not ended in time"):
+        with self.assertRaisesRegex(results.CouldNotRun, "not ended in time"):
             self.engine.Runner(0.5).run(["sleep", "100"], log)
         commands = self.engine.Runner(100)
         self.assertEqual(commands.run(["false"], log), 1)
         commands.deadline = time.monotonic()
-        with self.assertRaisesRegex(runner.CouldNotRun, "no time left"):
+        with self.assertRaisesRegex(results.CouldNotRun, "no time left"):
             commands.run(["true"], log)
 
 

@@ -15,6 +15,7 @@ import pathlib
 import sys
 import time
 
+from fsqlshm import engine
 from fsqlshm.bench import claims, run, stats
 
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
@@ -99,6 +100,8 @@ def result_of(document, options, started, seconds, reason):
 
 
 def main():
+    if "--describe" in sys.argv:
+        engine.parse(engine.Description("bench"), sys.argv[1:])
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="directory for the result")

@@ -1,97 +1,70 @@
-"""Real processes over a real mapping: all roles with chaos under TSan and at full speed, death at
-every step, outcome tables, recovery times; and the reference, whose defects must be found.
+"""Real processes over a real mapping: all roles with chaos under TSan and at full speed, death at every
+step, litmus outcomes, recovery times; and the reference, whose defects must be found.
 
 Each part writes stress-NAME.json and, as it prints it, stress-NAME.txt.
 """
 
 import argparse
-import pathlib
-import signal
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
 
-from fsqlshm import ROOT
+from fsqlshm import ROOT, command, engine, processes, results
 
-CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
+DESCRIPTION = engine.Description("stress", __doc__, subject=True)
 
 
-class Engine:
-    def __init__(self, options):
+class Parts:
+    """Runs the stress program once for each part."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.deadline = time.monotonic() + options.seconds
-        self.process = None
-        self.stopped = False
-        self.codes = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.stop)
+        self.deadline: float = time.monotonic() + options.seconds
+        self.stop = processes.Stopper()
+        self.codes: list[int | None] = []
 
-    def stop(self, number, _frame):
-        self.stopped = True
-        if self.process:
-            self.process.send_signal(number)
-
-    def left(self):
+    def left(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
 
-    def part(self, name, preset, *arguments):
-        if self.stopped:
+    def run(self, name: str, preset: str, *arguments: str) -> None:
+        if self.stop.requested:
             return
+        out = self.options.out
         # From the repository's root, so that the replay commands, which name the program as it was
         # called, can be pasted there.
-        command = [f"build/{preset}/stress/fsqlshm-stress"]
-        command += [str(a) for a in arguments]
-        command += ["--seed", str(self.options.seed), "--shard", self.options.shard]
-        command += ["--json", str(self.options.out.resolve() / f"stress-{name}.json")]
-        print(f"stress: {name}, {self.left():.0f} s left", file=sys.stderr, flush=True)
+        words = [f"build/{preset}/stress/fsqlshm-stress", *arguments, "--seed", str(self.options.seed)]
+        words += ["--shard", self.options.shard, "--json", str(out / f"stress-{name}.json")]
+        engine.say("stress", f"{name}, {self.left():.0f} s left")
+        code: int | None = results.COULD_NOT_RUN
         try:
-            with open(self.options.out / f"stress-{name}.txt", "w", encoding="utf-8") as text:
-                self.process = subprocess.Popen(command, stdout=text, cwd=ROOT)
-                code = self.process.wait()
+            with open(out / f"stress-{name}.txt", "wb") as text:
+                code = self.stop.wait(self.stop.start(words, stdout=text, cwd=ROOT))
         except OSError as error:
-            print(f"stress: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
-            code = COULD_NOT_RUN
-        self.process = None
-        if code not in (CLEAN, FOUND, COULD_NOT_RUN):
-            print(f"stress: {name} ended with status {code}", file=sys.stderr)
-            code = COULD_NOT_RUN
+            engine.say("stress", f"cannot run {words[0]}: {error.strerror}")
+        if code not in (results.CLEAN, results.FOUND, results.COULD_NOT_RUN):
+            engine.say("stress", f"{name} ended with status {code}")
         self.codes.append(code)
 
-    def run(self):
-        seconds = self.options.seconds
-        wanted = self.options.subject
-        # A tenth of the time for the outcomes of nine races, or ten, of each protocol.
-        race = f"{min(3.0, max(0.1, seconds / 200)):.2f}"
-        # What must be found gets more. A race in which nothing met goes on for several times as long.
-        sure = f"{min(3.0, max(0.5, seconds / 200)):.2f}"
-        if wanted != "hardened":
-            expect = ["--protocol", "reference", "--expect-defects"]
-            self.part("reference-crash-points", "release", "crash-points", *expect)
-            self.part("reference-outcomes", "release", "outcomes", "--race-seconds", sure, *expect)
-            self.part("reference", "release", "--seconds", "30", *expect)
-        if wanted != "reference":
-            self.part("crash-points", "release", "crash-points")
-            self.part("outcomes", "release", "outcomes", "--race-seconds", race)
-            self.part("recovery", "release", "recovery", "--deaths", max(20, int(seconds * 2)))
-            half = max(2.0, self.left() / 2)
-            self.part("tsan", "tsan", "--seconds", f"{half:.1f}")
-            self.part("chaos", "release", "--seconds", f"{max(2.0, self.left()):.1f}")
-        if FOUND in self.codes:
-            return FOUND
-        return COULD_NOT_RUN if COULD_NOT_RUN in self.codes or not self.codes else CLEAN
 
-
-def main():
-    parser = argparse.ArgumentParser(prog="stress", description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--seconds", type=float, required=True, help="wall time to spend")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="directory for the results")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shard", default="1/1", help="I/N: changes the seed")
-    parser.add_argument("--subject", choices=("hardened", "reference"), help="attack this one alone")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    return Engine(options).run()
+def main(arguments: Sequence[str]) -> int:
+    options = engine.parse(DESCRIPTION, arguments)
+    parts = Parts(options)
+    # A tenth of the time for the outcomes of nine races, or ten, of each protocol.
+    race = f"{min(3.0, max(0.1, options.seconds / 200)):.2f}"
+    # What must be found gets more. A race in which nothing met goes on for several times as long.
+    sure = f"{min(3.0, max(0.5, options.seconds / 200)):.2f}"
+    if options.subject != "hardened":
+        expect = ["--protocol", "reference", "--expect-defects"]
+        parts.run("reference-crash-points", "release", "crash-points", *expect)
+        parts.run("reference-outcomes", "release", "outcomes", "--race-seconds", sure, *expect)
+        parts.run("reference", "release", "--seconds", "30", *expect)
+    if options.subject != "reference":
+        parts.run("crash-points", "release", "crash-points")
+        parts.run("outcomes", "release", "outcomes", "--race-seconds", race)
+        parts.run("recovery", "release", "recovery", "--deaths", str(max(20, int(options.seconds * 2))))
+        parts.run("tsan", "tsan", "--seconds", f"{max(2.0, parts.left() / 2):.1f}")
+        parts.run("chaos", "release", "--seconds", f"{max(2.0, parts.left()):.1f}")
+    return engine.worst(parts.codes)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run("stress", main)

@@ -5,18 +5,17 @@ from nothing, and D3, D4 and D5: from nothing if there is time for that, else fr
 target gets its share of what is left. What is not found although there was time makes the run blind.
 """
 
-import argparse
 import concurrent.futures
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 import time
 
-from fsqlshm import ROOT
+from fsqlshm import ROOT, engine
 from fsqlshm.fuzz import fuzzing
 
+DESCRIPTION = engine.Description("fuzz", __doc__, corpora=True, planted="canary")
 JOBS = 2
 # What the canary and a defect get at most from nothing, and from when on a miss counts.
 CANARY_SECONDS, CANARY_JUDGED_FROM = 60, 10
@@ -26,23 +25,9 @@ SEEDED_JUDGED_FROM = 30
 
 
 def parse(arguments):
-    def fail(message):
-        raise fuzzing.CouldNotRun(message)
-
-    parser = argparse.ArgumentParser(prog="fuzz", allow_abbrev=False, description=__doc__)
-    parser.error = fail
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shard", default="1/1")
-    options = parser.parse_args(arguments)
-    if options.seconds <= 0:
-        fail("--seconds must be above 0")
-    match = re.fullmatch(r"(\d+)/(\d+)", options.shard)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        fail("--shard must be I/N with 1 <= I <= N")
+    options = engine.parse(DESCRIPTION, arguments)
     # Shards differ in their seeds; libFuzzer's are below 2^32.
-    options.seed = (options.seed * 1000003 + int(match[1])) % (1 << 31) or 1
+    options.seed = (options.seed * 1000003 + int(options.shard.split("/")[0])) % (1 << 31) or 1
     return options
 
 

@@ -1,0 +1,54 @@
+"""What all commands have in common: how they refuse arguments, and how they end."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from fsqlshm import results
+from fsqlshm.results import CouldNotRun
+from fsqlshm.schema import BadDocument
+
+Number = int | float
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses with one line. --help of a script that has its own is not offered again."""
+
+    def __init__(self, prog: str, description: str | None = None, **options: bool) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        raise CouldNotRun(f"{message}; see --help")
+
+
+def number(kind: Callable[[str], Number], least: Number, most: Number) -> Callable[[str], Number]:
+    """An argument's type: a number from `least` to `most`."""
+
+    def read(text: str) -> Number:
+        value = kind(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
+        return value
+
+    read.__name__ = getattr(kind, "__name__", "number")  # for "invalid float value"
+    return read
+
+
+def shard(text: str) -> str:
+    """An argument's type: part I of N."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError("must be I/N with 1 <= I <= N")
+    return text
+
+
+def run(name: str, body: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Ends the process with what `body` returns for the command line's arguments, or with a sentence."""
+    try:
+        status = body(sys.argv[1:])
+    except (CouldNotRun, BadDocument, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        status = results.COULD_NOT_RUN
+    sys.exit(status)

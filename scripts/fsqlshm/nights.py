@@ -1,0 +1,294 @@
+"""What a nightly run keeps in its state folder, and what the slices of a night come to.
+
+The state folder (out/nightly):
+  lock           held while a run is at work
+  state.json     State
+  history.jsonl  one line a night that ended, see history_entry
+  findings.json  everything ever found, with the nights that saw it first and last
+  corpus/        working corpora of the fuzz targets
+  bench-last.json  what the last night's benchmarks measured, to compare with
+  regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
+  nights/ID/     a night: slices/NN-NAME/ for each slice that ended, then the summary and the report
+  tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shlex
+import shutil
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from fsqlshm import ROOT, campaign, files, merge, nightly_bench, nightly_corpus, results, runner, schema
+from fsqlshm.results import CouldNotRun, Document, Summary
+from fsqlshm.schema import BadDocument
+
+SCHEMA = "fsqlshm-nightly/1"
+KEEP_NIGHTS = 30
+
+
+class Slice(TypedDict):
+    id: str
+    name: str
+    engine: str
+    seconds: int
+    seed: int
+    arguments: list[str]
+
+
+class Night(TypedDict):
+    id: str
+    commit: str
+    seed: int
+    hours: float
+    started: str
+    seconds: float  # spent so far
+    plan: list[Slice]
+    left_out: list[str]  # slices that there is no time for
+
+
+class State:
+    """The state folder and state.json. A broken one is an error, not a fresh start: it would lose what was found."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.corpus = folder / "corpus"
+        self.path = folder / "state.json"
+        value: dict[str, Any] = {"schema": SCHEMA, "next_seed": 1, "night": None}
+        if self.path.exists():
+            value = read(self.path)
+            if value.get("schema") != SCHEMA or {"next_seed", "night"} - set(value):
+                raise CouldNotRun(f"cannot read {self.path}: schema is not {SCHEMA}; move it away to start afresh")
+        self.next_seed: int = value["next_seed"]
+        self.night: Night | None = value["night"]
+
+    def save(self) -> None:
+        files.write_json(self.path, {"schema": SCHEMA, "next_seed": self.next_seed, "night": self.night})
+
+    def night_folder(self, night: Night) -> pathlib.Path:
+        return self.folder / "nights" / night["id"]
+
+    def prune(self) -> None:
+        """Removes the folders of nights that no trend shows any more."""
+        nights = sorted(p for p in (self.folder / "nights").iterdir() if p.is_dir())
+        for folder in nights[:-KEEP_NIGHTS]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def read(path: pathlib.Path) -> Any:
+    """The object in a file of the state folder, or {} if there is no such file."""
+    try:
+        value = schema.read_json(path) if path.exists() else {}
+        if not isinstance(value, dict):
+            raise BadDocument(f"cannot read {path}: it is no object")
+        return value
+    except BadDocument as error:
+        raise CouldNotRun(f"{error}; move it away to start afresh") from error
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The objects of a .jsonl file."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise CouldNotRun(f"cannot read {path}: {error}") from error
+
+
+def read_slice(folder: pathlib.Path) -> list[Document]:
+    """slice.json: the documents as run_engine returned them, failures included."""
+    try:
+        documents: list[Document] = read(folder / "slice.json")["documents"]
+        for document in documents:
+            results.check(document)
+        return documents
+    except (KeyError, TypeError, BadDocument) as error:
+        raise CouldNotRun(f"{folder / 'slice.json'}: {error}") from error
+
+
+def placed(documents: list[Document], folder: pathlib.Path) -> list[Document]:
+    """The documents with their files' places relative to the night's folder, and what they say of files
+    of theirs as it is since the folder has its name."""
+    part = f"/{folder.name.split('.')[0]}.part/"
+    for document in documents:
+        path = document.get("document")
+        if path:
+            document["document"] = f"slices/{folder.name}/{pathlib.PurePath(path).name}"
+        for finding in document["findings"]:
+            finding["artefacts"] = [a.replace(part, f"/{folder.name}/") for a in finding.get("artefacts") or []]
+            finding["replay"] = finding["replay"].replace(part, f"/{folder.name}/")
+            finding["detail"] = finding["detail"].replace(part, f"/{folder.name}/")
+    return documents
+
+
+def found_before_interruption(folder: pathlib.Path, done_again: bool) -> list[Document]:
+    """What an interrupted slice had found. If it was done again, so was its work: that is not counted
+    twice."""
+    found = [d for d in runner.read_documents(folder) if d["status"] == "found"]
+    for document in found:
+        document.pop("reason", None)
+        if done_again:
+            document["counts"], document["details"], document["budget"] = {}, {}, {}
+    return placed(found, folder)
+
+
+def slice_folders(night: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """(done, interrupted) folders of a night, in order."""
+    every = sorted((night / "slices").iterdir()) if (night / "slices").is_dir() else []
+    return ([f for f in every if "." not in f.name], [f for f in every if ".interrupted-" in f.name])
+
+
+def collect(night: pathlib.Path) -> list[Document]:
+    """All documents of a night so far: those of slices that ended, then what interrupted ones found."""
+    done, interrupted = slice_folders(night)
+    documents = [document for folder in done for document in placed(read_slice(folder), folder)]
+    names = {folder.name for folder in done}
+    for folder in interrupted:
+        documents += found_before_interruption(folder, folder.name.split(".")[0] in names)
+    return documents
+
+
+def update_findings(state: State, night: Night, documents: Sequence[Document]) -> list[dict[str, str]]:
+    """findings.json with this night's; marks in the documents when each was first seen. Returns those
+    that this night did not see."""
+    path = state.folder / "findings.json"
+    by_identity: dict[results.Identity, dict[str, str]] = {}
+    try:
+        for entry in read(path).get("findings", []):
+            by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
+    except (KeyError, TypeError) as error:
+        raise CouldNotRun(f"cannot read {path}: no {error}; move it away to start afresh") from error
+    for document in documents:
+        for finding in document["findings"]:
+            identity = results.identity(document, finding)
+            new = {**identity._asdict(), "first": night["id"], "last": "", "replay": finding["replay"]}
+            entry = by_identity.setdefault(identity, new)
+            entry["last"] = max(entry["last"], night["id"])
+            this_one = ", this one" if entry["first"] == night["id"] else ""
+            finding["first_seen"] = f"night {entry['first']}{this_one}"
+    files.write_json(path, {"schema": SCHEMA, "findings": list(by_identity.values())})
+    return [e for e in by_identity.values() if e["last"] < night["id"] and e["severity"] != "expected"]
+
+
+def _digest(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def propose_regressions(state: State, night: pathlib.Path, documents: Sequence[Document]) -> list[dict[str, str]]:
+    """Copies failing inputs that are not yet kept to regressions/TARGET/HASH. Returns [{target, file, command}]."""
+    kept = {_digest(p) for p in (ROOT / "corpus" / "regressions").rglob("*") if p.is_file()}
+    proposed = {}
+    for document in documents:
+        # Absolute paths, or ones next to the document.
+        folder = night / pathlib.PurePath(document.get("document") or "").parent
+        inputs = [
+            folder / artefact
+            for finding in document["findings"]
+            if document["engine"] == "fuzz" and finding["severity"] == "violation"
+            for artefact in finding.get("artefacts") or []
+        ]
+        for path in inputs:
+            if not path.is_file() or path.suffix in (".txt", ".json", ".log", ".html") or _digest(path) in kept:
+                continue
+            target = state.folder / "regressions" / document["subject"] / _digest(path)[:16]
+            if not target.exists():
+                files.copy(path, target)
+            place = f"corpus/regressions/{document['subject']}"
+            keep = f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/"
+            proposed[target] = {"target": document["subject"], "file": str(target), "command": keep}
+    return list(proposed.values())
+
+
+def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
+    """A line of history.jsonl: what the trends are drawn of."""
+    documents = summary["results"]
+    found = {results.identity(d, f) for d in documents for f in d["findings"]}
+    return {
+        "night": night["id"],
+        "started": night["started"],
+        "hours": night["hours"],
+        "commit": night["commit"],
+        "seed": night["seed"],
+        "status": summary["status"],
+        "seconds": round(night["seconds"], 1),
+        "figures": nightly_bench.figures(documents),
+        "findings": {s: sum(one.severity == s for one in found) for s in results.SEVERITIES},
+        "engines": [
+            {name: d[name] for name in ("engine", "subject", "status", "counts")}  # type: ignore[literal-required]
+            | {"seconds": round(d["duration_seconds"], 1)}
+            for d in documents
+            if d["status"] != "could_not_run" or d["counts"]
+        ],
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Planted:
+    """A fault that a night must have found: a finding of severity expected of this engine about this subject."""
+
+    engine: str
+    subject: str
+
+    def found(self, documents: Sequence[Document]) -> bool:
+        return any(
+            (d["engine"], d["subject"]) == (self.engine, self.subject)
+            and any(f["severity"] == "expected" for f in d["findings"])
+            for d in documents
+        )
+
+
+def summarise(state: State, night: Night, planted: Sequence[Planted], finished: bool) -> Summary:
+    """The night's documents as one summary."""
+    folder = state.night_folder(night)
+    separate = collect(folder)
+    documents = merge.merge_all(separate)
+    done = {one.name for one in slice_folders(folder)[0]}
+    missing = [one["id"] for one in night["plan"] if one["id"] not in done]
+    if missing:
+        reason = f"{len(missing)} of {len(night['plan'])} slices were not run to their end"
+        reason += "; the code has changed since" if finished else "; the next run goes on"
+        documents.append(results.could_not_run("nightly", reason))
+    for fault in planted if not missing else []:
+        if not fault.found(documents):
+            reason = f"the planted fault (the {fault.subject}) was not found, so nothing is known of what else was not"
+            documents.append(results.could_not_run("nightly", reason))
+    return {
+        "schema": results.CAMPAIGN_SCHEMA,
+        "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
+        "minutes": night["hours"] * 60,
+        "seed": night["seed"],
+        "shard": "1/1",
+        "started": night["started"],
+        "duration_seconds": round(night["seconds"], 1),
+        "commit": night["commit"],
+        "machine": campaign.machine(),
+        "results": documents,
+        "left_out": night["left_out"],
+        "proposed_regressions": propose_regressions(state, folder, separate),
+        "corpora": nightly_corpus.sizes(state.corpus),
+    }
+
+
+def sum_up(state: State, night: Night, planted: Sequence[Planted], finished: bool) -> tuple[Summary, pathlib.Path]:
+    """Writes the night's summary and report; if it has ended also history and state. May be done twice."""
+    folder = state.night_folder(night)
+    summary = summarise(state, night, planted, finished)
+    nightly_bench.compare_with_last(state.folder, night["id"], summary["results"])
+    summary["found_before"] = update_findings(state, night, summary["results"])
+    history = state.folder / "history.jsonl"
+    nights = [entry for entry in read_lines(history) if entry["night"] != night["id"]] + [history_entry(night, summary)]
+    summary["history"] = nights[-KEEP_NIGHTS:]
+    files.write_json(folder / "summary.json", summary)
+    page = campaign.make_report(folder)
+    files.link(folder, state.folder / "latest")
+    if finished:
+        files.write_text(history, "".join(json.dumps(entry) + "\n" for entry in nights))
+        nightly_bench.keep(state.folder, night["id"], summary["results"])
+        state.next_seed = max(state.next_seed, night["seed"] + len(night["plan"]))
+        state.night = None
+        state.save()
+        state.prune()
+    return summary, page
