@@ -7,25 +7,30 @@ import junit_xml
 from fsqlshm import results
 
 
+def _encodable(text: str) -> str:
+    """JSON can hold halves of characters, XML cannot."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _suite(document: results.Document, label: str) -> junit_xml.TestSuite:
     seconds = document["duration_seconds"]
     cases = []
     for finding in document["findings"]:
-        case = junit_xml.TestCase(finding["title"], label)
+        case = junit_xml.TestCase(_encodable(finding["title"]), label)
         if finding["severity"] != "expected":
             text = f"{finding['detail']}\nreproduce: {finding['replay']}\n"
-            case.add_failure_info(finding["property"], text, finding["severity"])
+            case.add_failure_info(_encodable(finding["property"]), _encodable(text), finding["severity"])
         cases.append(case)
     if document["status"] == "could_not_run":
         case = junit_xml.TestCase("runs", label, seconds)
-        case.add_error_info(document.get("reason") or "no reason given")
+        case.add_error_info(_encodable(document.get("reason") or "no reason given"))
         cases.append(case)
     if not cases:
         cases.append(junit_xml.TestCase("clean", label, seconds))
-    return junit_xml.TestSuite(document["engine"], cases)
+    return junit_xml.TestSuite(_encodable(document["engine"]), cases)
 
 
 def text(documents: Iterable[results.Document]) -> str:
     documents = list(documents)
-    suites = [_suite(document, label) for document, label in zip(documents, results.labels(documents))]
+    suites = [_suite(document, _encodable(label)) for document, label in zip(documents, results.labels(documents))]
     return str(junit_xml.to_xml_report_string(suites))

@@ -4,250 +4,530 @@ import copy
 import html.parser
 import json
 import pathlib
+import re
+import shutil
 import subprocess
 import unittest
 import unittest.mock
 import xml.etree.ElementTree
+from collections.abc import Iterator
+from typing import Any
 
 import support
 
-from fsqlshm.report import main as report
-from fsqlshm.report import html as report_html
-from fsqlshm.report import lanes as report_lanes
-from fsqlshm import results
+from fsqlshm import ROOT, junit, results
+from fsqlshm.report import findings, formats, main, text, trace
+from fsqlshm.report.page import page as draw
 
+Json = dict[str, Any]
 HOSTILE = "<script>alert(1)</script>&\"'\x00\x1b]|`*\u2028"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class Page(html.parser.HTMLParser):
-    """Sees to it that elements are nested, and collects what a page refers to."""
+    """Sees to it that elements are nested, and collects what a page refers to and what is visible at first."""
 
-    def __init__(self, text):
+    def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.text, self.links, self.ids, self.problems = [], [], "", [], [], []
-        self.feed(text)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.problems: list[str] = []
+        self.text = ""
+        self.visible = ""  # with everything folded
+        self.summaries: list[str] = []
+        self.folds: list[bool] = []
+        self.feed(source)
         self.close()
         self.problems += [f"{tag} is never closed" for tag in self.open]
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        if tag == "details":
+            self.folds.append("open" not in dict(attrs))
+        if tag == "summary":
+            self.summaries.append("")
         if tag not in VOID:
             self.open.append(tag)
         for name, value in attrs:
             if name in ("src", "href", "xlink:href", "data", "action", "srcset", "poster"):
-                self.links.append(value)
+                self.links.append(value or "")
             if name == "id":
-                self.ids.append(value)
+                self.ids.append(value or "")
             if name.startswith("on"):
                 self.problems.append(f"{name} in {tag}")
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.open.pop()
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
             self.problems.append(f"</{tag}> closes something else")
+        self.handle_data(" ")  # what is in two elements is not one word
+        if tag == "details":
+            self.folds.pop()
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
+        in_summary = "summary" in self.open
+        if in_summary and self.summaries:
+            self.summaries[-1] += data
+        if not any(self.folds[:-1] if in_summary else self.folds) and "style" not in self.open:
+            self.visible += data
 
 
-TRACE = {
-    "replay": "reference/check-claim/bound1/0001", "preemptions": "at most 1",
-    "lanes": ["writer 1", "check"], "violation": {"property": "P1 exclusion", "text": "a live owner was evicted"},
+PLACE = {"file": "reference/writer_indicator.h", "line": 85}
+TRACE: Json = {
+    "replay": "reference/check-claim/bound1/0001",
+    "preemptions": "at most 1",
+    "threads": ["writer 1", "check"],
+    "violation": {"property": "P1 exclusion", "text": "a live owner was evicted"},
     "steps": [
         {"step": 1, "thread": -1, "operation": "note", "note": "set up"},
-        {"step": 2, "thread": 0, "operation": "compare_exchange", "field": "serialized_writer_txn_id", "order": "acq_rel",
-         "failure_order": "acquire", "file": "reference/writer_indicator.h", "line": 45, "success": True,
-         "text": "CAS txn_id: 0 => id 1", "read_step": 0},
-        {"step": 3, "thread": 1, "operation": "load", "field": "serialized_writer_txn_id", "order": "acquire",
-         "file": "reference/writer_indicator.h", "line": 85, "text": "txn_id -> id 1", "read_step": 2,
-         "newest_step": 2, "stale": False},
-        {"step": 4, "thread": 1, "operation": "load", "field": "lease", "order": "acquire", "stale": True,
-         "read_step": 0, "newest_step": 2, "text": "lease -> 0 STALE: first value, not 2"},
+        {"step": 2, "thread": 0, "operation": "compare_exchange", "order": "acq_rel", "failure_order": "acquire",
+         "success": True, "text": "CAS txn_id: 0 => id 1", "read_step": 0, "line": 45, "file": PLACE["file"]},
+        {"step": 3, "thread": 1, "operation": "load", "order": "acquire", "text": "txn_id -> id 1", "read_step": 2,
+         "stale": False, **PLACE},
+        {"step": 4, "thread": 1, "operation": "load", "order": "acquire", "stale": True, "read_step": 0,
+         "text": "lease -> 0 STALE: first value, not 2"},
         {"step": 5, "thread": 0, "operation": "die", "note": "*** process 101 dies"},
         {"step": 6, "thread": 1, "operation": "note", "note": "VIOLATION P1 exclusion"},
     ],
+}  # fmt: skip
+
+
+def load(step: int, word: str, thread: int = 1) -> Json:
+    return {"step": step, "thread": thread, "operation": "load", "text": f"{word} -> 0", "order": "acquire", **PLACE}
+
+
+def night(number: int, **changes: Any) -> Json:
+    work = {"engine": "relacy", "subject": "hardened", "seconds": 3, "counts": {"executions": 1000 * number}}
+    return {
+        "night": f"2026110{number}030000", "commit": "abc", "seed": number, "seconds": 60, "status": "clean",
+        "findings": {"violation": 0}, "engines": [work],
+    } | changes  # fmt: skip
+
+
+STRESS = {
+    "run_seconds": 2.0,
+    "workers": 3,
+    "roles": {"reader": 2},
+    "chaos": {"kill": True, "rate": 20},
+    "crash_points": [
+        {"operation": "acquire", "steps": 3, "outcomes": ["ok", "busy for ever", "ok"], "completed": "ok"}
+    ],
+    "creation": [{"way": "tmpfile", "calls": [{"call": "open", "outcome": "none"}]}],
+    "stop_points": [{"scenario": "a claimer stops", "points": 7, "outcomes": {"busy": 7}}],
+    "outcomes": [
+        {
+            "race": "acquire | acquire",
+            "outcomes": [{"outcome": "yes, yes", "verdict": "forbidden", "meaning": "two owners", "count": 4242}],
+        }
+    ],
+    "recovery_us": {"median": 41.5, "max": 997.0},
+    "over_time": [{"seconds": s, "snapshot_reads": s * 1000, "kills": s} for s in range(5)],
 }
 
 
-def everything():
+def benchmark(group: str, subject: str, ns: float, **facts: Any) -> Json:
+    return {"facts": {"group": group, "subject": subject, **facts}, "racy": subject == "plain_3", "ns": [ns, ns + 1]}
+
+
+BENCH = {
+    "measured": {
+        "context": {"compiler": "gcc 12.2.0"},
+        "benchmarks": {
+            "a": benchmark("read/uncontended", "hardened", 7.25),
+            "b": benchmark("read/uncontended", "std_mutex", 66.5),
+            "c": benchmark("read/uncontended", "plain_3", 3.5),
+            "d": benchmark("read", "hardened", 8.5, where="thread", rate="100k"),
+            "e": {
+                **benchmark("tail", "hardened", 20, where="thread", rate="100k"),
+                "counters": {"p50": [20], "p99": [31], "max": [999], "retries": [3], "torn": [0], "reads": [10]},
+            },
+            "f": benchmark("growth/readers", "hardened", 9.125),
+        },
+    },
+    "ratios": [{"what": "read against five loads", "median": 1.5, "min": 1, "max": 2, "bound": 1.25, "kept": False}],
+    "comparison": {
+        "with": "night 1",
+        "compared": 3,
+        "rows": [{"name": "open", "verdict": "slower", "old": 1, "new": 2}],
+    },
+}
+
+
+def everything() -> results.Summary:
     """A summary with something for every section."""
-    return support.summary([
-        support.document(engine="golden", subject="vectors"),
-        support.document(findings=[support.finding(trace=TRACE, title="a live owner was evicted",
-                                                   source={"file": "core/include/fsqlshm/x.h", "line": 45})]),
-        support.document(subject="reference", findings=[support.finding(severity="expected", title="D3 was found")]),
-        support.document(engine="stress", counts={"kills": 17, "snapshot_reads": 123456}, details={
-            "run_seconds": 2.0, "workers": 3, "roles": {"reader": 2}, "chaos": {"kill": True, "rate": 20},
-            "crash_points": [{"operation": "acquire", "steps": 3, "outcomes": ["ok", "busy for ever", "ok"], "completed": "ok"}],
-            "creation": [{"way": "tmpfile", "calls": [{"call": "open", "outcome": "none"}]}],
-            "stop_points": [{"scenario": "a claimer stops", "points": 7, "outcomes": {"busy": 7}}],
-            "outcomes": [{"race": "acquire | acquire", "outcomes": [
-                {"outcome": "yes, yes", "verdict": "forbidden", "meaning": "two owners", "count": 4242}]}],
-            "recovery_us": {"median": 41.5, "max": 997.0},
-            "over_time": [{"seconds": s, "snapshot_reads": s * 1000, "kills": s} for s in range(5)]}),
-        support.document(engine="bench", subject="operations", details={
-            "context": {"compiler": "gcc 12.2.0"},
-            "benchmarks": [{"name": f"read/uncontended/{n}", "arg": None, "ns": [v, v + 1], "racy": n == "plain_3"}
-                           for n, v in (("hardened", 7.25), ("std_mutex", 66.5), ("plain_3", 3.5))]}),
-        support.document(engine="bench", subject="read latency", details={
-            "tails": [{"subject": "hardened", "rate": "100k", "where": "thread", "racy": False, "runs": [
-                {"reads": 10, "torn": 0, "ns": {"p50": 20, "p99": 31, "max": 999}, "retries": {"total": 3}}]}]}),
-        results.could_not_run("fuzz", "the build is missing", 0.5),
-    ], history=[{"night": f"2026110{n}030000", "commit": "abc", "seed": n, "seconds": 60, "status": "clean",
-                 "findings": {"violation": 0}, "engines": [
-                     {"engine": "relacy", "subject": "hardened", "seconds": 3, "counts": {"executions": 1000 * n}}]}
-                for n in (1, 2, 3)],
-        found_before=[{"engine": "fuzz", "subject": "open_raw", "severity": "violation", "property": "P", "defect": "",
-                       "title": "an old one", "first": "1", "last": "2", "replay": "r"}],
-        proposed_regressions=[{"target": "open_raw", "file": "f", "command": "cp 'f' corpus/regressions/open_raw/"}])
+    found_before = {
+        "engine": "fuzz", "subject": "open_raw", "severity": "violation", "property": "P", "defect": "",
+        "title": "an old one", "first": "1", "last": "2", "replay": "r",
+    }  # fmt: skip
+    summary: results.Summary = support.summary(
+        [
+            support.document(engine="golden", subject="vectors"),
+            support.document(
+                findings=[
+                    support.finding(
+                        trace=TRACE,
+                        title="a live owner was evicted",
+                        source={"file": "core/include/fsqlshm/x.h", "line": 45},
+                    )
+                ]
+            ),
+            support.document(
+                subject="reference",
+                findings=[
+                    support.finding(severity="expected", title="a lease was cleared", defect="D3", replay=f"way {n}")
+                    | {"property": f"P{n}"}
+                    for n in (1, 2)
+                ],
+            ),
+            support.document(engine="stress", counts={"kills": 17, "snapshot_reads": 123456}, details=STRESS),
+            support.document(engine="bench", subject="operations and read latency", details=BENCH),
+            results.could_not_run("fuzz", "the build is missing", 0.5),
+        ],
+        history=[night(1), night(2), night(3, figures={"read": 2.5})],
+        found_before=[found_before],
+        left_out=["coverage"],
+        corpora={"open_raw": 1234},
+        proposed_regressions=[{"target": "open_raw", "file": "f", "command": "cp 'f' corpus/regressions/open_raw/"}],
+    )
+    return summary
 
 
 class ReportTest(unittest.TestCase):
-    def page(self, summary):
-        text = report.page(summary)
-        page = Page(text)
+    def page(self, summary: results.Summary) -> Page:
+        source = draw(summary)
+        page = Page(source)
         self.assertEqual(page.problems, [])
         self.assertEqual(len(page.ids), len(set(page.ids)), "an id twice")
         self.assertNotIn("script", page.tags)
         for link in page.links:
             self.assertRegex(link, r"^(#|data:,$)", "refers to something outside")
-        for anchor in (link[1:] for link in page.links if link.startswith("#")):
+        for anchor in [link[1:] for link in page.links if link.startswith("#")] + re.findall(r"url\(#(\w+)\)", source):
             self.assertIn(anchor, page.ids)
-        self.assertNotRegex(text, r"@import|url\((?!#|\"#|'#)", "the style refers to something outside")
+        self.assertNotRegex(source, r"@import|url\((?!#|\"#|'#)", "the style refers to something outside")
         return page
 
-    def test_everything_is_there(self):
+    def test_everything_is_there(self) -> None:
         page = self.page(everything())
-        for text in ("1 violation found; could not run to the end: fuzz", "a live owner was evicted",
-                     "fsqlshm-relacy --replay 'x/y/random/7'", "D3 was found", "the build is missing",
+        for said in ("1 violation found; could not run to the end: fuzz", "a live owner was evicted",
+                     "fsqlshm-relacy --replay 'x/y/random/7'", "a lease was cleared", "the build is missing",
                      "2: busy for ever", "41.5", "4\u202f242", "123\u202f456", "Uncontended read", "an old one",
-                     "cp 'f' corpus/regressions/open_raw/", "gcc 12.2.0", "0123456789abcdef", "core/include/fsqlshm/x.h:45"):
-            self.assertIn(text, page.text)
+                     "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7", "tmpfile",
+                     "cp 'f' corpus/regressions/open_raw/", "gcc 12.2.0", "0123456789abcdef",
+                     "core/include/fsqlshm/x.h:45",
+                     "Left out, because there was less time than they need: coverage", "1\u202f234 inputs of 1 target",
+                     ):  # fmt: skip
+            self.assertIn(said, page.text)
         self.assertNotIn("not as expected", page.text)
 
-    def test_the_verdict_is_in_words(self):
+    def test_headings_are_in_the_words_of_the_field(self) -> None:
+        page = self.page(everything())
+        for heading in ("Findings", "What ran", "Since the night of 11-02", "Known defects, found again",
+                        "Checks that the harness detects known faults", "Litmus outcomes"):  # fmt: skip
+            self.assertIn(heading, page.text)
+        self.assertNotRegex(page.text.lower(), r"\b(lanes?|blind|sight|can it see|beside|dullest)\b")
+
+    def test_the_verdict_is_in_words(self) -> None:
         for documents, verdict, icon in (
-                ([support.document()], "Nothing found", "✓"),
-                ([support.document(findings=[support.finding()])], "1 violation found", "✗"),
-                ([support.document(findings=[support.finding(severity="vacuous")])], "1 vacuous check", "✗"),
-                ([support.document(findings=[support.finding(severity="expected")])],
-                 "Nothing found but the known defects", "✓"),
-                ([support.document(status="could_not_run", reason="no")], "Could not run to the end: relacy", "!"),
-                ([], "Could not run: no results at all", "!")):
+            ([support.document()], "Nothing found", "✓"),
+            ([support.document(findings=[support.finding()])], "1 violation found", "✗"),
+            ([support.document(findings=[support.finding(severity="vacuous")])], "1 vacuous check", "✗"),
+            (
+                [support.document(findings=[support.finding(severity="expected")])],
+                "Nothing found but the known defects",
+                "✓",
+            ),
+            ([support.document(status="could_not_run", reason="no")], "Could not run to the end: relacy", "!"),
+            ([], "Could not run: no results at all", "!"),
+        ):
             page = self.page(support.summary(documents))
             self.assertIn(f"{icon} {verdict}", " ".join(page.text.split()))
 
-    def test_hostile_text_is_only_text(self):
-        summary = support.summary([support.document(
-            engine=HOSTILE, subject=HOSTILE, headline=HOSTILE, counts={HOSTILE: 1},
-            findings=[support.finding(property=HOSTILE, title=HOSTILE, detail=HOSTILE, replay=HOSTILE, artefacts=[HOSTILE],
-                                      source={"file": HOSTILE, "line": 3}, trace={**TRACE, "lanes": [HOSTILE, HOSTILE]})],
-            details={HOSTILE: [{HOSTILE: HOSTILE}], "scenarios": HOSTILE})], commit=HOSTILE)
+    def test_what_was_found_unexpectedly_is_open_and_on_top(self) -> None:
+        page = self.page(everything())
+        for said in ("a live owner was evicted", "P2 integrity", "fsqlshm-relacy --replay 'x/y/random/7'",
+                     "CAS txn_id: 0 => id 1"):  # fmt: skip
+            self.assertIn(said, page.visible)
+            self.assertLess(page.visible.index(said), page.visible.index("What ran", page.visible.index("Each with")))
+
+    def test_known_defects_are_a_folded_row_each(self) -> None:
+        page = self.page(everything())
+        self.assertNotIn("a lease was cleared", page.visible)
+        rows = [" ".join(s.split()) for s in page.summaries]
+        self.assertIn(f"D3 {findings.DEFECTS['D3']} ✓ found by relacy 2", rows)
+        self.assertIn(f"D1 {findings.DEFECTS['D1']} not found in this run", rows)
+        self.assertIn("way 2", page.text)
+        # Without the published protocol there is nothing to say of its defects.
+        self.assertNotIn("Known defects", self.page(support.summary([support.document()])).text)
+
+    def test_the_shortest_trace_of_a_defect_comes_first(self) -> None:
+        longer = {**TRACE, "steps": [*TRACE["steps"][:3], load(4, "lease"), *TRACE["steps"][3:]]}
+        cards = [
+            support.finding(severity="expected", defect="D5", title=f"with {name}", trace=drawn)
+            for name, drawn in (("none", None), ("the longer one", longer), ("the shorter one", TRACE))
+        ]
+        said = self.page(support.summary([support.document(subject="reference", findings=cards)])).text
+        order = [said.index(f"with {name}") for name in ("the shorter one", "the longer one", "none")]
+        self.assertEqual(order, sorted(order))
+
+    def test_defects_are_those_of_the_readme(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        self.assertEqual(re.findall(r"^\| (D\d) \|", readme, flags=re.M), list(findings.DEFECTS))
+
+    def test_since_the_last_night(self) -> None:
+        history = [night(1), night(2), night(3)]
+        history[2]["engines"][0]["counts"]["executions"] = 2100
+        page = self.page(support.summary([support.document()], history=history))
+        self.assertIn("Nothing new was found. No figure moved", " ".join(page.visible.split()))
+        history[2]["engines"][0]["counts"]["executions"] = 1000
+        new = support.finding(title="a new one", first_seen="night 3, this one")
+        page = self.page(support.summary([support.document(findings=[new])], history=history))
+        self.assertIn("New: a new one. These figures moved", " ".join(page.visible.split()))
+        self.assertIn("relacy: executions a second 667 333 -50 %", " ".join(page.visible.split()))
+
+    def test_a_figure_that_appears_or_disappears_has_moved(self) -> None:
+        history = [night(1), night(2, figures={"read": 7.5}), night(3, figures={"publish": 2.5})]
+        said = " ".join(self.page(support.summary([support.document()], history=history)).visible.split())
+        self.assertRegex(said, r"publish: ns 2.5.*read: ns 7.5")
+
+    def test_a_check_that_failed_is_named(self) -> None:
+        scenario = {"name": "s", "status": "clean", "outcomes": {"evicted": 7, "busy": 0}}
+        page = self.page(support.summary([support.document(details={"scenarios": [scenario]})]))
+        self.assertIn("! 0 of 1 vacuous: declared outcomes reached", " ".join(page.visible.split()))
+        self.assertIn("! busy 0", page.text)
+        page = self.page(support.summary([support.document(engine="fuzz", subject="canary")]))
+        self.assertIn("vacuous: planted fault (the canary)", " ".join(page.visible.split()))
+        page = self.page(support.summary([support.document(findings=[support.finding(severity="vacuous")])]))
+        self.assertIn("! 0 of 1 vacuous: a lease was lost", " ".join(page.visible.split()))
+
+    def test_hostile_text_is_only_text(self) -> None:
+        hostile = support.finding(
+            title=HOSTILE, detail=HOSTILE, replay=HOSTILE, artefacts=[HOSTILE], source={"file": HOSTILE, "line": 3},
+            trace={**TRACE, "threads": [HOSTILE, HOSTILE]}, property=HOSTILE,
+        )  # fmt: skip
+        summary = support.summary(
+            [
+                support.document(
+                    engine=HOSTILE,
+                    subject=HOSTILE,
+                    headline=HOSTILE,
+                    counts={HOSTILE: 1},
+                    findings=[hostile],
+                    details={HOSTILE: [{HOSTILE: HOSTILE}], "scenarios": HOSTILE},
+                )
+            ],
+            commit=HOSTILE,
+        )
         self.page(summary)
-        xml.etree.ElementTree.fromstring(report.report_formats.junit(summary))
-        json.loads(report.report_formats.sarif(summary))
-        markdown = report.report_formats.markdown(summary, "x")
+        xml.etree.ElementTree.fromstring(junit.text(summary["results"]))
+        json.loads(formats.sarif(summary))
+        markdown = formats.markdown(summary)
         self.assertEqual(len([line for line in markdown.splitlines() if line.startswith("|")]), 3)
 
-    def test_details_of_any_shape(self):
-        shapes = (None, 3, "x", [], {}, [1, 2], [{"a": 1}, 2], {"a": {"b": {"c": [{"d": None}]}}}, [[1], [2]])
-        keys = ("crash_points", "creation", "stop_points", "outcomes", "recovery_us", "header", "chaos", "roles", "tails",
-                "benchmarks", "context", "complexity", "scenarios", "audit", "litmus", "targets", "coverage", "canary",
-                "over_time", "progress")
+    def test_details_of_any_shape(self) -> None:
+        shapes = (
+            None,
+            3,
+            "x",
+            [],
+            {},
+            [1, 2],
+            [{"a": 1}, 2],
+            {"a": {"b": {"c": [{"d": None}]}}},
+            [[1], [2]],
+            10**400,
+        )
+        keys = ("crash_points", "creation", "stop_points", "outcomes", "recovery_us", "header", "chaos", "roles",
+                "measured", "ratios", "against_publisher", "comparison", "scenarios", "audit", "litmus", "lines",
+                "counters", "over_time", "accept_ratio", "found_after_seconds", "anything")  # fmt: skip
+        engines = ("relacy", "fuzz", "stress", "bench", "unknown")
         for shape in shapes:
-            self.page(support.summary([support.document(engine=engine, details={k: shape for k in keys})
-                                       for engine in ("relacy", "fuzz", "stress", "bench", "unknown")]))
+            details: Json = {key: shape for key in keys}
+            self.page(support.summary([support.document(engine=engine, details=details) for engine in engines]))
 
-    def test_every_finding_is_there_however_many(self):
+    def test_every_finding_is_there_however_many(self) -> None:
         many = [support.finding(title=f"number {n} of many", replay=f"replay {n}.") for n in range(50)]
         page = self.page(support.summary([support.document(findings=many)]))
         for n in range(50):
-            self.assertIn(f"number {n} of many", page.text)
+            self.assertIn(f"number {n} of many", page.visible)
             self.assertIn(f"replay {n}.", page.text)
 
-    def test_the_same_document_gives_the_same_page(self):
-        self.assertEqual(report.page(everything()), report.page(everything()))
+    def test_the_same_document_gives_the_same_page(self) -> None:
+        self.assertEqual(draw(everything()), draw(everything()))
 
-    def test_order_audit(self):
-        def row(killed):
-            return {"site": "hardened/seqlock.h:52", "order": "release", "weakened_to": "relaxed", "killed": killed,
-                    "scenario": "publish1-load2" if killed else "", "property": "I2" if killed else "", "executions": 77, "replay": ""}
+    def test_order_audit(self) -> None:
+        def row(killed: bool) -> Json:
+            return {
+                "site": "publish (2)", "order": "release", "weakened_to": "relaxed", "killed": killed,
+                "scenario": "publish1-load2" if killed else "", "property": "I2" if killed else "", "executions": 77,
+                "replay": "",
+            }  # fmt: skip
 
-        def audit(killed, survived):
+        def audit(killed: int, survived: int) -> Json:
             matrix = [row(True)] * killed + [row(False)] * survived
-            return {"hardened": {"sites": 3, "weakenings": len(matrix), "killed": killed, "survived": survived,
-                                 "unexplained": survived, "matrix": matrix}}
+            counts = {"sites": 3, "weakenings": len(matrix), "killed": killed, "survived": survived}
+            return {"hardened": {**counts, "unexplained": survived, "matrix": matrix}}
 
-        page = self.page(support.summary([support.document(details={"audit": audit(2, 0)})]))
+        page = self.page(support.summary([support.document(headline="", details={"audit": audit(2, 0)})]))
+        self.assertIn("2 of 2 weakened memory orders make a scenario fail", page.visible)
         self.assertIn("✓ None of 2 weakened orders survived", page.text)
         self.assertIn("✓ 2 of 2", page.text)
-        self.assertIn("hardened/seqlock.h:52", page.text)
+        self.assertIn("publish (2)", page.text)
         page = self.page(support.summary([support.document(details={"audit": audit(2, 1)})]))
         self.assertIn("! 1 of 3 weakened orders survived, 1 of them with no word", page.text)
         self.assertIn("! 2 of 3", page.text)
         page = self.page(support.summary([support.document(details={"left_out": "the order audit: no time"})]))
         self.assertIn("! Left out: the order audit: no time.", page.text)
 
-    def test_lanes(self):
-        lanes = report_lanes.from_trace(TRACE)
-        self.assertEqual([s.violating for s in lanes.steps], [False] * 4 + [True])
-        svg = report_lanes.svg(lanes)
-        root = xml.etree.ElementTree.fromstring(svg)
-        shapes = [e for e in root.iter() if "class" in e.attrib]
+    def test_numbers(self) -> None:
+        for value, said in (
+            (0, "0"), (999, "999"), (123456, "123\u202f456"), (2500000, "2.5 M"), (1.234567, "1.23"), (5.1e9, "5.1 G"),
+            (True, "True"), (2000.5, "2\u202f000"), (10**400, "10000000000…"), (float("nan"), "nan"),
+        ):  # fmt: skip
+            self.assertEqual(text.number(value), said)
+        self.assertEqual(text.ranges([5, 3, 4, 9]), "3-5, 9")
+        self.assertEqual(text.runs(["old", "old", "new"]), [("1-2", "old"), ("3", "new")])
+
+    def test_small_charts(self) -> None:
+        self.assertEqual(text.spark([0, None, 8]), "0.0,18.0 120.0,2.0")
+        self.assertEqual(text.spark([]), "")
+        self.assertEqual(text.spark([5]), "0.0,2.0")
+        self.assertEqual(text.spark([10, 100, 1000], (10, 1000), log=True), "0.0,18.0 60.0,10.0 120.0,2.0")
+
+
+class DiagramTest(unittest.TestCase):
+    def figure(self, drawn: Json) -> tuple[str, list[Json]]:
+        """The diagram's text and the attributes of its shapes."""
+        page = draw(support.summary([support.document(findings=[support.finding(trace=drawn)])]))
+        figure = page[page.index('<figure class="trace">') : page.index("</figure>") + 9]
+        root = xml.etree.ElementTree.fromstring(figure)
+        return " ".join(" ".join(root.itertext()).split()), [dict(e.attrib) for e in root.iter() if "class" in e.attrib]
+
+    def test_space_time_diagram(self) -> None:
+        self.assertEqual([s.violating for s in trace.diagram(TRACE).steps], [False] * 4 + [True])
+        said, shapes = self.figure(TRACE)
+        kinds = [shape["class"] for shape in shapes]
         # One arrow, from the store of step 2 to the load of step 3; the stale read is of no store.
-        self.assertEqual(sum(e.attrib["class"].startswith("reads") for e in shapes), 1)
-        self.assertEqual(sum(e.attrib["class"] == "bad" for e in shapes), 1)
-        self.assertEqual(sum(e.attrib["class"] == "dead" for e in shapes), 1)
-        for text in ("CAS txn_id: 0 =&gt; id 1", "acq_rel/acquire reference/writer_indicator.h:45", "stale",
-                     "P1 exclusion: a live owner was evicted", "before: set up"):
-            self.assertIn(text, svg)
-        self.assertNotIn("STALE", svg)
+        for kind, count in (("reads", 1), ("bad", 1), ("dead", 1), ("dot store", 1), ("dot load", 2), ("life", 2)):
+            self.assertEqual(kinds.count(kind), count, kind)
+        for part in ("writer 1 check order and place", "CAS txn_id: 0 => id 1", "lease -> 0 stale",
+                     "acq_rel/acquire reference/writer_indicator.h:45", "P1 exclusion: a live owner was evicted",
+                     "at first: set up", "process 101 dies", "Preemptions: at most 1."):  # fmt: skip
+            self.assertIn(part, said)
+        self.assertNotIn("STALE", said)
 
-    def test_a_stale_read_has_an_arrow_from_the_store_that_it_read(self):
+    def test_a_stale_read_has_an_arrow_from_the_store_that_it_read(self) -> None:
         steps = [dict(TRACE["steps"][1]), dict(TRACE["steps"][1], step=3),
-                 {"step": 4, "thread": 1, "operation": "load", "read_step": 2, "newest_step": 3, "stale": True}]
-        svg = report_lanes.svg(report_lanes.from_trace({"lanes": ["a", "b"], "steps": steps}))
-        self.assertIn('class="reads stale"', svg)
+                 {"step": 4, "thread": 1, "operation": "load", "read_step": 2, "stale": True}]  # fmt: skip
+        drawn = trace.diagram({"threads": ["a", "b"], "steps": steps})
+        self.assertEqual([stale for _, stale in drawn.arrows], [True])
+        self.assertTrue(drawn.arrows[0][0].startswith(f"M{drawn.steps[0].x:.1f},{drawn.steps[0].y + 5:.1f} "))
 
-    def test_numbers(self):
-        for value, text in ((0, "0"), (999, "999"), (123456, "123\u202f456"), (2500000, "2.5 M"), (1.234567, "1.23"),
-                            (5.1e9, "5.1 G"), (True, "True")):
-            self.assertEqual(report_html.number(value), text)
+    def test_repeated_turns_of_a_spin_are_one_row(self) -> None:
+        steps = [load(1, "id"), {"repeat": 18, "period": 1, "thread": 1, "until": 19}, load(20, "lease")]
+        said, _ = self.figure({"threads": ["a", "b"], "steps": steps})
+        self.assertIn("1 id -> 0 acquire reference/writer_indicator.h:85 ⋮ the same up to step 19 20 lease", said)
+
+    def test_a_diagram_of_any_shape(self) -> None:
+        wrongs = (None, 3, "x", {}, [], [{}], float("nan"))
+        for key in ("threads", "steps", "violation", "preemptions"):
+            for wrong in wrongs:
+                finding = support.finding(trace={**TRACE, key: wrong})
+                self.assertIn("a lease was lost", draw(support.summary([support.document(findings=[finding])])))
+
+
+def large_night() -> results.Summary:
+    """A clean night: as many documents, defects and long traces as a real one has, and more."""
+    store = dict(TRACE["steps"][1])
+    steps = [TRACE["steps"][0], store, *(load(3 + n, f"word {n}", n % 2) for n in range(70)), TRACE["steps"][-1]]
+    known = [
+        support.finding(
+            severity="expected", defect=f"D{d}", title=f"D{d} in scenario {n}", trace={**TRACE, "steps": steps}
+        )
+        for d in range(1, 7)
+        for n in range(4)
+    ]
+    documents = [
+        support.document(engine=e, subject=f"target {n}") for e in ("relacy", "fuzz", "stress") for n in range(8)
+    ]
+    documents += [
+        support.document(engine="bench", details=BENCH),
+        support.document(subject="reference", findings=known),
+    ]
+    history = [night(n, figures={"read": n, "publish": n, "open": n}) for n in range(1, 10)]
+    summary: results.Summary = support.summary(documents, history=history, corpora={"open_raw": 7})
+    return summary
+
+
+@unittest.skipUnless(shutil.which("chromium"), "chromium is not installed: how high the report is was not measured")
+class LayoutTest(unittest.TestCase):
+    """Two screens of a clean night, as a browser lays them out."""
+
+    def measure(self, source: str, width: int) -> Json:
+        folder = support.temporary()
+        self.addCleanup(folder.cleanup)
+        top = pathlib.Path(folder.name)
+        # In a frame, because a window of a browser is never as narrow as a telephone.
+        script = """<script>addEventListener("load", () => parent.document.title = JSON.stringify({
+            height: document.documentElement.scrollHeight, width: document.documentElement.scrollWidth,
+            traces: [...document.querySelectorAll(".trace")].map(e => e.getBoundingClientRect().height)}))</script>"""
+        (top / "page.html").write_text(source + script, encoding="utf-8")
+        frame = f'<title></title><iframe src="page.html" style="width: {width}px; height: 900px; border: 0"></iframe>'
+        (top / "frame.html").write_text(frame, encoding="utf-8")
+        command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
+                   "--hide-scrollbars", f"--user-data-dir={top}/profile", "--virtual-time-budget=9000", "--dump-dom",
+                   f"file://{top}/frame.html"]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        title = re.search(r"<title>(.*?)</title>", done.stdout)
+        measured: Json = json.loads(html.unescape(title[1] if title else ""))
+        return measured
+
+    def test_a_clean_night_fits_two_screens(self) -> None:
+        source = draw(large_night())
+        self.assertLessEqual(self.measure(source, 1400)["height"], 2400)
+        opened = source.replace("<details ", "<details open ")
+        for width in (400, 1400):
+            measured = self.measure(opened, width)
+            self.assertEqual(measured["width"], width, "scrolls to the side")
+            self.assertEqual(len(measured["traces"]), 24)
+            self.assertLessEqual(max(measured["traces"]), 1000)
 
 
 class FormatsTest(unittest.TestCase):
-    def test_junit(self):
-        root = xml.etree.ElementTree.fromstring(report.report_formats.junit(everything()))
-        self.assertEqual(sum(int(s.get("failures")) for s in root), 1)
-        self.assertEqual(sum(int(s.get("errors")) for s in root), 1)
-        self.assertEqual(sum(int(s.get("tests")) for s in root), len(root.findall("./testsuite/testcase")))
+    def test_junit(self) -> None:
+        root = xml.etree.ElementTree.fromstring(junit.text(everything()["results"]))
+        self.assertEqual(sum(int(s.get("failures", 0)) for s in root), 1)
+        self.assertEqual(sum(int(s.get("errors", 0)) for s in root), 1)
+        self.assertEqual(sum(int(s.get("tests", 0)) for s in root), len(root.findall("./testsuite/testcase")))
         failure = root.find(".//failure")
-        self.assertIn("reproduce: fsqlshm-relacy --replay", failure.text)
+        assert failure is not None
+        self.assertIn("reproduce: fsqlshm-relacy --replay", failure.text or "")
 
-    def test_markdown(self):
-        summary = everything()
-        text = report.report_formats.markdown(summary, results.verdict(summary["results"]))
-        self.assertIn("# ✗ 1 violation found", text)
-        self.assertIn("```sh\nfsqlshm-relacy --replay 'x/y/random/7'\n```", text)
-        self.assertNotIn("D3 was found", text)
+    def test_markdown(self) -> None:
+        said = formats.markdown(everything())
+        self.assertIn("# ✗ 1 violation found", said)
+        self.assertIn("```sh\nfsqlshm-relacy --replay 'x/y/random/7'\n```", said)
+        self.assertNotIn("a lease was cleared", said)
 
-    def test_sarif_has_the_findings_with_a_line(self):
-        value = json.loads(report.report_formats.sarif(everything()))
+    def test_sarif_has_the_findings_with_a_line(self) -> None:
+        value = json.loads(formats.sarif(everything()))
         self.assertEqual(value["version"], "2.1.0")
         found = value["runs"][0]["results"]
         self.assertEqual(len(found), 1)
         place = found[0]["locations"][0]["physicalLocation"]
-        self.assertEqual((place["artifactLocation"]["uri"], place["region"]["startLine"]),
-                         ("core/include/fsqlshm/x.h", 45))
+        self.assertEqual(
+            (place["artifactLocation"]["uri"], place["region"]["startLine"]), ("core/include/fsqlshm/x.h", 45)
+        )
         self.assertEqual(value["runs"][0]["tool"]["driver"]["rules"][found[0]["ruleIndex"]]["id"], found[0]["ruleId"])
 
 
-def places(value, path=()):
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where everything in a document is, as the keys that lead there."""
     if path:
         yield path
@@ -260,33 +540,36 @@ class WrongTypesTest(unittest.TestCase):
 
     WRONG = (None, 3, "x", {}, [{}], float("nan"), 10**400, "\ud800")
 
-    def setUp(self):
+    def setUp(self) -> None:
         folder = support.temporary()
         self.addCleanup(folder.cleanup)
         self.top = pathlib.Path(folder.name)
 
-    def write(self, summary):
+    def write(self, summary: Json) -> str | None:
         (self.top / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
         try:
-            report.write(self.top)
+            main.write(self.top)
         except results.BadDocument as error:
             return str(error)
         return None
 
-    def test_everywhere(self):
-        finding = support.finding(source={"file": "f", "line": 1}, trace=TRACE, first_seen="night 1")
-        night = {**everything()["history"][0], "figures": {"read": 1.5}}
+    def test_everywhere(self) -> None:
+        finding = support.finding(source={"file": "f", "line": 1}, trace=TRACE, first_seen="night 1", defect="D1")
+        whole = everything()
+        matrix = [{"site": "a:1", "killed": True}]
+        audit = {"hardened": {"sites": 1, "weakenings": 1, "killed": 1, "survived": 0, "matrix": matrix}}
         summary = support.summary(
-            [support.document(findings=[finding], reason="r", document="relacy/1.json",
-                              details={"audit": {"hardened": {"sites": 1, "weakenings": 1, "killed": 1, "survived": 0, "matrix": [
-                                  {"site": "a:1", "killed": True}]}}})],
-            history=[night], found_before=everything()["found_before"],
-            proposed_regressions=everything()["proposed_regressions"], left_out=["tests"])
+            [support.document(findings=[finding], reason="r", document="relacy/1.json", details={"audit": audit})],
+            history=[night(1, figures={"read": 1.5})],
+            found_before=whole["found_before"],
+            proposed_regressions=whole["proposed_regressions"],
+            left_out=["tests"],
+            corpora={"open_raw": 7},
+        )
         self.assertIsNone(self.write(summary))
         refused = 0
-        # Charts are the same for all of these, and take a second; writing files safely takes its time too.
-        with unittest.mock.patch.object(report.report_charts, "nights", lambda *_, **__: ""), \
-                unittest.mock.patch("os.fsync", lambda _: None):
+        # Writing files safely takes its time.
+        with unittest.mock.patch("os.fsync", lambda _: None):
             for path in places(summary):
                 for wrong in self.WRONG:
                     changed = copy.deepcopy(summary)
@@ -300,42 +583,46 @@ class WrongTypesTest(unittest.TestCase):
 
 
 class CommandTest(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         self.folder = support.temporary()
         self.addCleanup(self.folder.cleanup)
         self.top = pathlib.Path(self.folder.name)
 
-    def run_report(self, *arguments):
-        return subprocess.run([str(support.SCRIPTS / "report"), *map(str, arguments)], capture_output=True, text=True,
-                              check=False, timeout=60)
+    def run_report(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        command = [str(support.SCRIPTS / "report"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
-    def test_files(self):
-        results.write_json(self.top / "summary.json", everything())
+    def test_files(self) -> None:
+        (self.top / "summary.json").write_text(json.dumps(everything()), encoding="utf-8")
         done = self.run_report(self.top)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual({p.name for p in self.top.iterdir()},
-                         {"summary.json", "report.html", "junit.xml", "summary.md", "report.sarif"})
+        self.assertEqual(
+            {p.name for p in self.top.iterdir()},
+            {"summary.json", "report.html", "junit.xml", "summary.md", "report.sarif"},
+        )
         self.assertEqual(self.run_report(self.top, "--out", self.top / "other").returncode, 0)
         self.assertTrue((self.top / "other" / "report.html").is_file())
 
-    def refused(self, text):
-        (self.top / "summary.json").write_text(text, encoding="latin-1")
+    def refused(self, said: str) -> None:
+        (self.top / "summary.json").write_text(said, encoding="latin-1")
         done = self.run_report(self.top)
-        self.assertEqual(done.returncode, 2, text[:60] + done.stderr)
+        self.assertEqual(done.returncode, 2, said[:60] + done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         self.assertRegex(done.stderr, r"^report: .*summary\.json")
 
-    def test_what_is_nested_too_deeply_is_refused(self):
+    def test_what_is_nested_too_deeply_is_refused(self) -> None:
         for depth in (100, 100_000):
             self.refused('{"results": ' + "[" * depth + "]" * depth + "}")
 
-    def test_what_is_broken_is_refused(self):
-        good = everything()
-        broken = ["", "{", "[]", "{}", json.dumps({**good, "schema": "x"}), json.dumps({**good, "status": "clean"}),
-                  json.dumps({**good, "results": [{}]}), json.dumps({**good, "results": [{**good["results"][0], "counts": []}]}),
-                  json.dumps({**good, "seed": None}), "\xff\xfe"]
-        for text in broken:
-            self.refused(text)
+    def test_what_is_broken_is_refused(self) -> None:
+        good: Json = {**everything()}
+        first = good["results"][0]
+        broken = ["", "{", "[]", "{}", "\xff\xfe"]
+        for change in ({"schema": "x"}, {"status": "clean"}, {"results": [{}]}, {"results": [{**first, "counts": []}]},
+                       {"seed": None}):  # fmt: skip
+            broken.append(json.dumps(good | change))
+        for said in broken:
+            self.refused(said)
         self.assertFalse((self.top / "report.html").exists())
         self.assertEqual(self.run_report(self.top / "nowhere").returncode, 2)
         self.assertEqual(self.run_report("--bogus").returncode, 2)

@@ -1,0 +1,1 @@
+"""The report of a campaign: one HTML page, and the findings for other tools."""

@@ -1,73 +1,76 @@
-"""The last nights, from the history that nightly.py puts into the summary."""
+"""The last nights: what is new or has moved since the night before, and how it went over the weeks.
 
-from fsqlshm.report import charts
-from fsqlshm.report import html
+Everything comes from what nightly.py puts into the summary: history, found_before, proposed_regressions, corpora.
+"""
 
-# What is worth a line: the counts that say how much was attacked, by engine.
-WORK = {"relacy": ("executions",), "fuzz": ("executions", "runs"), "stress": ("snapshot_reads", "reads", "kills"),
-        "golden": ("steps", "vectors"), "bench": ("measurements",)}
+import dataclasses
+from typing import Any
+
+from fsqlshm.report.text import Json
+from fsqlshm.results import Summary
+
+# Of each engine the count that says how much was attacked.
+WORK = {"relacy": "executions", "fuzz": "executions", "stress": "snapshot_reads", "golden": "hardened_steps",
+        "bench": "measurements", "tests": "tests"}  # fmt: skip
+# A figure has moved if it is less or more than the last one by this part.
+MOVED = 0.1
 
 
-def _label(entry):
-    """"11-20" of "20261120115854"."""
-    night = entry["night"]
+@dataclasses.dataclass
+class Trend:
+    """A figure over the nights; None where a night has none."""
+
+    name: str
+    values: list[Any]
+
+    @property
+    def change(self) -> float | None:
+        """Of this night against the last one; None if there is nothing to compare with."""
+        before, now = self.values[-2:] if len(self.values) > 1 else (None, None)
+        return None if now is None or not before else now / before - 1
+
+    @property
+    def moved(self) -> bool:
+        appeared = len(self.values) > 1 and (self.values[-1] is None) != (self.values[-2] is None)
+        return appeared or abs(self.change or 0) > MOVED
+
+
+def label(entry: Json) -> str:
+    """ "11-20" of "20261120115854"."""
+    night: str = entry["night"]
     return f"{night[4:6]}-{night[6:8]}" if len(night) >= 8 else night
 
 
-def _counts(entry, engine, names):
-    """The first of the counts that the engine has, over all of its subjects."""
-    for name in names:
-        values = [e["counts"][name] for e in entry.get("engines", []) if e["engine"] == engine and name in e["counts"]]
-        if values:
-            return sum(values)
-    return None
+def figures(entry: Json) -> dict[str, float]:
+    """What is followed of a night."""
+    out = {f"findings: {kind}": entry["findings"].get(kind, 0) for kind in ("violation", "vacuous")}
+    for engine, name in WORK.items():
+        ran = [one for one in entry["engines"] if one["engine"] == engine and name in one["counts"]]
+        if ran and sum(one["seconds"] for one in ran) > 0:
+            work = sum(one["counts"][name] for one in ran)
+            out[f"{engine}: {name.replace('_', ' ')}"] = work
+            out[f"{engine}: {name.replace('_', ' ')} a second"] = work / sum(one["seconds"] for one in ran)
+    for one in entry["engines"]:
+        for name, unit in (("coverage", "edges covered"), ("corpus", "inputs in the corpus")):
+            if one["engine"] == "fuzz" and one["counts"].get(name):
+                out[f"{one['subject']}: {unit}"] = one["counts"][name]
+    return out | {f"{name}: ns": ns for name, ns in (entry.get("figures") or {}).items()}
 
 
-def _of(entry, target, name):
-    return next((e["counts"].get(name) for e in entry.get("engines", []) if (e["engine"], e["subject"]) == ("fuzz", target)), None)
-
-
-def _rate(entry, engine, names):
-    count = _counts(entry, engine, names)
-    seconds = sum(e["seconds"] for e in entry.get("engines", []) if e["engine"] == engine
-                  and any(name in e["counts"] for name in names))
-    return count / seconds if count is not None and seconds else None
-
-
-def section(summary):
-    history = [entry for entry in summary.get("history") or [] if isinstance(entry, dict)]
-    before = summary.get("found_before") or []
-    proposed = summary.get("proposed_regressions") or []
-    parts = []
-    if proposed:
-        parts += [html.heading("Failing inputs that are not kept yet"),
-                  html.Markup('<pre class="command">{}</pre>').format("\n".join(p["command"] for p in proposed))]
-    if before:
-        parts += [html.heading("Found on earlier nights, not seen on this one"),
-                  html.table(["engine", "subject", "kind", "property", "what", "first", "last", "reproduce"],
-                             [[*(entry[k] for k in ("engine", "subject", "severity", "property", "title")), entry.get("first"), entry.get("last"),
-                               html.Markup("<code>{}</code>").format(entry.get("replay", ""))] for entry in before], wide=True)]
-    if history:
-        names = [_label(entry) for entry in history]
-        kinds = [(kind, [entry["findings"].get(kind, 0) for entry in history]) for kind in ("violation", "vacuous")]
-        parts.append(html.figure(charts.nights(names, kinds, "Findings", "a night")))
-        work, rates = [], []
-        for engine, counts in WORK.items():
-            work.append((engine, [_counts(entry, engine, counts) for entry in history]))
-            rates.append((engine, [_rate(entry, engine, counts) for entry in history]))
-        parts.append(html.figure(charts.nights(names, work, "Work done", "executions, reads ...", log_y=True)))
-        parts.append(html.figure(charts.nights(names, rates, "Speed", "a second", log_y=True)))
-        for name, title, label in (("coverage", "Fuzzing: edges covered", "edges"), ("corpus", "Fuzzing: inputs in the corpora", "inputs")):
-            targets = list(dict.fromkeys(e["subject"] for entry in history for e in entry.get("engines", [])
-                                         if e["engine"] == "fuzz" and e["counts"].get(name)))
-            parts.append(html.figure(charts.nights(names, [(t, [_of(entry, t, name) for entry in history]) for t in targets], title,
-                                                   label, log_y=True)))
-        operations = list(dict.fromkeys(name for entry in history for name in entry.get("figures") or {}))
-        times = [(name, [(entry.get("figures") or {}).get(name) for entry in history]) for name in operations]
-        parts.append(html.figure(charts.nights(names, times, "Benchmarks", "median ns", log_y=True)))
-        rows = [[entry["night"], entry["commit"][:12], entry["status"].replace("_", " "), entry["seed"], entry["seconds"],
-                 *[entry["findings"].get(k, 0) for k in ("violation", "vacuous", "expected")]] for entry in reversed(history)]
-        parts.append(html.folded(f"All {len(rows)} nights", html.table(
-            ["night", "commit", "state", "seed", "seconds", "violations", "blind checks", "expected"], rows)))
-    body = html.Markup("").join(parts)
-    return {"anchor": "trends", "title": "Nights", "body": body} if body else None
+def trends(summary: Summary) -> Json | None:
+    """What the template trends.html shows; None of a run that is no night."""
+    history = summary.get("history") or []
+    given = {name: summary.get(name) or [] for name in ("found_before", "proposed_regressions", "corpora")}
+    if not history and not any(given.values()):
+        return None
+    nights = [figures(entry) for entry in history]
+    names = dict.fromkeys(name for night in reversed(nights) for name in night)
+    new = {finding["title"] for document in summary["results"] for finding in document["findings"]
+           if finding["severity"] != "expected" and str(finding.get("first_seen")).endswith("this one")}  # fmt: skip
+    return {
+        **given,
+        "history": history,
+        "since": label(history[-2]) if len(history) > 1 else "",
+        "new": sorted(new),
+        "trends": [Trend(name, [night.get(name) for night in nights]) for name in names],
+    }

@@ -1,0 +1,108 @@
+"""The report as one HTML document: what the templates in templates/ are given."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from fsqlshm import results
+from fsqlshm.report import bench, checks, findings, formats, text, trends
+from fsqlshm.results import Document, Summary
+from fsqlshm.text import duration
+
+TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
+FILTERS: list[Callable[..., Any]] = [
+    text.number,
+    text.words,
+    text.plural,
+    text.cell,
+    text.is_list_of_objects,
+    text.ranges,
+    text.runs,
+]
+FILTERS += [text.without, text.median, text.series, text.rates, text.spark]
+FILTERS += [bench.label, bench.benchmarks, bench.by_rate, duration]
+# What a section may meet in a document that is not as its engine writes it.
+NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, jinja2.TemplateError)
+ENGINES = ("relacy", "fuzz", "stress", "bench")
+
+
+def _environment(undefined: type[jinja2.Undefined]) -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=undefined
+    )
+    environment.filters.update({one.__name__: one for one in FILTERS})
+    return environment
+
+
+# The page is given all that it names. A document may say less than its section can show.
+PAGE = _environment(jinja2.StrictUndefined)
+SECTIONS = _environment(jinja2.ChainableUndefined)
+
+
+def _section(document: Document) -> Markup:
+    """As the engine's template shows it, or plainly where the document is not what that expects."""
+    template, problem = f"{document['engine']}.html" if document["engine"] in ENGINES else "plain.html", ""
+    while True:
+        try:
+            return Markup(SECTIONS.get_template(template).render({**document, "problem": problem}))
+        except NOT_AS_EXPECTED as error:
+            if template == "plain.html":
+                raise
+            template, problem = "plain.html", f"{type(error).__name__}: {error}"
+
+
+def _answer(document: Document) -> str:
+    """What a document says in one line."""
+    details, counts = document["details"], document["counts"]
+    if document["headline"] or document["status"] == "could_not_run":
+        return document["headline"] or document.get("reason") or "no reason given"
+    try:
+        if details.get("audit"):
+            audit = details["audit"]["hardened"]
+            return f"{audit['killed']} of {audit['weakenings']} weakened memory orders make a scenario fail"
+        if details.get("litmus"):
+            return f"{sum(row['as_expected'] for row in details['litmus'])} of {len(details['litmus'])} as documented"
+        if details.get("recovery_us"):
+            median = details["recovery_us"]["median"]
+            return f"{counts['deaths']:,} deaths, the next good read after {median:.0f} µs (median)"
+    except NOT_AS_EXPECTED:
+        pass
+    return results.headline(document)
+
+
+def _machine(summary: Summary) -> dict[str, Any]:
+    seconds, asked = duration(summary["duration_seconds"]), duration(summary["minutes"] * 60)
+    return {
+        "commit": summary.get("commit") or "unknown",
+        "started": summary.get("started") or "unknown",
+        "duration": f"{seconds} of {asked} asked for",
+        "seed": str(summary["seed"]),
+        "shard": summary.get("shard") or "1/1",
+        **(summary.get("machine") or {}),
+    }
+
+
+def page(summary: Summary) -> str:
+    """The report; the same summary gives the same page."""
+    documents = summary["results"]
+    cards = findings.cards(documents)
+    expected = [card for card in cards if card["severity"] == "expected"]
+    runs = zip(documents, results.labels(documents), map(_answer, documents), map(_section, documents), strict=True)
+    return PAGE.get_template("page.html").render(
+        summary=summary,
+        icons=formats.ICONS,
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        verdict=results.verdict(documents),
+        bad=[card for card in cards if card["severity"] != "expected"],
+        runs=list(runs),
+        trends=trends.trends(summary),
+        defects=findings.known_defects(expected, documents),
+        planted=findings.planted_faults(expected),
+        checks=checks.checks(documents),
+        machine=_machine(summary),
+        host=text.cell(summary.get("machine")),
+    )
