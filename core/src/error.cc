@@ -2,41 +2,110 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
-#include <cstdarg>
 #include <cstdio>
+#include <iterator>
 #include <system_error>
+
+#include "fsqlshm/wire_format.h"
 
 namespace fsqlshm {
 namespace {
 
-[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
-  std::array<char, 256> text{};
-  std::va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text.data(), text.size(), pattern, arguments);
-  va_end(arguments);
-  return text.data();
-}
+using enum ShmErrorCode;
 
-std::string magic_text(std::uint64_t word) {
-  std::string text;
-  for (int byte = 0; byte < 8; ++byte) {
-    text +=
-        format("%s%02x", byte == 0 ? "" : " ", static_cast<unsigned>(word >> (8 * byte)) & 0xff);
+struct Entry {
+  ShmErrorCode code;
+  std::string_view name;
+  // {found} and {expected} stand for the values, as ":x" hexadecimal, ":bytes" bytes in memory order,
+  // ":errno" the text of an errno, ":type" a kind of file, ":reserved" the reserved field there.
+  std::string_view message;
+};
+
+// In the order of the codes.
+constexpr Entry kEntries[] = {
+    {kTooSmall, "too_small", "header: found {found} bytes, expected at least {expected}"},
+    {kBadMagic, "bad_magic",
+     "magic (offset 0): found {found:bytes}, expected {expected:bytes} (\"FSQLSHM\\0\")"},
+    {kVersionMismatch, "version_mismatch",
+     "version (offset 8): found {found}, expected {expected}"},
+    {kInvalidPageSize, "invalid_page_size",
+     "page_size (offset 12): found {found}, expected a power of two from 512 to 65536"},
+    {kChecksumMismatch, "checksum_mismatch",
+     "layout_checksum (offset 144): found {found:x}, expected {expected:x} (xxh3_64 of the "
+     "immutable fields)"},
+    {kMisaligned, "misaligned",
+     "header: found at an address with remainder {found} modulo 8, expected a multiple of 8"},
+    {kTxnIdOutOfDomain, "txn_id_out_of_domain",
+     "transaction id: found {found}, expected 1 to 2^62-1"},
+    {kUnderivedMaxTxnSlots, "underived_max_txn_slots",
+     "max_txn_slots (offset 16): found {found}, expected at least 1"},
+    {kUnderivedLockTableOffset, "underived_lock_table_offset",
+     "lock_table_offset (offset 104): found {found}, expected {expected}, right behind the header"},
+    {kUnderivedWitnessOffset, "underived_witness_offset",
+     "witness_offset (offset 112): found {found}, expected {expected} as derived from "
+     "max_txn_slots"},
+    {kUnderivedTxnSlotOffset, "underived_txn_slot_offset",
+     "txn_slot_offset (offset 120): found {found}, expected {expected} as derived from "
+     "max_txn_slots"},
+    {kUnderivedCommittedReadersOffset, "underived_committed_readers_offset",
+     "committed_readers_offset (offset 128): found {found}, expected {expected} as derived from "
+     "max_txn_slots"},
+    {kUnderivedCommittedReadersBytes, "underived_committed_readers_bytes",
+     "committed_readers_bytes (offset 136): found {found}, expected {expected} as derived from "
+     "max_txn_slots"},
+    {kReservedNotZero, "reserved_not_zero",
+     "{found:reserved}: found a byte that is not 0 at offset {found}, expected only zeroes"},
+    {kNextTxnIdOutOfDomain, "next_txn_id_out_of_domain",
+     "next_txn_id (offset 24): found {found}, expected 1 to 2^62"},
+    {kSnapshotSeqOdd, "snapshot_seq_odd",
+     "snapshot_seq (offset 32): found {found}, expected an even number: a publish is in progress "
+     "or its publisher died"},
+    {kGcHorizonAhead, "gc_horizon_ahead",
+     "gc_horizon (offset 64): found {found}, expected at most commit_seq, which is {expected}"},
+    {kWriterTxnIdOutOfDomain, "writer_txn_id_out_of_domain",
+     "serialized_writer_txn_id (offset 72): found {found:x}, expected 0, an id of at most 2^62-1, "
+     "or a claiming or cleaning process"},
+    {kWriterUnjudgeable, "writer_unjudgeable",
+     "serialized_writer_txn_id (offset 72): found {found} with neither a lease nor a pid and "
+     "birth, expected one of them: nothing can ever clear this writer"},
+    {kWriterLeftovers, "writer_leftovers",
+     "serialized writer (offsets 80 to 103): found {found} in pid, birth or lease, expected 0 "
+     "while there is no writer"},
+    {kFileOpen, "file_open", "file: cannot open: {found:errno}"},
+    {kFileNotRegular, "file_not_regular", "file: found {found:type}, expected a regular file"},
+    {kFileExists, "file_exists", "file: cannot create: it exists"},
+    {kFileCreate, "file_create", "file: cannot create: {found:errno}"},
+    {kFileNoSpace, "file_no_space", "file: cannot reserve {expected} bytes: {found:errno}"},
+    {kFileRegionsDoNotFit, "file_regions_do_not_fit",
+     "file: a region at offset {found} does not fit: what lies before it ends at {expected}, and "
+     "no region may end beyond 2^63-1 or be too small"},
+    {kFileTruncated, "file_truncated",
+     "file: found {found} bytes, expected the {expected} that its header asks for"},
+    {kFileMap, "file_map", "file: cannot map: {found:errno}"},
+    {kFileSync, "file_sync", "file: cannot sync: {found:errno}"},
+    {kFileClose, "file_close", "file: cannot close: {found:errno}"},
+    {kFileLock, "file_lock", "publication lock: {found:errno}"},
+    {kFileForked, "file_forked",
+     "publication lock: used by process {found}, but the file was opened by {expected} before a "
+     "fork; open it again"},
+    {kNeedsReconcile, "needs_reconcile",
+     "snapshot_seq (offset 32): found {found}, left behind by a publisher that died: reconcile "
+     "before publishing"},
+};
+
+static_assert([] {
+  for (std::size_t i = 0; i < std::size(kEntries); ++i) {
+    if (static_cast<std::size_t>(kEntries[i].code) != i) return false;
   }
-  return text;
-}
+  return static_cast<std::size_t>(kNeedsReconcile) + 1 == std::size(kEntries);
+}());
 
-std::string derived(const char* field, int offset, std::uint64_t found, std::uint64_t expected) {
-  return format("%s (offset %d): found %" PRIu64 ", expected %" PRIu64
-                " as derived from max_txn_slots",
-                field, offset, found, expected);
-}
-
-std::string errno_text(std::uint64_t error) {
-  return std::generic_category().message(static_cast<int>(error));
+const Entry* entry_of(ShmErrorCode code) noexcept {
+  const auto index = static_cast<std::size_t>(code);
+  return index < std::size(kEntries) ? &kEntries[index] : nullptr;
 }
 
 const char* file_type(std::uint64_t type) {
@@ -57,181 +126,48 @@ const char* file_type(std::uint64_t type) {
   }
 }
 
+// `digits` hexadecimal digits.
+std::string hexadecimal(std::uint64_t value, int digits) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%0*" PRIx64, digits, value);
+  return text.data();
+}
+
+std::string show(std::uint64_t value, std::string_view how) {
+  if (how == ":x") return "0x" + hexadecimal(value, 16);
+  if (how == ":errno") return std::generic_category().message(static_cast<int>(value));
+  if (how == ":type") return file_type(value);
+  if (how == ":reserved") {
+    return value < offsets::kPadding ? "align0 (offset 20)" : "padding (offset 152)";
+  }
+  if (how != ":bytes") return std::to_string(value);
+  std::string text;
+  for (int byte = 0; byte < 8; ++byte) {
+    text += (byte == 0 ? "" : " ") + hexadecimal(value >> (8 * byte) & 0xff, 2);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string_view to_string(ShmErrorCode code) noexcept {
-  switch (code) {
-    case ShmErrorCode::kTooSmall:
-      return "too_small";
-    case ShmErrorCode::kBadMagic:
-      return "bad_magic";
-    case ShmErrorCode::kVersionMismatch:
-      return "version_mismatch";
-    case ShmErrorCode::kInvalidPageSize:
-      return "invalid_page_size";
-    case ShmErrorCode::kChecksumMismatch:
-      return "checksum_mismatch";
-    case ShmErrorCode::kMisaligned:
-      return "misaligned";
-    case ShmErrorCode::kTxnIdOutOfDomain:
-      return "txn_id_out_of_domain";
-    case ShmErrorCode::kUnderivedMaxTxnSlots:
-      return "underived_max_txn_slots";
-    case ShmErrorCode::kUnderivedLockTableOffset:
-      return "underived_lock_table_offset";
-    case ShmErrorCode::kUnderivedWitnessOffset:
-      return "underived_witness_offset";
-    case ShmErrorCode::kUnderivedTxnSlotOffset:
-      return "underived_txn_slot_offset";
-    case ShmErrorCode::kUnderivedCommittedReadersOffset:
-      return "underived_committed_readers_offset";
-    case ShmErrorCode::kUnderivedCommittedReadersBytes:
-      return "underived_committed_readers_bytes";
-    case ShmErrorCode::kReservedNotZero:
-      return "reserved_not_zero";
-    case ShmErrorCode::kNextTxnIdOutOfDomain:
-      return "next_txn_id_out_of_domain";
-    case ShmErrorCode::kSnapshotSeqOdd:
-      return "snapshot_seq_odd";
-    case ShmErrorCode::kGcHorizonAhead:
-      return "gc_horizon_ahead";
-    case ShmErrorCode::kWriterTxnIdOutOfDomain:
-      return "writer_txn_id_out_of_domain";
-    case ShmErrorCode::kWriterUnjudgeable:
-      return "writer_unjudgeable";
-    case ShmErrorCode::kWriterLeftovers:
-      return "writer_leftovers";
-    case ShmErrorCode::kFileOpen:
-      return "file_open";
-    case ShmErrorCode::kFileNotRegular:
-      return "file_not_regular";
-    case ShmErrorCode::kFileExists:
-      return "file_exists";
-    case ShmErrorCode::kFileCreate:
-      return "file_create";
-    case ShmErrorCode::kFileNoSpace:
-      return "file_no_space";
-    case ShmErrorCode::kFileRegionsDoNotFit:
-      return "file_regions_do_not_fit";
-    case ShmErrorCode::kFileTruncated:
-      return "file_truncated";
-    case ShmErrorCode::kFileMap:
-      return "file_map";
-    case ShmErrorCode::kFileSync:
-      return "file_sync";
-    case ShmErrorCode::kFileClose:
-      return "file_close";
-    case ShmErrorCode::kFileLock:
-      return "file_lock";
-    case ShmErrorCode::kFileForked:
-      return "file_forked";
-    case ShmErrorCode::kNeedsReconcile:
-      return "needs_reconcile";
-  }
-  return "unknown";
+  const Entry* const entry = entry_of(code);
+  return entry != nullptr ? entry->name : "unknown";
 }
 
 std::string ShmError::message() const {
-  switch (code_) {
-    case ShmErrorCode::kTooSmall:
-      return format("header: found %" PRIu64 " bytes, expected at least %" PRIu64, found_,
-                    expected_);
-    case ShmErrorCode::kBadMagic:
-      return "magic (offset 0): found " + magic_text(found_) + ", expected " +
-             magic_text(expected_) + " (\"FSQLSHM\\0\")";
-    case ShmErrorCode::kVersionMismatch:
-      return format("version (offset 8): found %" PRIu64 ", expected %" PRIu64, found_, expected_);
-    case ShmErrorCode::kInvalidPageSize:
-      return format("page_size (offset 12): found %" PRIu64
-                    ", expected a power of two from 512 to 65536",
-                    found_);
-    case ShmErrorCode::kChecksumMismatch:
-      return format("layout_checksum (offset 144): found 0x%016" PRIx64 ", expected 0x%016" PRIx64
-                    " (xxh3_64 of the immutable fields)",
-                    found_, expected_);
-    case ShmErrorCode::kMisaligned:
-      return format("header: found at an address with remainder %" PRIu64
-                    " modulo 8, expected a multiple of 8",
-                    found_);
-    case ShmErrorCode::kTxnIdOutOfDomain:
-      return format("transaction id: found %" PRIu64 ", expected 1 to 2^62-1", found_);
-    case ShmErrorCode::kUnderivedMaxTxnSlots:
-      return format("max_txn_slots (offset 16): found %" PRIu64 ", expected at least 1", found_);
-    case ShmErrorCode::kUnderivedLockTableOffset:
-      return format("lock_table_offset (offset 104): found %" PRIu64 ", expected %" PRIu64
-                    ", right behind the header",
-                    found_, expected_);
-    case ShmErrorCode::kUnderivedWitnessOffset:
-      return derived("witness_offset", 112, found_, expected_);
-    case ShmErrorCode::kUnderivedTxnSlotOffset:
-      return derived("txn_slot_offset", 120, found_, expected_);
-    case ShmErrorCode::kUnderivedCommittedReadersOffset:
-      return derived("committed_readers_offset", 128, found_, expected_);
-    case ShmErrorCode::kUnderivedCommittedReadersBytes:
-      return derived("committed_readers_bytes", 136, found_, expected_);
-    case ShmErrorCode::kReservedNotZero:
-      return format("%s: found a byte that is not 0 at offset %" PRIu64 ", expected only zeroes",
-                    found_ < 152 ? "align0 (offset 20)" : "padding (offset 152)", found_);
-    case ShmErrorCode::kNextTxnIdOutOfDomain:
-      return format("next_txn_id (offset 24): found %" PRIu64 ", expected 1 to 2^62", found_);
-    case ShmErrorCode::kSnapshotSeqOdd:
-      return format("snapshot_seq (offset 32): found %" PRIu64
-                    ", expected an even number: a publish is in progress or its publisher died",
-                    found_);
-    case ShmErrorCode::kGcHorizonAhead:
-      return format("gc_horizon (offset 64): found %" PRIu64
-                    ", expected at most commit_seq, which is %" PRIu64,
-                    found_, expected_);
-    case ShmErrorCode::kWriterTxnIdOutOfDomain:
-      return format("serialized_writer_txn_id (offset 72): found 0x%016" PRIx64
-                    ", expected 0, an id of at most 2^62-1, or a claiming or cleaning process",
-                    found_);
-    case ShmErrorCode::kWriterUnjudgeable:
-      return format("serialized_writer_txn_id (offset 72): found %" PRIu64
-                    " with neither a lease nor a pid and birth, expected one of them: nothing can "
-                    "ever clear this writer",
-                    found_);
-    case ShmErrorCode::kWriterLeftovers:
-      return format("serialized writer (offsets 80 to 103): found %" PRIu64
-                    " in pid, birth or lease, expected 0 while there is no writer",
-                    found_);
-    case ShmErrorCode::kFileOpen:
-      return "file: cannot open: " + errno_text(found_);
-    case ShmErrorCode::kFileNotRegular:
-      return format("file: found %s, expected a regular file", file_type(found_));
-    case ShmErrorCode::kFileExists:
-      return "file: cannot create: it exists";
-    case ShmErrorCode::kFileCreate:
-      return "file: cannot create: " + errno_text(found_);
-    case ShmErrorCode::kFileNoSpace:
-      return format("file: cannot reserve %" PRIu64 " bytes: ", expected_) + errno_text(found_);
-    case ShmErrorCode::kFileRegionsDoNotFit:
-      return format("file: a region at offset %" PRIu64
-                    " does not fit: what lies before it ends "
-                    "at %" PRIu64 ", and no region may end beyond 2^63-1 or be too small",
-                    found_, expected_);
-    case ShmErrorCode::kFileTruncated:
-      return format("file: found %" PRIu64 " bytes, expected the %" PRIu64
-                    " that its header asks for",
-                    found_, expected_);
-    case ShmErrorCode::kFileMap:
-      return "file: cannot map: " + errno_text(found_);
-    case ShmErrorCode::kFileSync:
-      return "file: cannot sync: " + errno_text(found_);
-    case ShmErrorCode::kFileClose:
-      return "file: cannot close: " + errno_text(found_);
-    case ShmErrorCode::kFileLock:
-      return "publication lock: " + errno_text(found_);
-    case ShmErrorCode::kFileForked:
-      return format("publication lock: used by process %" PRIu64
-                    ", but the file was opened by %" PRIu64 " before a fork; open it again",
-                    found_, expected_);
-    case ShmErrorCode::kNeedsReconcile:
-      return format("snapshot_seq (offset 32): found %" PRIu64
-                    ", left behind by a publisher that died: reconcile before publishing",
-                    found_);
+  const Entry* const entry = entry_of(code_);
+  if (entry == nullptr) return "unknown error";
+  std::string text;
+  std::string_view rest = entry->message;
+  for (std::size_t open = rest.find('{'); open != rest.npos; open = rest.find('{')) {
+    text += rest.substr(0, open);
+    const std::string_view field = rest.substr(open + 1, rest.find('}') - open - 1);
+    const std::size_t colon = std::min(field.find(':'), field.size());
+    text += show(field.starts_with("found") ? found_ : expected_, field.substr(colon));
+    rest.remove_prefix(open + field.size() + 2);
   }
-  return "unknown error";
+  return text.append(rest);
 }
 
 }  // namespace fsqlshm

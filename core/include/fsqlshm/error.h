@@ -71,7 +71,7 @@ class ShmError {
   [[nodiscard]] std::string message() const;
 
   friend constexpr bool operator==(const ShmError& a, const ShmError& b) noexcept = default;
-  /// An error equals its code, whatever was found.
+  /// An error equals its code; what was found does not count.
   friend constexpr bool operator==(const ShmError& a, ShmErrorCode b) noexcept {
     return a.code_ == b;
   }
