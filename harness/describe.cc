@@ -105,6 +105,12 @@ std::optional<std::memory_order> parse_order(std::string_view name) noexcept {
   return it == kOrders.end() ? std::nullopt : std::optional(it->first);
 }
 
+std::uint64_t word_at(std::span<const std::byte, kHeaderSize> bytes, Field field) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes.data() + offset_of(field), sizeof(word));
+  return word;
+}
+
 std::optional<std::uint64_t> field_value(std::span<const std::byte, kHeaderSize> bytes,
                                          const FieldSpan& field) {
   if (field.size > 8 || field.name == "magic") return std::nullopt;

@@ -45,6 +45,8 @@ class WordText {
 /// The bytes of one field in hex, as they lie in the file.
 [[nodiscard]] std::string field_hex(std::span<const std::byte, kHeaderSize> bytes,
                                     const FieldSpan& field);
+/// One atomic word of a header that was copied.
+[[nodiscard]] std::uint64_t word_at(std::span<const std::byte, kHeaderSize> bytes, Field field);
 /// The value of an integer field; none for magic and padding.
 [[nodiscard]] std::optional<std::uint64_t> field_value(
     std::span<const std::byte, kHeaderSize> bytes, const FieldSpan& field);

@@ -96,7 +96,7 @@ void Program::add(const Option& option) {
 }
 
 void Program::add_command(const std::string& name, const std::string& description,
-                          std::initializer_list<Option> options) {
+                          const std::vector<Option>& options) {
   CLI::App& app = command_line_->app;
   app.require_subcommand(0, 1);
   CLI::App* const command = app.add_subcommand(name, description);

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,7 +45,7 @@ class Program {
   void add(const Option& option);
   /// Adds a command with options of its own; at most one command may be given.
   void add_command(const std::string& name, const std::string& description,
-                   std::initializer_list<Option> options = {});
+                   const std::vector<Option>& options = {});
   /// Adds --json FILE and --junit FILE. A file that could not be written in the end is refused
   /// before the work begins, as far as that can be known.
   void add_documents();

@@ -1,17 +1,14 @@
-// What the parent and its workers share beside the file: the expected state, statistics, the last
+// What the parent and its workers share next to the file: the expected state, statistics, the last
 // events of each thread, and what went wrong. An anonymous shared mapping of the parent's, so it
 // outlives every worker.
 
 #ifndef FSQLSHM_STRESS_CONTROL_BLOCK_H_
 #define FSQLSHM_STRESS_CONTROL_BLOCK_H_
 
-#include <sys/mman.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <new>
 #include <string_view>
 
 #include "stress/id_log.h"
@@ -21,79 +18,12 @@
 namespace fsqlshm::stress {
 
 inline constexpr std::size_t kMaxThreads = 32;  // of one worker
+inline constexpr std::size_t kMaxCounts = 6;    // of one role
 
 [[nodiscard]] inline std::uint64_t now_ns() noexcept {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(now / std::chrono::nanoseconds(1));
 }
-
-enum class Role : std::uint8_t {
-  kPublisher,
-  kReader,
-  kWriter,
-  kChecker,
-  kAllocator,
-  kGcMover,
-  kOpener,
-  kInspector,
-};
-inline constexpr std::size_t kRoles = 8;
-inline constexpr std::array<std::string_view, kRoles> kRoleNames = {
-    "publisher", "reader", "writer", "checker", "allocator", "gc", "opener", "inspector"};
-
-enum class Counter : std::uint8_t {
-  kPublishes,
-  kReconciles,
-  kLockBusy,
-  kReads,
-  kReadRetries,
-  kReadTimeouts,
-  kAcquires,
-  kAcquireRefusals,
-  kReleases,
-  kEvictions,
-  kChecksOk,
-  kChecksBusy,
-  kIds,
-  kGcMoves,
-  kGcReads,
-  kOpens,
-  kInspections,
-  kAddedTurns,
-};
-inline constexpr std::size_t kCounters = 18;
-inline constexpr std::array<std::string_view, kCounters> kCounterNames = {
-    "publishes",      "reconciles",       "publication_lock_busy",
-    "snapshot_reads", "snapshot_retries", "snapshot_timeouts",
-    "acquires",       "acquire_refusals", "releases",
-    "evictions",      "checks_ok",        "checks_busy",
-    "txn_ids",        "gc_moves",         "gc_reads",
-    "opens",          "inspections",      "added_role_turns"};
-
-/// What a thread did last, for the report of a failure.
-enum class Event : std::uint8_t {
-  kNone,
-  kStarted,
-  kPublishBegin,
-  kPublishEnd,
-  kReconciled,
-  kRead,
-  kReadTimeout,
-  kId,
-  kAcquired,
-  kRefused,
-  kEntered,
-  kReleased,
-  kCheck,
-  kGcStore,
-  kGcLoad,
-  kOpened,
-};
-inline constexpr std::array<std::string_view, 16> kEventNames = {
-    "-",       "started",        "publish begins", "publish ended", "reconciled",
-    "read",    "read timed out", "txn id",         "acquired",      "acquire refused",
-    "entered", "release",        "check",          "gc store",      "gc load",
-    "opened"};
 
 /// The last 32 events of one thread; written by it alone.
 class EventRing {
@@ -101,16 +31,16 @@ class EventRing {
   static constexpr std::uint64_t kSize = 32;
   struct Entry {
     std::uint64_t ns;
-    Event event;
+    const char* what;
     std::uint64_t a;
     std::uint64_t b;
   };
 
-  void record(Event event, std::uint64_t a = 0, std::uint64_t b = 0) {
+  void record(const char* what, std::uint64_t a = 0, std::uint64_t b = 0) {
     const std::uint64_t index = next_.load(std::memory_order_relaxed);
     auto& slot = slots_[index % kSize];
     slot[0].store(now_ns(), std::memory_order_relaxed);
-    slot[1].store(static_cast<std::uint64_t>(event), std::memory_order_relaxed);
+    slot[1].store(reinterpret_cast<std::uintptr_t>(what), std::memory_order_relaxed);
     slot[2].store(a, std::memory_order_relaxed);
     slot[3].store(b, std::memory_order_relaxed);
     next_.store(index + 1, std::memory_order_release);
@@ -123,7 +53,7 @@ class EventRing {
     for (std::uint64_t i = end < kSize ? 0 : end - kSize; i < end; ++i) {
       const auto& slot = slots_[i % kSize];
       visit(Entry{slot[0].load(std::memory_order_relaxed),
-                  static_cast<Event>(slot[1].load(std::memory_order_relaxed)),
+                  reinterpret_cast<const char*>(slot[1].load(std::memory_order_relaxed)),
                   slot[2].load(std::memory_order_relaxed),
                   slot[3].load(std::memory_order_relaxed)});
     }
@@ -134,55 +64,28 @@ class EventRing {
   std::array<std::array<std::atomic<std::uint64_t>, 4>, kSize> slots_{};
 };
 
-/// What is checked in a running worker.
-enum class Check : std::uint8_t {
-  kTornTriple,
-  kReadTooOld,
-  kReadFromTheFuture,
-  kTwoPublishers,
-  kPublishRefused,
-  kDuplicateTxnId,
-  kTxnIdWentBack,
-  kNoTxnId,
-  kAcquiredBesideLiveOwner,
-  kCheckOkBesideLiveOwner,
-  kOwnerWordsChanged,
-  kIndicatorWasNotClean,
-  kReleaseRefusedLiveOwner,
-  kReleaseOfAnEvictedOwner,
-  kGcTooOld,
-  kGcFromTheFuture,
-  kOpenFailed,
-  kGeometryChanged,
-  kInvalidHeader,
-  kWordWentBack,
-  kCreatedTwice,
-  kAddedRole,
-  kPlanted,
-};
-
-struct CheckText {
+/// Something that a role checks. Made static: a violation names it by its address, which is the same
+/// in the parent and in every worker.
+struct Check {
   std::string_view property;
   std::string_view title;
-  std::array<std::string_view, 4> values;  ///< what the numbers of a violation mean
+  std::array<std::string_view, 4> values{};  ///< what the numbers of a violation mean; "": unused
+  std::string_view defect{};  ///< the known defect of `reference` that a violation there shows
 };
-/// In the order of Check.
-[[nodiscard]] const CheckText& text_of(Check check);
 
 struct alignas(64) ThreadState {
-  std::atomic<std::uint64_t> role = 0;  ///< a Role, or kRoles and up: an added one
-  std::array<std::atomic<std::uint64_t>, kCounters> counters{};
+  std::array<std::atomic<std::uint64_t>, kMaxCounts> counts{};  ///< in the order of its role's
   EventRing events;
 
   /// REQUIRES: the thread itself calls.
-  void add(Counter counter, std::uint64_t amount = 1) {
-    auto& value = counters[static_cast<std::size_t>(counter)];
+  void count(std::size_t which, std::uint64_t amount) {
+    auto& value = counts[which];
     value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
 };
 
 struct Violation {
-  Check check;
+  const Check* check;
   std::uint64_t worker;
   std::uint64_t incarnation;
   std::uint64_t thread;
@@ -230,39 +133,6 @@ struct ControlBlock {
   IdLog ids{};
   ViolationList violations{};
   std::array<std::array<ThreadState, kMaxThreads>, kMaxWorkers> threads{};
-
-  [[nodiscard]] std::uint64_t total(Counter counter) const {
-    std::uint64_t sum = 0;
-    for (const auto& worker : threads) {
-      for (const ThreadState& thread : worker) {
-        sum += thread.counters[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
-      }
-    }
-    return sum;
-  }
-};
-
-/// Owns memory that is shared with every child forked from now on.
-template <class T>
-class Shared {
- public:
-  Shared() {
-    void* const memory =
-        ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    value_ = new (memory) T();
-  }
-  Shared(const Shared&) = delete;
-  Shared& operator=(const Shared&) = delete;
-  ~Shared() {
-    value_->~T();
-    ::munmap(value_, sizeof(T));
-  }
-  T& operator*() const { return *value_; }
-  T* operator->() const { return value_; }
-
- private:
-  T* value_;
 };
 
 }  // namespace fsqlshm::stress

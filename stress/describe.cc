@@ -7,13 +7,8 @@
 #include "harness/describe.h"
 
 namespace fsqlshm::stress {
-namespace {
 
-std::uint64_t word(const HeaderBytes& bytes, Field field) {
-  return *harness::field_value(bytes, {"", offset_of(field), 8});
-}
-
-}  // namespace
+using harness::word_at;
 
 nlohmann::json header_fields(const HeaderBytes& bytes) {
   nlohmann::json fields = nlohmann::json::array();
@@ -30,14 +25,14 @@ nlohmann::json header_fields(const HeaderBytes& bytes) {
 
 WriterReport writer_report(const HeaderBytes& bytes, std::uint64_t now_epoch_secs) {
   WriterReport report;
-  const std::uint64_t state = word(bytes, Field::kSerializedWriterTxnId);
-  const std::uint64_t pid_and_gen = word(bytes, Field::kSerializedWriterPidAndGen);
+  const std::uint64_t state = word_at(bytes, Field::kSerializedWriterTxnId);
+  const std::uint64_t pid_and_gen = word_at(bytes, Field::kSerializedWriterPidAndGen);
   report.generation = generation_of(pid_and_gen);
-  report.lease_expiry = word(bytes, Field::kSerializedWriterLeaseExpiry);
+  report.lease_expiry = word_at(bytes, Field::kSerializedWriterLeaseExpiry);
   if (report.lease_expiry != 0) {
     report.lease_left = static_cast<std::int64_t>(report.lease_expiry - now_epoch_secs);
   }
-  const WriterWords words = {pid_and_gen, word(bytes, Field::kSerializedWriterPidBirth),
+  const WriterWords words = {pid_and_gen, word_at(bytes, Field::kSerializedWriterPidBirth),
                              report.lease_expiry};
   report.process = {pid_of(pid_and_gen), words.birth};
   switch (hardened::writer_tag(state)) {

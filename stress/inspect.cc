@@ -20,9 +20,9 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/describe.h"
 #include "harness/program.h"
 #include "harness/result.h"
-#include "harness/describe.h"
 #include "stress/describe.h"
 
 namespace {

@@ -2,13 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <set>
+#include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "stress/control_block.h"
 #include "stress/id_log.h"
 #include "stress/register_log.h"
+#include "stress/role.h"
 #include "stress/writer_log.h"
 
 namespace fsqlshm::stress {
@@ -177,7 +182,7 @@ TEST(WriterLog, ADeadOwnerMayBeSucceededFromItsKillOn) {
   EXPECT_FALSE(w.log->leave(a));
 }
 
-TEST(WriterLog, TheNextIncarnationIsSomebodyElse) {
+TEST(WriterLog, TheNextIncarnationIsAnotherProcess) {
   Writers w;
   w.kills.about_to_kill(3, 6, 50);
   EXPECT_TRUE(w.kills.killed(3, 5, 0));
@@ -221,7 +226,7 @@ TEST(WriterLog, ATokenThatIsLongGoneIsOver) {
 
 TEST(EventRing, KeepsTheLast) {
   EventRing ring;
-  for (std::uint64_t i = 0; i < 100; ++i) ring.record(Event::kRead, i, i);
+  for (std::uint64_t i = 0; i < 100; ++i) ring.record("read", i, i);
   std::vector<std::uint64_t> seen;
   ring.visit([&](const EventRing::Entry& entry) { seen.push_back(entry.a); });
   ASSERT_EQ(seen.size(), EventRing::kSize);
@@ -229,11 +234,36 @@ TEST(EventRing, KeepsTheLast) {
   EXPECT_EQ(seen.back(), 99U);
 }
 
-TEST(Checks, EveryOneHasAText) {
-  for (int check = 0; check <= static_cast<int>(Check::kPlanted); ++check) {
-    EXPECT_FALSE(text_of(static_cast<Check>(check)).title.empty());
+TEST(Roles, AreCompleteAndConsistent) {
+  const WorkerConfig config;
+  std::set<std::string> names;
+  for (const Role& role : config.roles) {
+    EXPECT_TRUE(names.insert(role.name).second) << role.name;
+    EXPECT_FALSE(role.does.empty()) << role.name;
+    EXPECT_NE(std::get<0>(role.lives), nullptr) << role.name;
+    EXPECT_FALSE(role.wants.empty()) << role.name << ": a run in which it did nothing would pass";
+    ASSERT_LE(role.counts.size(), kMaxCounts) << role.name;
+    for (const Want& want : role.wants) {
+      EXPECT_EQ(std::ranges::count(role.counts, want.count), 1) << role.name << want.count;
+      EXPECT_TRUE(want.with.empty() || config.role(want.with).name == want.with) << role.name;
+    }
   }
-  EXPECT_EQ(text_of(Check::kPlanted).property, "self-test");
+  EXPECT_EQ(names, (std::set<std::string>{"allocator", "checker", "gc", "inspector", "opener",
+                                          "publisher", "reader", "writer"}));
+}
+
+TEST(Roles, CountsAreSummedOverThreadsAndWorkers) {
+  WorkerConfig config;
+  config.only({{"allocator", 2}, {"writer", 1}});
+  const auto control = std::make_unique<ControlBlock>();
+  const auto ids =
+      static_cast<std::size_t>(std::ranges::find(config.role("writer").counts, "txn_ids") -
+                               config.role("writer").counts.begin());
+  control->threads[0][0].count(0, 1);      // an allocator
+  control->threads[3][1].count(0, 10);     // the other one, in another worker
+  control->threads[1][2].count(ids, 100);  // the writer
+  EXPECT_EQ(config.total(*control, "txn_ids"), 111U);
+  EXPECT_EQ(config.total(*control, "snapshot_reads"), 0U);
 }
 
 }  // namespace

@@ -8,16 +8,15 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/child.h"
 #include "harness/random.h"
 #include "harness/run.h"
-#include "stress/child.h"
 #include "stress/control_block.h"
+#include "stress/moments.h"
 #include "stress/run_dir.h"
-#include "stress/seams.h"
 
 namespace fsqlshm::stress {
 
-using harness::Random;
 namespace {
 
 struct Board {
@@ -34,7 +33,7 @@ int wait_and_reconcile(const std::filesystem::path& path, Board& board) {
   if (!file) return 1;
   ++board.ready;
   while (board.stop == 0) {
-    // Asks for the lock when somebody who will die has it, or had it.
+    // Asks for the lock while the publisher that will die has it, or after it had it.
     if (!*file->publication_locked() && file->layout().try_load_consistent_snapshot(1)) {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
       continue;
@@ -66,15 +65,19 @@ int read_all_the_time(const std::filesystem::path& path, Board& board) {
 }
 
 int publish_and_die(const std::filesystem::path& path, Board& board, std::uint64_t step) {
-  auto file = BasicShmFile<HardenedProtocol, CrashingWords>::open(path);
+  auto file = BasicShmFile<HardenedProtocol, MomentWords>::open(path);
   if (!file) return 1;
   auto guard = file->lock_publication();
   if (!guard) return 1;
   const ShmSnapshot triple = triple_of(2);
   // The waiter shall wait and the reader read when it happens.
   std::this_thread::sleep_for(std::chrono::microseconds(300));
-  Steps::when_ns = &board.killed_ns;
-  Steps::arm(step, SIGKILL);
+  MomentLog log;
+  Moments::arm(log, step, [&board] {
+    board.killed_ns = now_ns();
+    return ::raise(SIGKILL);
+  });
+  Moments::begin();
   return guard->publish_snapshot(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch) ? 2 : 1;
 }
 
@@ -92,9 +95,9 @@ void run_recovery(const RecoveryConfig& config, harness::Result& result) {
     result.could_not_run = file.error().message();
     return;
   }
-  Shared<Board> board;
-  Child waiter([&] { return wait_and_reconcile(path, *board); });
-  Child reader([&] { return read_all_the_time(path, *board); });
+  harness::Shared<Board> board;
+  const harness::Child waiter([&] { return wait_and_reconcile(path, *board); });
+  const harness::Child reader([&] { return read_all_the_time(path, *board); });
   const auto eventually = [](auto&& condition) {
     const std::uint64_t deadline = now_ns() + 10'000'000'000;
     while (!condition()) {
@@ -103,23 +106,23 @@ void run_recovery(const RecoveryConfig& config, harness::Result& result) {
     }
     return true;
   };
-  if (!waiter.started() || !reader.started() || !eventually([&] { return board->ready == 2; })) {
+  if (!eventually([&] { return board->ready == 2; })) {
     result.could_not_run = "the helper processes did not start";
     return;
   }
   harness::Progress progress("recovery", std::chrono::seconds(0), config.quiet);
   std::vector<double> times_us;
-  Random random(1);
+  harness::Random random(1);
   for (std::uint64_t i = 0; i < config.deaths && !harness::stop_requested(); ++i) {
     progress.update(fmt::format("{} of {} deaths", i, config.deaths));
     board->killed_ns = 0;
     // Steps 3 to 6 lie between the store of the odd number and that of the even one.
-    Child publisher([&] { return publish_and_die(path, *board, 3 + random.below(4)); });
-    if (publisher.wait() != Child::End::kKilled) {
+    const std::uint64_t step = 3 + random.below(4);
+    harness::Child publisher([&] { return publish_and_die(path, *board, step); });
+    if (!publisher.wait().died_of(SIGKILL)) {
       result.could_not_run = "a publisher did not die where it should";
       break;
     }
-    static_cast<void>(random.next());
     if (!eventually([&] { return board->read_for == board->killed_ns; })) {
       result.findings.push_back({.severity = "violation",
                                  .property = "P4 crash",

@@ -6,10 +6,9 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 
 #include "harness/result.h"
-#include "stress/worker.h"
+#include "stress/role.h"
 
 namespace fsqlshm::stress {
 
@@ -33,8 +32,6 @@ struct RunConfig {
 ///   details.over_time  rows of counts since the start, {"seconds", NAME: count}
 ///   details.header     the header at the end, as fsqlshm-inspect shows it
 void run_stress(const RunConfig& config, harness::Result& result);
-
-[[nodiscard]] std::string_view to_string(ProtocolName protocol);
 
 }  // namespace fsqlshm::stress
 

@@ -4,9 +4,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -15,15 +16,16 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/child.h"
 #include "harness/result.h"
-#include "stress/child.h"
 #include "stress/crash_points.h"
-#include "stress/describe.h"
-#include "stress/outcomes.h"
+#include "stress/findings.h"
+#include "stress/litmus.h"
+#include "stress/moments.h"
+#include "stress/operations.h"
 #include "stress/recovery.h"
 #include "stress/run_dir.h"
 #include "stress/runner.h"
-#include "stress/seams.h"
 #include "stress/tsan.h"
 
 namespace fsqlshm::stress {
@@ -45,13 +47,14 @@ RunConfig short_run() {
 
 // A finding that says so is there.
 bool found(const Result& result, std::string_view property, std::string_view title) {
-  for (const auto& finding : result.findings) {
-    if (finding.property.find(property) != std::string::npos &&
-        finding.title.find(title) != std::string::npos) {
-      return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(result.findings, [&](const harness::Finding& finding) {
+    return finding.property.contains(property) && finding.title.contains(title);
+  });
+}
+bool found_defect(const Result& result, std::string_view defect, std::string_view property) {
+  return std::ranges::any_of(result.findings, [&](const harness::Finding& finding) {
+    return finding.defect == defect && finding.property.contains(property);
+  });
 }
 
 // --- Runs ----------------------------------------------------------------------------------------
@@ -86,7 +89,7 @@ TEST(Run, EndsAfterTheWantedKills) {
   config.seconds = 60;
   config.kills = 20;
   config.stop = false;
-  config.chaos_rate = 20;  // so that everybody lives long enough to do what a run has to reach
+  config.chaos_rate = 20;  // so that workers live long enough to do what a run has to reach
   run_stress(config, result);
   EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
   EXPECT_GE(result.counts["kills"], 20);
@@ -96,10 +99,10 @@ TEST(Run, ReferenceLosesItsLease) {
   Result result("stress", "reference");
   RunConfig config = short_run();
   config.seconds = 30;  // it takes a fraction of a second
-  config.worker.protocol = ProtocolName::kReference;
+  config.worker.reference = true;
   run_stress(config, result);
   ASSERT_EQ(result.exit_code(), harness::kExitFound);
-  EXPECT_TRUE(found(result, "P", "(D")) << dump(result);
+  EXPECT_TRUE(found_defect(result, "D3", "P") || found_defect(result, "D5", "P")) << dump(result);
   const auto& finding = result.findings.front();
   EXPECT_THAT(finding.detail, HasSubstr("seed 7"));
   EXPECT_THAT(finding.detail, HasSubstr("serialized_writer_lease_expiry"));
@@ -111,7 +114,7 @@ TEST(Run, OneRoleAlone) {
   Result result("stress", "hardened");
   RunConfig config = short_run();
   config.seconds = 0.05;
-  config.worker.threads = {0, 0, 0, 0, 0, 0, 0, 1};  // nothing to reach but inspections
+  config.worker.only({{"inspector", 1}});  // nothing to reach but inspections
   config.kill = config.stop = false;
   run_stress(config, result);
   EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
@@ -122,7 +125,7 @@ TEST(Run, AReaderWithoutAPublishToMeetIsVacuous) {
   RunConfig config = short_run();
   config.seconds = 0.3;
   config.kill = config.stop = false;
-  config.worker.threads = {1, 1, 0, 0, 0, 0, 0, 0};
+  config.worker.only({{"publisher", 1}, {"reader", 1}});
   config.worker.publish_rate = 1;  // the first is due after the end
   run_stress(config, result);
   ASSERT_EQ(result.exit_code(), harness::kExitFound);
@@ -190,7 +193,7 @@ TEST(Plant, AStrangerThatTearsTriples) {
   config.seconds = 30;
   config.kill = config.stop = false;
   config.dir = dir->path();
-  Child stranger([&] {
+  const harness::Child stranger([&] {
     // Waits for the run's file to appear, and then writes one word of the triple.
     for (int turn = 0; turn < 10'000; ++turn) {
       for (const auto& entry : fs::recursive_directory_iterator(dir->path())) {
@@ -228,16 +231,16 @@ TEST(CrashPoints, ReferenceHasItsDefects) {
   Result result("stress", "reference");
   run_crash_points({.reference = true, .quiet = true}, result);
   ASSERT_EQ(result.exit_code(), harness::kExitFound);
-  EXPECT_TRUE(found(result, "P4", "(D2")) << dump(result);
-  EXPECT_TRUE(found(result, "P2", "(D3")) << dump(result);
-  EXPECT_TRUE(found(result, "P1", "(D5")) << dump(result);
-  EXPECT_TRUE(found(result, "check is linearizable", "(D6")) << dump(result);
+  EXPECT_TRUE(found_defect(result, "D2", "P4")) << dump(result);
+  EXPECT_TRUE(found_defect(result, "D3", "P2")) << dump(result);
+  EXPECT_TRUE(found_defect(result, "D5", "P1")) << dump(result);
+  EXPECT_TRUE(found_defect(result, "D6", "check is linearizable")) << dump(result);
 }
 
 TEST(ExpectDefects, MissingOnesAreFindings) {
   Result result("stress", "reference");
-  result.findings.push_back({.severity = "violation", .title = "x (D2)"});
-  result.findings.push_back({.severity = "violation", .title = "y (D2: more)"});
+  result.findings.push_back({.severity = "violation", .defect = "D2", .title = "x"});
+  result.findings.push_back({.severity = "violation", .defect = "D2", .title = "y"});
   expect_defects(result, {"D2"}, {"D5"});
   EXPECT_EQ(result.exit_code(), harness::kExitClean);
   EXPECT_EQ(result.findings.size(), 1U);
@@ -248,30 +251,83 @@ TEST(ExpectDefects, MissingOnesAreFindings) {
   EXPECT_TRUE(found(result, "", "something else"));
 }
 
-TEST(Steps, DieExactlyThere) {
-  Shared<std::atomic<std::uint64_t>> done;
-  for (std::uint64_t at = 1; at <= 3; ++at) {
-    done->store(0);
-    HeaderBlock block{};
-    Child child([&] {
-      CrashingWords words{RawWords(block.data())};
-      Steps::arm(at, SIGKILL);
-      for (std::uint64_t i = 1; i <= 3; ++i) {
-        words.store(Field::kGcHorizon, i, std::memory_order_release);
-        done->store(i);
-      }
-      return 0;
-    });
-    EXPECT_EQ(child.wait(), Child::End::kKilled);
-    EXPECT_EQ(done->load(), at - 1);
+TEST(FoldFindings, KeepsTheFirstOfEachKind) {
+  Result result("stress", "hardened");
+  for (const char* const title : {"a", "b", "a", "a"}) {
+    result.findings.push_back({.severity = "violation", .property = "P", .title = title});
   }
+  fold_findings(result);
+  ASSERT_EQ(result.findings.size(), 2U);
+  EXPECT_EQ(result.findings[0].detail, "and at 2 other points\n");
+  EXPECT_EQ(result.findings[1].detail, "");
+}
+
+// What a process did before an event at step `at` of three stores.
+class Moment : public testing::Test {
+ protected:
+  harness::ChildState strike(std::uint64_t at, const Event& event) {
+    done_->store(0);
+    StruckProcess process(
+        [this](const fs::path&) {
+          HeaderBlock block{};
+          MomentWords words{RawWords(block.data())};
+          words.store(Field::kGcHorizon, 0, std::memory_order_release);  // does not count
+          Moments::begin();
+          for (std::uint64_t i = 1; i <= 3; ++i) {
+            words.store(Field::kCommitSeq, i, std::memory_order_release);
+            done_->store(i);
+          }
+        },
+        {}, at, event);
+    const harness::ChildState state = process.wait();
+    log_ = process.log();
+    return state;
+  }
+
+  harness::Shared<std::atomic<std::uint64_t>> done_;
+  MomentLog log_;
+};
+
+TEST_F(Moment, DeathsComeExactlyThere) {
+  for (std::uint64_t at = 1; at <= 3; ++at) {
+    EXPECT_TRUE(strike(at, sends_itself(SIGKILL)).died_of(SIGKILL));
+    EXPECT_EQ(done_->load(), at - 1);
+    EXPECT_FALSE(log_.ended);
+  }
+}
+
+TEST_F(Moment, AreCountedAndNamed) {
+  EXPECT_TRUE(strike(0, {}).exited());
+  EXPECT_EQ(log_.count, 3U);
+  EXPECT_EQ(log_.names[2], "commit_seq");
+  EXPECT_TRUE(log_.ended);
+  EXPECT_TRUE(strike(4, sends_itself(SIGKILL)).exited()) << "after the last one";
+}
+
+TEST(Newcomer, SeesWhatItCannotUse) {
+  const auto dir = RunDir::make({});
+  ASSERT_TRUE(dir);
+  const fs::path path = dir->path() / "x.db.fsqlite-shm";
+  EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), "") << "a file that is not there is made";
+  EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), "") << "what a newcomer did is undone";
+  auto file = ShmFile::open(path);
+  ASSERT_TRUE(file);
+  {
+    const auto guard = file->lock_publication();
+    EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), "the publication lock is not free");
+  }
+  ASSERT_TRUE(acquire(*file, 5, 0));  // by a process that lives
+  EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), kBusyForEver);
+  ASSERT_TRUE(file->layout().release_serialized_writer(id_of(5)));
+  fs::resize_file(path, 100);
+  EXPECT_THAT(newcomer_trouble<HardenedProtocol>(path), HasSubstr("cannot be opened"));
 }
 
 // --- Outcomes and recovery -----------------------------------------------------------------------
 
 TEST(Outcomes, HardenedShowsNoForbiddenOne) {
   Result result("stress", "hardened");
-  run_outcomes({.iterations = 40'000, .race_seconds = 0.5, .quiet = true}, result);
+  run_litmus({.iterations = 40'000, .race_seconds = 0.5, .quiet = true}, result);
   // On a busy machine two threads may never meet: that is vacuous, and a campaign says so.
   for (const auto& finding : result.findings) {
     EXPECT_EQ(finding.severity, "vacuous") << finding.title << '\n' << finding.detail;
@@ -281,10 +337,10 @@ TEST(Outcomes, HardenedShowsNoForbiddenOne) {
 
 TEST(Outcomes, ReferenceShowsForbiddenOnes) {
   Result result("stress", "reference");
-  run_outcomes({.reference = true, .iterations = 1'000'000, .race_seconds = 0.7, .quiet = true},
-               result);
+  run_litmus({.reference = true, .iterations = 1'000'000, .race_seconds = 0.7, .quiet = true},
+             result);
   EXPECT_EQ(result.exit_code(), harness::kExitFound);
-  EXPECT_TRUE(found(result, "outcomes", "(D1)") || found(result, "outcomes", "(D3)"))
+  EXPECT_TRUE(found_defect(result, "D1", "outcomes") || found_defect(result, "D3", "outcomes"))
       << dump(result);
 }
 
@@ -323,7 +379,7 @@ TEST(CleanUp, NoProcessAndNoFileAfterARun) {
 TEST(CleanUp, AKilledParentTakesItsChildrenAlong) {
   const auto dir = RunDir::make({});
   ASSERT_TRUE(dir);
-  Child parent([&] {
+  harness::Child parent([&] {
     Result result("stress", "hardened");
     RunConfig config = short_run();
     config.seconds = 60;
@@ -343,8 +399,7 @@ TEST(CleanUp, AKilledParentTakesItsChildrenAlong) {
     ::usleep(1000);
   }
   ASSERT_GE(workers.size(), 3U);
-  ::kill(parent.pid(), SIGKILL);
-  EXPECT_EQ(parent.wait(), Child::End::kKilled);
+  parent.end();
   // Their new parent reaps them when it likes: until then they are zombies.
   for (const pid_t worker : workers) {
     bool gone = false;
@@ -357,7 +412,7 @@ TEST(CleanUp, AKilledParentTakesItsChildrenAlong) {
     }
     EXPECT_TRUE(gone);
   }
-  // The next run in the same place removes what the dead one left.
+  // The next run in the same place removes what the one that was killed left.
   {
     EXPECT_TRUE(RunDir::make(dir->path()));
   }

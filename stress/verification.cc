@@ -20,22 +20,20 @@ double median(std::vector<double> values) {
 
 // Reads a second of all readers; none if the run was no good, and then `result` says why.
 std::optional<double> reads_per_second(const VerificationConfig& config, std::uint64_t round,
-                                       bool verify, harness::Result& result) {
+                                       bool checked, harness::Result& result) {
   RunConfig run = {.workers = 1, .seconds = config.seconds, .dir = config.dir, .quiet = true};
   run.kill = run.stop = false;
   run.worker.seed = config.seed + round;
   run.worker.perturb = 0;
-  run.worker.verify = verify;
-  run.worker.threads = {};
-  run.worker.threads[static_cast<std::size_t>(Role::kPublisher)] = 1;
-  run.worker.threads[static_cast<std::size_t>(Role::kReader)] = config.readers;
+  run.worker.check_reads = checked;
+  run.worker.only({{"publisher", 1}, {"reader", config.readers}});
   harness::Result one("stress", "hardened");
   run_stress(run, one);
   std::ranges::move(one.findings, std::back_inserter(result.findings));
   if (one.could_not_run) result.could_not_run = std::move(one.could_not_run);
   if (result.could_not_run || !result.findings.empty()) return std::nullopt;
   const auto reads = one.counts["snapshot_reads"].get<std::uint64_t>();
-  if (verify) {
+  if (checked) {
     result.counts["snapshot_reads"] =
         result.counts.value("snapshot_reads", std::uint64_t{0}) + reads;
   }
@@ -49,7 +47,7 @@ void run_verification(const VerificationConfig& config, harness::Result& result)
       "verification",
       std::chrono::duration<double>(2 * config.seconds * static_cast<double>(config.rounds)),
       config.quiet);
-  std::vector<double> verified;
+  std::vector<double> checked;
   std::vector<double> bare;
   std::vector<double> cost_ns;
   const auto ns = [&](double rate) { return 1e9 * config.readers / rate; };
@@ -58,21 +56,21 @@ void run_verification(const VerificationConfig& config, harness::Result& result)
     const auto with = reads_per_second(config, round, true, result);
     const auto without = with ? reads_per_second(config, round, false, result) : std::nullopt;
     if (!without) return;
-    verified.push_back(*with);
+    checked.push_back(*with);
     bare.push_back(*without);
     cost_ns.push_back(ns(*with) - ns(*without));
   }
   result.details["verification"] = {
-      {"readers", config.readers},       {"verified_per_second", median(verified)},
-      {"bare_per_second", median(bare)}, {"verified_ns", ns(median(verified))},
+      {"readers", config.readers},       {"checked_per_second", median(checked)},
+      {"bare_per_second", median(bare)}, {"checked_ns", ns(median(checked))},
       {"bare_ns", ns(median(bare))},     {"cost_ns", median(cost_ns)}};
-  result.headline = fmt::format("{}/s verified, {}/s bare", harness::human(median(verified)),
+  result.headline = fmt::format("{}/s checked, {}/s bare", harness::human(median(checked)),
                                 harness::human(median(bare)));
   fmt::print(
       "{} readers, one publisher at 10,000 publishes a second, medians of {} rounds:\n"
-      "verified {}/s, bare {}/s; a read {:.2f} ns verified, {:.2f} ns bare, {:.2f} ns more\n",
-      config.readers, config.rounds, harness::human(median(verified)), harness::human(median(bare)),
-      ns(median(verified)), ns(median(bare)), median(cost_ns));
+      "checked {}/s, bare {}/s; a read {:.2f} ns checked, {:.2f} ns bare, {:.2f} ns more\n",
+      config.readers, config.rounds, harness::human(median(checked)), harness::human(median(bare)),
+      ns(median(checked)), ns(median(bare)), median(cost_ns));
 }
 
 }  // namespace fsqlshm::stress

@@ -1,4 +1,4 @@
-// What it costs the runner to verify every read.
+// What it costs the runner to check every read.
 
 #ifndef FSQLSHM_STRESS_VERIFICATION_H_
 #define FSQLSHM_STRESS_VERIFICATION_H_
@@ -20,10 +20,10 @@ struct VerificationConfig {
 };
 
 /// The runner with one publisher at 10,000 publishes a second and nothing else but readers, in turn
-/// with and without the verification of what they read. Adds to `result`:
-///   counts.snapshot_reads   verified ones
-///   details.verification    {"readers", "verified_per_second", "bare_per_second": medians, all
-///                           readers together; "verified_ns", "bare_ns", "cost_ns": medians of one
+/// with and without checks of what they read. Adds to `result`:
+///   counts.snapshot_reads   checked ones
+///   details.verification    {"readers", "checked_per_second", "bare_per_second": medians, all
+///                           readers together; "checked_ns", "bare_ns", "cost_ns": medians of one
 ///                           reader's time for a read, and of the rounds' differences}
 void run_verification(const VerificationConfig& config, harness::Result& result);
 

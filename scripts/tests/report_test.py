@@ -120,7 +120,7 @@ STRESS = {
         {"operation": "acquire", "steps": 3, "outcomes": ["ok", "busy for ever", "ok"], "completed": "ok"}
     ],
     "creation": [{"way": "tmpfile", "calls": [{"call": "open", "outcome": "none"}]}],
-    "stop_points": [{"scenario": "a claimer stops", "points": 7, "outcomes": {"busy": 7}}],
+    "stop_points": [{"operation": "a claimer stops", "points": 7, "outcomes": {"busy": 7}}],
     "outcomes": [
         {
             "race": "acquire | acquire",

@@ -1,0 +1,45 @@
+#include "stress/roles/valid.h"
+
+namespace fsqlshm::stress {
+namespace {
+
+constexpr Check kOpenFailed = {.property = "file",
+                               .title = "the file cannot be opened any more",
+                               .values = {"error", "found"}};
+constexpr Check kGeometryChanged = {.property = "file",
+                                    .title = "the geometry of the file changed"};
+constexpr Check kCreatedTwice = {.property = "file",
+                                 .title = "a file that exists was created again"};
+
+// Opens the file again, now and then tries to create it again, and validates.
+struct Opener {
+  template <class File>
+  void operator()(RoleThread<File>& me) {
+    if (me.random.one_in(8)) {
+      const auto created = File::create(me.config.file);
+      if (created || created.error() != ShmErrorCode::kFileExists) me.violation(kCreatedTwice);
+    }
+    const auto file =
+        me.random.one_in(2) ? File::open(me.config.file) : File::open_or_create(me.config.file);
+    if (!file) {
+      me.violation(kOpenFailed,
+                   {static_cast<std::uint64_t>(file.error().code()), file.error().found()});
+      return;
+    }
+    if (file->geometry() != me.file.geometry()) me.violation(kGeometryChanged);
+    expect_valid(me, file->header_bytes());
+    me.count(0);
+    me.record("opened");
+    sleep_ns(200'000);
+  }
+};
+
+[[maybe_unused]] const bool kAdded = add_role(role<Opener>({
+    .name = "opener",
+    .does = "open the file again and validate it",
+    .counts = {"opens"},
+    .wants = {{.count = "opens"}},
+}));
+
+}  // namespace
+}  // namespace fsqlshm::stress

@@ -1,0 +1,100 @@
+#include <algorithm>
+
+#include "stress/role.h"
+
+namespace fsqlshm::stress {
+namespace {
+
+constexpr Check kTwoPublishers = {.property = "publication lock",
+                                  .title = "two live publishers hold the publication lock",
+                                  .values = {"other worker", "its incarnation"}};
+constexpr Check kRefused = {.property = "publication lock",
+                            .title = "the guard refused to publish",
+                            .values = {"publish", "error"}};
+
+enum : std::size_t { kPublishes, kReconciles, kLockBusy };
+
+// The name of a publisher next to the lock: worker + 1 in 16 bits, incarnation in 48.
+constexpr std::uint64_t kIncarnationBits = 48;
+std::uint64_t worker_of(std::uint64_t publisher) { return (publisher >> kIncarnationBits) - 1; }
+std::uint64_t incarnation_of(std::uint64_t publisher) {
+  return publisher & ((std::uint64_t{1} << kIncarnationBits) - 1);
+}
+
+// Takes the publication lock, reconciles after a death, and publishes what is due.
+class Publisher {
+ public:
+  void operator()(auto& me) {
+    const std::uint64_t now = now_ns();
+    const std::uint64_t due = due_ns(me, me.control.snapshot.next());
+    if (due > now) {
+      sleep_ns(std::min<std::uint64_t>(due - now, 10'000'000));
+      return;
+    }
+    auto guard = me.file.try_lock_publication_for(std::chrono::milliseconds(20));
+    if (!guard) {
+      me.violation(kRefused,
+                   {me.control.snapshot.next(), static_cast<std::uint64_t>(guard.error().code())});
+    } else if (!*guard) {
+      me.count(kLockBusy);
+    } else {
+      publish_batch(me, **guard);
+    }
+  }
+
+ private:
+  // When publish number n is due.
+  static std::uint64_t due_ns(const auto& me, std::uint64_t n) {
+    if (me.config.publish_rate == 0) return 0;
+    return me.control.clock.start_ns + n * (1'000'000'000 / me.config.publish_rate);
+  }
+
+  static void publish_batch(auto& me, auto& guard) {
+    auto& publisher = me.control.publisher;
+    const std::uint64_t mine = (me.name().worker + 1) << kIncarnationBits | me.name().incarnation;
+    const std::uint64_t other = publisher.exchange(mine);
+    // A publisher that was killed with the lock in hand leaves its name.
+    if (other != 0 && !me.control.kills.killed(worker_of(other), incarnation_of(other), now_ns())) {
+      me.violation(kTwoPublishers, {worker_of(other), incarnation_of(other)});
+    }
+    const std::uint64_t batch = 1 + me.random.below(me.config.publish_rate == 0 ? 256 : 8);
+    for (std::uint64_t i = 0; i < batch && !me.stopped(); ++i) {
+      const std::uint64_t n = me.control.snapshot.next();
+      if (i > 0 && due_ns(me, n) > now_ns()) break;
+      publish(me, guard, n);
+    }
+    std::uint64_t expected = mine;
+    if (!publisher.compare_exchange_strong(expected, 0)) {
+      me.violation(kTwoPublishers, {worker_of(expected), incarnation_of(expected)});
+    }
+  }
+
+  static void publish(auto& me, auto& guard, std::uint64_t n) {
+    const ShmSnapshot triple = triple_of(n);
+    me.record("publish begins", n);
+    me.control.snapshot.begin_write(n);
+    if (guard.needs_reconcile()) {
+      guard.reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+      me.count(kReconciles);
+      me.record("reconciled", n);
+    } else if (const auto done =
+                   guard.publish_snapshot(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+               !done) {
+      me.violation(kRefused, {n, static_cast<std::uint64_t>(done.error().code())});
+    }
+    me.control.snapshot.end_write(n);
+    me.record("publish ended", n);
+    me.count(kPublishes);
+  }
+};
+
+[[maybe_unused]] const bool kAdded = add_role(role<Publisher>({
+    .name = "publisher",
+    .does = "publish under the publication lock",
+    .counts = {"publishes", "reconciles", "publication_lock_busy"},
+    // With so many kills, some must have hit a publish.
+    .wants = {{.count = "publishes"}, {.count = "reconciles", .kills = 200, .perturbed = true}},
+}));
+
+}  // namespace
+}  // namespace fsqlshm::stress
