@@ -14,7 +14,7 @@ from typing import Any
 
 from fsqlshm import ROOT, command, engine, files, results, runner
 from fsqlshm.processes import Stopper
-from fsqlshm.results import CouldNotRun, Document, Summary
+from fsqlshm.results import CouldNotRun, Document
 from fsqlshm.schema import BadDocument
 from fsqlshm.text import Clock, colour, duration
 
@@ -138,24 +138,6 @@ def conclude(program: str, documents: Sequence[Document], seconds: float, page: 
     return status
 
 
-def sum_up(documents: list[Document], options: argparse.Namespace, seconds: float, started: str) -> Summary:
-    summary: Summary = {
-        "schema": results.CAMPAIGN_SCHEMA,
-        "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
-        "minutes": options.minutes,
-        "seed": options.seed,
-        "shard": options.shard,
-        "started": started,
-        "duration_seconds": round(seconds, 1),
-        "commit": commit(),
-        "machine": machine(),
-        "results": documents,
-    }
-    if options.subject is not None:
-        summary["subject"] = options.subject
-    return summary
-
-
 def run_engines(
     chosen: Sequence[str], folder: pathlib.Path, options: argparse.Namespace, clock: Clock, stop: Stopper
 ) -> list[Document]:
@@ -187,7 +169,12 @@ def main(arguments: Sequence[str]) -> int:
     clock.say(f"engines: {', '.join(chosen)}; seed {options.seed}")
     documents = run_engines(chosen, folder, options, clock, stop)
     print_results(documents)
-    files.write_json(folder / "summary.json", sum_up(documents, options, clock.elapsed(), started))
+    summary = results.summary(
+        documents,
+        **{name: getattr(options, name) for name in ("minutes", "seed", "shard", "subject")},
+        **{"started": started, "duration_seconds": round(clock.elapsed(), 1), "commit": commit(), "machine": machine()},
+    )
+    files.write_json(folder / "summary.json", summary)
     page = make_report(folder)
     status = conclude("campaign", documents, clock.elapsed(), page)
     if options.out is None:

@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Sequence
 
 from fsqlshm import ROOT, campaign, command, engine, files, nightly_corpus, nights, results, runner
-from fsqlshm.nights import Night, Planted, Slice, State
+from fsqlshm.nights import Night, Slice, State
 from fsqlshm.processes import Stopper
 from fsqlshm.results import CouldNotRun
 from fsqlshm.text import Clock
@@ -114,9 +114,9 @@ class Run:
         names = dict.fromkeys([*(row.engine for row in options.rows), *(one["engine"] for one in plan)])
         self.engines = {name: engine.describe(engine.program_of(name)) for name in names}
 
-    def planted(self, night: Night) -> list[Planted]:
+    def planted(self, night: Night) -> list[tuple[str, str]]:
         names = {one["engine"] for one in night["plan"]}
-        return [Planted(e.name, e.planted) for e in self.engines.values() if e.planted and e.name in names]
+        return [(e.name, e.planted) for e in self.engines.values() if e.planted and e.name in names]
 
     def start_night(self, commit: str) -> Night:
         rows, short = split_table(self.options.rows, self.options.hours)

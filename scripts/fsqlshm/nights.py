@@ -12,7 +12,6 @@ The state folder (out/nightly):
   tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
 """
 
-import dataclasses
 import hashlib
 import json
 import pathlib
@@ -206,41 +205,25 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
     """A line of history.jsonl: what the trends are drawn of."""
     documents = summary["results"]
     found = {results.identity(d, f) for d in documents for f in d["findings"]}
-    return {
-        "night": night["id"],
-        "started": night["started"],
-        "hours": night["hours"],
-        "commit": night["commit"],
-        "seed": night["seed"],
-        "status": summary["status"],
-        "seconds": round(night["seconds"], 1),
-        "figures": nightly_bench.figures(documents),
-        "findings": {s: sum(one.severity == s for one in found) for s in results.SEVERITIES},
-        "engines": [
-            {name: d[name] for name in ("engine", "subject", "status", "counts")}  # type: ignore[literal-required]
-            | {"seconds": round(d["duration_seconds"], 1)}
-            for d in documents
-            if d["status"] != "could_not_run" or d["counts"]
-        ],
-    }
+    entry: dict[str, Any] = {"night": night["id"], "status": summary["status"], "seconds": round(night["seconds"], 1)}
+    entry |= {name: summary[name] for name in ("started", "commit", "seed", "minutes")}
+    entry["figures"] = nightly_bench.figures(documents)
+    entry["findings"] = {s: sum(one.severity == s for one in found) for s in results.SEVERITIES}
+    entry["engines"] = [
+        {name: d[name] for name in ("engine", "subject", "status", "counts")} | {"seconds": d["duration_seconds"]}
+        for d in documents
+        if d["status"] != "could_not_run" or d["counts"]
+    ]
+    return entry
 
 
-@dataclasses.dataclass(frozen=True)
-class Planted:
-    """A fault that a night must have found: a finding of severity expected of this engine about this subject."""
-
-    engine: str
-    subject: str
-
-    def found(self, documents: Sequence[Document]) -> bool:
-        return any(
-            (d["engine"], d["subject"]) == (self.engine, self.subject)
-            and any(f["severity"] == "expected" for f in d["findings"])
-            for d in documents
-        )
+def lacks(planted: tuple[str, str], documents: Sequence[Document]) -> bool:
+    """Whether a fault that is planted in a subject of an engine was not found."""
+    of_it = [d for d in documents if (d["engine"], d["subject"]) == planted]
+    return not any(f["severity"] == "expected" for d in of_it for f in d["findings"])
 
 
-def summarise(state: State, night: Night, planted: Sequence[Planted], finished: bool) -> Summary:
+def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool) -> Summary:
     """The night's documents as one summary."""
     folder = state.night_folder(night)
     separate = collect(folder)
@@ -252,27 +235,24 @@ def summarise(state: State, night: Night, planted: Sequence[Planted], finished: 
         reason += "; the code has changed since" if finished else "; the next run goes on"
         documents.append(results.could_not_run("nightly", reason))
     for fault in planted if not missing else []:
-        if not fault.found(documents):
-            reason = f"the planted fault (the {fault.subject}) was not found, so nothing is known of what else was not"
+        if lacks(fault, documents):
+            reason = f"the planted fault (the {fault[1]}) was not found, so nothing is known of what else was not"
             documents.append(results.could_not_run("nightly", reason))
-    return {
-        "schema": results.CAMPAIGN_SCHEMA,
-        "status": results.STATUS_OF_EXIT[results.exit_status(documents)],
-        "minutes": night["hours"] * 60,
-        "seed": night["seed"],
-        "shard": "1/1",
-        "started": night["started"],
-        "duration_seconds": round(night["seconds"], 1),
-        "commit": night["commit"],
-        "machine": campaign.machine(),
-        "results": documents,
-        "left_out": night["left_out"],
-        "proposed_regressions": propose_regressions(state, folder, separate),
-        "corpora": nightly_corpus.sizes(state.corpus),
-    }
+    return results.summary(
+        documents,
+        minutes=night["hours"] * 60,
+        duration_seconds=round(night["seconds"], 1),
+        shard="1/1",
+        machine=campaign.machine(),
+        proposed_regressions=propose_regressions(state, folder, separate),
+        corpora=nightly_corpus.sizes(state.corpus),
+        **{name: night[name] for name in ("seed", "started", "commit", "left_out")},  # type: ignore[literal-required]
+    )
 
 
-def sum_up(state: State, night: Night, planted: Sequence[Planted], finished: bool) -> tuple[Summary, pathlib.Path]:
+def sum_up(
+    state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool
+) -> tuple[Summary, pathlib.Path]:
     """Writes the night's summary and report; if it has ended also history and state. May be done twice."""
     folder = state.night_folder(night)
     summary = summarise(state, night, planted, finished)

@@ -1,11 +1,13 @@
 """Child processes and the signals that end them."""
 
 import contextlib
+import math
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -47,25 +49,28 @@ class Stopper:
         """Asks a child to end, and what it started if it has a group; does not wait."""
         if child.poll() is None:
             if (child, True) in self.children:
-                signal_group(child, signal.SIGTERM)
+                # Not the signal that the parent in that group sends on to its own children: the second of the same
+                # kind would end them before they report.
+                signal_group(child, signal.SIGINT)
             else:
                 child.send_signal(signal.SIGTERM)
 
-    def wait(self, child: Child, seconds: float | None = None, grace: float = 20) -> int | None:
-        """Waits; a child that takes longer than `seconds` is ended, after `grace` seconds more by force.
-        Returns its exit status, or None if it had to be ended."""
-        try:
-            return child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.end(child)
-        try:
-            child.wait(grace)
-        except subprocess.TimeoutExpired:
-            child.kill()
-        if (child, True) in self.children:
-            signal_group(child, signal.SIGKILL)
-        child.wait()
-        return None
+    def wait(self, child: Child, seconds: float = math.inf, grace: float = 20) -> int | None:
+        """Waits. A child that takes longer than `seconds` is ended, and by force if it takes `grace` seconds more,
+        also after a signal. Returns its exit status, or None if it did not end by itself in time."""
+        deadline = time.monotonic() + seconds
+        told_at: float | None = None
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = child.wait(0.2)
+                return code if told_at is None or self.requested else None
+            if told_at is None and (self.requested or time.monotonic() > deadline):
+                self.end(child)
+                told_at = time.monotonic()
+            elif told_at is not None and time.monotonic() > told_at + grace:
+                child.kill()
+                child.wait()
+                return None
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ import dataclasses
 import datetime
 import pathlib
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 from fsqlshm import files, schema
 from fsqlshm.schema import BadDocument
@@ -56,23 +56,7 @@ class Document(TypedDict):
     parts: NotRequired[int]
 
 
-class Summary(TypedDict):
-    schema: str
-    status: str
-    minutes: float
-    seed: int
-    subject: NotRequired[str | None]
-    shard: NotRequired[str | None]
-    started: NotRequired[str | None]
-    duration_seconds: float
-    commit: NotRequired[str | None]
-    machine: NotRequired[dict[str, Any] | None]
-    results: list[Document]
-    left_out: NotRequired[list[str] | None]
-    corpora: NotRequired[dict[str, int] | None]
-    proposed_regressions: NotRequired[list[dict[str, str]] | None]
-    found_before: NotRequired[list[dict[str, str]] | None]
-    history: NotRequired[list[dict[str, Any]] | None]
+Summary = dict[str, Any]
 
 
 class Identity(NamedTuple):
@@ -87,14 +71,8 @@ class Identity(NamedTuple):
 
 
 def identity(document: Document, finding: Finding) -> Identity:
-    return Identity(
-        document["engine"],
-        document["subject"],
-        finding["severity"],
-        finding["property"],
-        finding.get("defect", ""),
-        finding["title"],
-    )
+    d, f = document, finding
+    return Identity(d["engine"], d["subject"], f["severity"], f["property"], f.get("defect", ""), f["title"])
 
 
 def now() -> str:
@@ -120,17 +98,9 @@ class Result:
 
     def find(self, severity: str, violated: str, title: str, **members: Any) -> None:
         """Adds a finding; `violated` is its property. `members`: detail, replay, defect, artefacts, source, trace."""
-        finding: Finding = {
-            "severity": severity,
-            "property": violated,
-            "defect": "",
-            "title": title,
-            "detail": "",
-            "replay": "",
-            "artefacts": [],
-        }
-        finding.update(members)  # type: ignore[typeddict-item]  # the schema checks it
-        self.findings.append(finding)
+        empty: dict[str, Any] = {"defect": "", "detail": "", "replay": "", "artefacts": []}
+        finding = {"severity": severity, "property": violated, "title": title, **empty, **members}
+        self.findings.append(cast(Finding, finding))  # the schema checks it
 
     @property
     def status(self) -> str:
@@ -139,24 +109,12 @@ class Result:
         return "could_not_run" if self.reason else "clean"
 
     def document(self) -> Document:
-        seconds = time.monotonic() - self._start if self.duration_seconds is None else self.duration_seconds
-        document: Document = {
-            "schema": SCHEMA,
-            "engine": self.engine,
-            "subject": self.subject,
-            "status": self.status,
-            "seed": self.seed,
-            "budget": self.budget,
-            "started": self.started,
-            "duration_seconds": seconds,
-            "counts": self.counts,
-            "headline": self.headline,
-            "findings": self.findings,
-            "details": self.details,
+        members: dict[str, Any] = {
+            name: value for name, value in vars(self).items() if name[0] != "_" and (name != "reason" or value)
         }
-        if self.reason:
-            document["reason"] = self.reason
-        return document
+        seconds = time.monotonic() - self._start if self.duration_seconds is None else self.duration_seconds
+        members |= {"schema": SCHEMA, "status": self.status, "duration_seconds": seconds}
+        return cast(Document, members)
 
     def write(self, path: pathlib.Path) -> int:
         """Writes the document; returns the exit status that it stands for."""
@@ -192,24 +150,29 @@ def check_summary(summary: Any) -> None:
         raise BadDocument(f"status is {summary['status']!r}, but the results say {status!r}")
 
 
-def load(path: pathlib.Path) -> Document:
-    """The checked document in a file."""
-    document: Document = schema.read_json(path)
+def _load(path: pathlib.Path, check_it: Callable[[Any], None]) -> Any:
+    value = schema.read_json(path)
     try:
-        check(document)
+        check_it(value)
     except BadDocument as error:
         raise BadDocument(f"{path}: {error}") from error
-    return document
+    return value
+
+
+def load(path: pathlib.Path) -> Document:
+    """The checked document in a file."""
+    return cast(Document, _load(path, check))
 
 
 def load_summary(path: pathlib.Path) -> Summary:
     """The checked summary in a file."""
-    summary: Summary = schema.read_json(path)
-    try:
-        check_summary(summary)
-    except BadDocument as error:
-        raise BadDocument(f"{path}: {error}") from error
-    return summary
+    return cast(Summary, _load(path, check_summary))
+
+
+def summary(documents: Sequence[Document], **members: Any) -> Summary:
+    """Of a campaign or a night; `members` as in harness/schema/campaign.json."""
+    status = STATUS_OF_EXIT[exit_status(documents)]
+    return {"schema": CAMPAIGN_SCHEMA, "status": status, **members, "results": documents}
 
 
 def exit_status(documents: Iterable[Document]) -> int:

@@ -1,19 +1,17 @@
 """Builds and runs engines (see engine.py). Used by campaign.py and nightly.py."""
 
-import contextlib
 import fcntl
-import os
 import pathlib
 import re
-import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from fsqlshm import ROOT, engine, processes, results
-from fsqlshm.processes import Child, Stopper, signal_group
+from fsqlshm.processes import Stopper, signal_group
 from fsqlshm.results import CouldNotRun, Document
 from fsqlshm.schema import BadDocument
 from fsqlshm.text import Clock, colour, duration
@@ -21,8 +19,8 @@ from fsqlshm.text import Clock, colour, duration
 # An engine that is still running this long after its time is up is ended. Generous, because a
 # loaded machine is slow, and because an engine may have to finish a run that it began.
 GRACE_SECONDS = 120
-# So long an engine has from SIGINT to SIGKILL.
-PATIENCE_SECONDS = 20
+# A process that left the engine's group may hold its standard error open; it is not waited for.
+PATIENCE_SECONDS = 5
 # What each preset has to build, and no more: the first campaign on a fresh clone waits for it.
 TARGETS = {
     "release": ("engines-tools", "engines-relacy", "engines-stress", "engines-bench"),
@@ -65,53 +63,13 @@ def build(folder: pathlib.Path, clock: Clock, stop: Stopper, tests: bool = False
             clock.say(f"build: {preset} ready")
 
 
-class _Progress:
-    """Shows what an engine says on standard error, line by line, and keeps it."""
-
-    def __init__(self, name: str, child: Child, log: BinaryIO, clock: Clock) -> None:
-        self.name, self.log, self.clock = name, log, clock
-        assert child.stderr is not None
-        self.stream = child.stderr
-        self.pending = b""
-
-    def read(self, seconds: float) -> bool:
-        """Waits so long for more; returns whether there can be more."""
-        ready, _, _ = select.select([self.stream], [], [], seconds)
-        if not ready:
-            return True
-        chunk = os.read(self.stream.fileno(), 65536)
-        self.log.write(chunk)
-        *lines, self.pending = (self.pending + chunk).split(b"\n")
-        for line in lines:
-            text = line.decode("utf-8", "replace").rstrip()
-            if text:
-                self.clock.progress(f"{self.name}: {text.removeprefix(self.name + ': ')}")
-        return bool(chunk)
-
-
-def follow(child: Child, progress: _Progress, deadline: float, stop: Stopper) -> str | None:
-    """Shows the engine's progress until it ends. Returns why it was ended, or None."""
-    reason = None
-    told_to_stop = None
-    more = True
-    # Standard error may be closed before the engine ends.
-    while child.poll() is None:
-        if more:
-            more = progress.read(0.2)
-        else:
-            time.sleep(0.05)
-        if told_to_stop is None and (stop.requested or time.monotonic() > deadline):
-            reason = "interrupted" if stop.requested else "did not end in time"
-            signal_group(child, signal.SIGINT)
-            told_to_stop = time.monotonic()
-        elif told_to_stop is not None and time.monotonic() > told_to_stop + PATIENCE_SECONDS:
-            signal_group(child, signal.SIGKILL)
-    while more and select.select([progress.stream], [], [], 0)[0]:
-        more = progress.read(0)
-    # What the engine left behind in its group.
-    signal_group(child, signal.SIGKILL)
-    progress.clock.clear()
-    return reason
+def _show(name: str, lines: IO[bytes], log: BinaryIO, clock: Clock) -> None:
+    """Keeps what an engine says, and shows it."""
+    for line in lines:
+        log.write(line)
+        text = line.decode("utf-8", "replace").rstrip()
+        if text:
+            clock.progress(f"{name}: {text.removeprefix(name + ': ')}")
 
 
 def run_engine(
@@ -127,22 +85,27 @@ def run_engine(
     def failure(reason: str) -> Document:
         return results.could_not_run(name, reason, time.monotonic() - start, started)
 
-    with open(out / "log.txt", "wb", buffering=0) as log, contextlib.ExitStack() as stack:
+    with open(out / "log.txt", "wb", buffering=0) as log:
         try:
-            child: Child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, start_new_session=True
-            )
+            child = stop.start(command, group=True, stdout=log, stderr=subprocess.PIPE)
         except OSError as error:
             return [failure(f"cannot be started: {error}")]
-        stack.enter_context(child)
-        stack.enter_context(processes.watchdog(child))
-        reason = follow(child, _Progress(name, child, log, clock), start + seconds + GRACE_SECONDS, stop)
+        shows = threading.Thread(target=_show, args=(name, child.stderr, log, clock), daemon=True)
+        with processes.watchdog(child):
+            shows.start()
+            code = stop.wait(child, seconds + GRACE_SECONDS)
+            # What the engine left behind in its group may hold standard error open.
+            signal_group(child, signal.SIGKILL)
+            shows.join(PATIENCE_SECONDS)
+        clock.clear()
 
     documents = read_documents(out, failure)
     if not documents:
         documents.append(failure(f"wrote no result (exit status {child.returncode}), see {out / 'log.txt'}"))
-    elif reason is not None:
-        documents.append(failure(reason))
+    elif stop.requested:
+        documents.append(failure("interrupted"))
+    elif code is None:
+        documents.append(failure("did not end in time"))
     elif child.returncode != results.exit_status(documents):
         documents.append(failure(f"exit status {child.returncode} contradicts its results"))
     word = results.verdict(documents)

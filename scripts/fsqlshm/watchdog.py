@@ -47,7 +47,7 @@ def _scratch(pid: int) -> bytes | None:
 
 def end(pid: int) -> None:
     members = family(pid)
-    scratch = {_scratch(member) for member in members} - {None}
+    scratch = {folder for folder in map(_scratch, members) if folder}
     try:
         os.killpg(pid, signal.SIGKILL)
     except OSError:

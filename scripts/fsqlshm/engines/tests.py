@@ -14,7 +14,7 @@ import time
 import xml.etree.ElementTree
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, command, engine, processes, results
+from fsqlshm import ROOT, command, engine, processes
 from fsqlshm.results import CouldNotRun, Result
 
 DESCRIPTION = engine.Description("tests", __doc__)
