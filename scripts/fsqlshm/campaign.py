@@ -1,4 +1,4 @@
-"""Runs the engines one after the other within a time budget and sums up. Called by scripts/campaign."""
+"""The main job: build, then attack with every engine within a time budget, and sum up."""
 
 import argparse
 import contextlib
@@ -22,16 +22,36 @@ from fsqlshm.text import Clock, colour, duration
 WEIGHTS = {"golden": 0, "relacy": 3, "fuzz": 3, "stress": 3, "bench": 1}
 COLOURS = {"clean": "32;1", "found": "31;1", "could_not_run": "33;1"}
 OUT = ROOT / "out" / "campaign"
+HELP = (
+    "Installs missing packages (scripts/bootstrap), builds, then runs every engine and sums up.",
+    """Results: DIR/report.html (also junit.xml, summary.md, report.sarif), made from DIR/summary.json; and one
+folder an engine with its result documents and its log.
+Ctrl-C ends the running engine cleanly and sums up what was done.
+
+Exit status: 0 nothing found, 1 something found, 2 could not run (also: not to its end).""",
+)
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command.Parser("campaign", add_help=False)
-    parser.add_argument("--minutes", type=command.number(float, 0.5, 7 * 24 * 60), default=2)
-    parser.add_argument("--engines", type=lambda text: text.split(","))
-    parser.add_argument("--subject", choices=engine.SUBJECTS)
-    parser.add_argument("--seed", type=command.number(int, 0, 2**63 - 1), default=int(time.time()) & 0xFFFFFFFF)
-    parser.add_argument("--shard", type=command.shard, default="1/1")
-    parser.add_argument("--out", type=pathlib.Path)
+    parser = command.Parser("scripts/campaign", *HELP)
+    add = parser.add_argument
+    minutes = command.number(float, 0.5, 7 * 24 * 60)
+    add(
+        "--minutes",
+        type=minutes,
+        default=2,
+        metavar="N",
+        help="for the engines together, without the build (default 2)",
+    )
+    names = ", ".join(WEIGHTS)
+    add("--engines", type=lambda text: text.split(","), metavar="A,B", help=f"only these of: {names} (default all)")
+    add("--subject", choices=engine.SUBJECTS, help="attack this alone, with the engines that can; reference must fail")
+    seed = command.number(int, 0, 2**63 - 1)
+    add(
+        "--seed", type=seed, metavar="N", default=int(time.time()) & 0xFFFFFFFF, help="default: from the clock, printed"
+    )
+    add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of a run split over N machines")
+    add("--out", type=pathlib.Path, metavar="DIR", help="default out/campaign/DATE-PID, linked as out/campaign/latest")
     options = parser.parse_args(arguments)
     for name in options.engines or []:
         if name not in WEIGHTS:

@@ -14,10 +14,11 @@ Number = int | float
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses with one line. --help of a script that has its own is not offered again."""
+    """Refuses with one line."""
 
-    def __init__(self, prog: str, description: str | None = None, **options: bool) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False, **options)  # type: ignore[arg-type]
+    def __init__(self, prog: str, description: str | None, epilog: str | None = None) -> None:
+        layout = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
 
     def error(self, message: str) -> NoReturn:
         raise CouldNotRun(f"{message}; see --help")

@@ -4,20 +4,25 @@ What becomes of each member is said in harness/schema (x-merge, x-key). Used for
 (nightly.py), the shards of a campaign (scripts/merge) and the parts of an engine.
 """
 
-import argparse
 import copy
 import filecmp
 import functools
 import hashlib
 import json
 import pathlib
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fsqlshm import files, results, schema
+from fsqlshm import command, files, results, schema
 from fsqlshm.results import Document, Summary
 from fsqlshm.schema import BadDocument, Schema
+
+
+HELP = (
+    "Merges the shards of a campaign into one: counts add up, findings and corpora are united. Writes summary.json,\n"
+    "the report and corpus/.",
+    "Exit status as scripts/campaign: 0 nothing found, 1 something found, 2 a shard is missing or could not run.",
+)
 
 
 def _is_number(value: Any) -> bool:
@@ -183,37 +188,21 @@ def merge_summaries(parts: Sequence[tuple[str, Summary]]) -> Summary:
     return one
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/merge",
-        allow_abbrev=False,
-        description="Merges the shards of a campaign into one: counts add up, findings and corpora are united. "
-        "Writes summary.json, the report and corpus/.",
-        epilog="Exit status as scripts/campaign: 0 nothing found, 1 something found, 2 a shard is missing or could "
-        "not run.",
-    )
-    parser.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="where the merged campaign goes")
-    parser.add_argument(
-        "shards", type=pathlib.Path, nargs="+", metavar="SHARD", help="the folder of a shard's campaign"
-    )
-    return parser.parse_args(arguments)
-
-
 def main(arguments: Sequence[str]) -> int:
     from fsqlshm.report import main as report
 
-    options = _options(arguments)
-    try:
-        parts = [(str(folder), results.load_summary(folder / "summary.json")) for folder in options.shards]
-        summary = merge_summaries(parts)
-        options.out.mkdir(parents=True, exist_ok=True)
-        corpora = [c for f in options.shards for c in sorted(f.glob("*/corpus")) if c.is_dir()]
-        count = merge_corpora(corpora, options.out / "corpus")
-        files.write_json(options.out / "summary.json", summary)
-        report.write(options.out)
-    except (BadDocument, OSError) as error:
-        print(f"merge: {error}", file=sys.stderr)
-        return results.COULD_NOT_RUN
+    parser = command.Parser("scripts/merge", *HELP)
+    add = parser.add_argument
+    add("--out", type=pathlib.Path, required=True, metavar="DIR", help="where the merged campaign goes")
+    add("shards", type=pathlib.Path, nargs="+", metavar="SHARD", help="the folder of a shard's campaign")
+    options = parser.parse_args(arguments)
+    parts = [(str(folder), results.load_summary(folder / "summary.json")) for folder in options.shards]
+    summary = merge_summaries(parts)
+    options.out.mkdir(parents=True, exist_ok=True)
+    corpora = [c for f in options.shards for c in sorted(f.glob("*/corpus")) if c.is_dir()]
+    count = merge_corpora(corpora, options.out / "corpus")
+    files.write_json(options.out / "summary.json", summary)
+    report.write(options.out)
     text = f", {count} inputs in the corpora" if count else ""
     page = options.out / "report.html"
     print(f"merge: {results.verdict(summary['results'])}; {len(options.shards)} shards{text}; {page}")
@@ -221,4 +210,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run("merge", main)

@@ -27,6 +27,16 @@ from fsqlshm.results import CouldNotRun
 from fsqlshm.text import Clock
 
 SLICE_SECONDS = 900
+HELP = (
+    """The long job: installs missing packages (scripts/bootstrap), builds, then runs every engine in slices and sums
+up. The state folder has what stays from night to night: corpora, the next seeds, what was found, and the history
+for the report's trends. The next run continues an interrupted one slice by slice, and no finding is lost.""",
+    """Results: DIR/latest/report.html and next to it as in scripts/campaign; DIR/regressions/ has new failing inputs
+that should be added to corpus/regressions/.
+Ctrl-C ends the running engine cleanly and sums up what was done; the next run goes on.
+
+Exit status: 0 nothing found, 1 something found, 2 could not run (also: not to its end).""",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +51,15 @@ class Row:
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command.Parser("nightly", add_help=False)
-    parser.add_argument("--hours", type=command.number(float, 0.02, 7 * 24), default=6)
-    parser.add_argument("--seed", type=command.number(int, 0, 2**62 - 1))
-    parser.add_argument("--state", type=pathlib.Path, default=ROOT / "out" / "nightly")
-    parser.add_argument("--table", type=pathlib.Path, default=ROOT / "scripts" / "nightly.table")
+    parser = command.Parser("scripts/nightly", *HELP)
+    add = parser.add_argument
+    hours = command.number(float, 0.02, 7 * 24)
+    add("--hours", type=hours, default=6, metavar="N", help="for the engines together (default 6)")
+    seed = command.number(int, 0, 2**62 - 1)
+    add("--seed", type=seed, metavar="N", help="start the seeds here (default: go on from the last night)")
+    state, table = ROOT / "out" / "nightly", ROOT / "scripts" / "nightly.table"
+    add("--state", type=pathlib.Path, default=state, metavar="DIR", help="the state folder (default out/nightly)")
+    add("--table", type=pathlib.Path, default=table, help="how time is split (default scripts/nightly.table)")
     options = parser.parse_args(arguments)
     options.state = options.state.resolve()
     options.rows = read_table(options.table)
