@@ -4,6 +4,7 @@ from typing import Any
 
 from fsqlshm.report.text import Json, median, words
 
+RATES = ("0", "1k", "10k", "100k", "1M", "saturating")
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
 
 
@@ -37,7 +38,7 @@ def benchmarks(measured: Any) -> list[Json]:
 def by_rate(rows: list[Json], where: str) -> Json:
     """Read times next to a publisher: {rates, times: {label: [ns]}}."""
     shown = [row for row in rows if row["group"] == "read" and row["where"] == where]
-    rates = list(dict.fromkeys(row["rate"] for row in shown))
+    rates = sorted({row["rate"] for row in shown}, key=lambda rate: (RATES + (rate,)).index(rate))
     found = {(row["label"], row["rate"]): row["median"] for row in shown}
     labels = dict.fromkeys(row["label"] for row in shown)
     return {"rates": rates, "times": {name: [found.get((name, rate)) for rate in rates] for name in labels}}
