@@ -217,7 +217,8 @@ class ReportTest(unittest.TestCase):
         page = self.page(everything())
         for said in ("1 violation found; could not run to the end: fuzz", "a live owner was evicted",
                      "fsqlshm-relacy --replay 'x/y/random/7'", "a lease was cleared", "the build is missing",
-                     "2: busy for ever", "41.5", "4\u202f242", "123\u202f456", "Uncontended read", "an old one",
+                     "1: ok; ✗ 2: busy for ever ; 3: ok",
+                     "41.5", "4\u202f242", "123\u202f456", "Uncontended read", "an old one",
                      "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7", "tmpfile",
                      "cp 'f' corpus/regressions/open_raw/", "gcc 12.2.0", "0123456789abcdef",
                      "core/include/fsqlshm/x.h:45",
@@ -255,6 +256,11 @@ class ReportTest(unittest.TestCase):
                      "CAS txn_id: 0 => id 1"):  # fmt: skip
             self.assertIn(said, page.visible)
             self.assertLess(page.visible.index(said), page.visible.index("What ran", page.visible.index("Each with")))
+
+    def test_a_finding_that_was_found_several_times_is_one(self) -> None:
+        page = self.page(support.summary([support.document(findings=[support.finding()])] * 3))
+        self.assertEqual(page.tags.count("article"), 1)
+        self.assertIn("(found 3 times)", page.visible)
 
     def test_known_defects_are_a_folded_row_each(self) -> None:
         page = self.page(everything())
@@ -309,7 +315,7 @@ class ReportTest(unittest.TestCase):
     def test_hostile_text_is_only_text(self) -> None:
         hostile = support.finding(
             title=HOSTILE, detail=HOSTILE, replay=HOSTILE, artefacts=[HOSTILE], source={"file": HOSTILE, "line": 3},
-            trace={**TRACE, "threads": [HOSTILE, HOSTILE]}, property=HOSTILE,
+            trace={**TRACE, "threads": [HOSTILE] * 2, "steps": [{"thread": 0, "text": HOSTILE}]}, property=HOSTILE,
         )  # fmt: skip
         summary = support.summary(
             [
@@ -382,6 +388,7 @@ class ReportTest(unittest.TestCase):
         page = self.page(support.summary([support.document(details={"audit": audit(2, 1)})]))
         self.assertIn("! 1 of 3 weakened orders survived, 1 of them with no word", page.text)
         self.assertIn("! 2 of 3", page.text)
+        self.assertIn("! survived", page.text)
         page = self.page(support.summary([support.document(details={"left_out": "the order audit: no time"})]))
         self.assertIn("! Left out: the order audit: no time.", page.text)
 
@@ -411,10 +418,12 @@ class DiagramTest(unittest.TestCase):
 
     def test_space_time_diagram(self) -> None:
         self.assertEqual([s.violating for s in trace.diagram(TRACE).steps], [False] * 4 + [True])
-        said, shapes = self.figure(TRACE)
+        own = {"step": 7, "thread": 0, "operation": "load", "read_step": 2}
+        said, shapes = self.figure({**TRACE, "steps": TRACE["steps"][:4] + [own] + TRACE["steps"][4:]})
         kinds = [shape["class"] for shape in shapes]
-        # One arrow, from the store of step 2 to the load of step 3; the stale read is of no store.
-        for kind, count in (("reads", 1), ("bad", 1), ("dead", 1), ("dot store", 1), ("dot load", 2), ("life", 2)):
+        # One arrow, from the store of step 2 to the load of step 3; what a thread reads of its own needs none, and the
+        # stale read is of no store.
+        for kind, count in (("reads", 1), ("bad", 1), ("dead", 1), ("dot store", 1), ("dot load", 3), ("life", 2)):
             self.assertEqual(kinds.count(kind), count, kind)
         for part in ("writer 1 check order and place", "CAS txn_id: 0 => id 1", "lease -> 0 stale",
                      "acq_rel/acquire reference/writer_indicator.h:45", "P1 exclusion: a live owner was evicted",
@@ -430,6 +439,8 @@ class DiagramTest(unittest.TestCase):
         self.assertTrue(drawn.arrows[0][0].startswith(f"M{drawn.steps[0].x:.1f},{drawn.steps[0].y + 5:.1f} "))
 
     def test_repeated_turns_of_a_spin_are_one_row(self) -> None:
+        # Without scrolling: some 36 rows.
+        self.assertLess(trace.diagram({**TRACE, "steps": [load(n, f"word {n}") for n in range(36)]}).height, 840)
         steps = [load(1, "id"), {"repeat": 18, "period": 1, "thread": 1, "until": 19}, load(20, "lease")]
         said, _ = self.figure({"threads": ["a", "b"], "steps": steps})
         self.assertIn("1 id -> 0 acquire reference/writer_indicator.h:85 ⋮ the same up to step 19 20 lease", said)
