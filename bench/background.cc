@@ -2,14 +2,10 @@
 
 #include <fmt/format.h>
 #include <sched.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <csignal>
 #include <system_error>
 #include <utility>
 
@@ -116,20 +112,13 @@ Background::Background(Where where, int cpu, double per_second,
     thread_ = std::thread(
         [this, cpu, per_second, step = std::move(step)] { run(cpu, per_second, step); });
   } else {
-    const pid_t parent = ::getpid();
-    child_ = ::fork();
-    if (child_ < 0) throw std::system_error(errno, std::generic_category(), "cannot fork");
-    if (child_ == 0) {
-      // Never outlives the parent, also if that died before the next line.
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (::getppid() != parent) ::_exit(0);
+    child_ = harness::Child([this, cpu, per_second, &step] {
       run(cpu, per_second, step);
-      ::_exit(0);
-    }
+      return 0;
+    });
   }
-  while (control_->steps.load(std::memory_order::acquire) == 0) {
-    if (child_ > 0 && ::waitpid(child_, nullptr, WNOHANG) == child_) {
-      child_ = -1;
+  while (steps() == 0) {
+    if (child_.here() && child_.poll().over()) {
       throw std::system_error(ECHILD, std::generic_category(), "a background process ended early");
     }
     std::this_thread::sleep_for(50us);
@@ -153,12 +142,8 @@ void Background::run(int cpu, double per_second, const std::function<void(std::u
 void Background::stop() {
   control_->stop.store(true, std::memory_order::relaxed);
   if (thread_.joinable()) thread_.join();
-  for (int turn = 0; child_ > 0; ++turn) {
-    if (turn == 10000) ::kill(child_, SIGKILL);
-    const pid_t ended = ::waitpid(child_, nullptr, WNOHANG);
-    if (ended == child_ || (ended < 0 && errno != EINTR)) child_ = -1;
-    if (child_ > 0) std::this_thread::sleep_for(1ms);
-  }
+  if (child_.here()) child_.wait_for(10s);
+  child_.end();
 }
 
 std::uint64_t Background::steps() const noexcept {

@@ -1,10 +1,8 @@
-// What goes on beside a measurement: publishers at a given rate and further readers, in threads or
-// processes, on processors of their own where the machine has them.
+// What runs at the same time as a measurement: publishers at a given rate and further readers, in
+// threads or processes, on processors of their own where the machine has them.
 
 #ifndef FSQLSHM_BENCH_BACKGROUND_H_
 #define FSQLSHM_BENCH_BACKGROUND_H_
-
-#include <sys/types.h>
 
 #include <atomic>
 #include <chrono>
@@ -15,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "mapping.h"
+#include "harness/child.h"
 
 namespace fsqlshm::bench {
 
@@ -47,10 +45,13 @@ inline constexpr double kSaturating = std::numeric_limits<double>::infinity();
 [[nodiscard]] double parse_rate(const std::string& text);
 
 enum class Where : std::uint8_t { kThread, kProcess };
+[[nodiscard]] constexpr const char* where_name(Where where) {
+  return where == Where::kThread ? "thread" : "process";
+}
 
 /// Lets one step begin at each tick of a clock of `per_second` ticks. Far from the next tick it
-/// sleeps, close to it it spins. Ticks that were missed by more than kMaxLag are given up, so a
-/// publisher that lost its processor does not come back with a burst.
+/// sleeps, close to it it spins. Ticks that were missed by more than kMaxLag are left out, so that a
+/// publisher that lost its processor does not continue with a burst.
 class Pacer {
  public:
   static constexpr std::chrono::milliseconds kMaxLag{1};
@@ -71,7 +72,7 @@ class Pacer {
 class Background {
  public:
   /// Runs step(1), step(2) ... at `per_second` (above 0), pinned to `cpu`, in a thread or a forked
-  /// process. Returns when the first step is done. In a process `step` must do with what is safe
+  /// process. Returns when the first step is done. In a process `step` may only do what is safe
   /// after a fork of a program with threads: memory accesses and system calls.
   /// Throws std::system_error.
   Background(Where where, int cpu, double per_second, std::function<void(std::uint64_t)> step);
@@ -96,9 +97,9 @@ class Background {
   };
   void run(int cpu, double per_second, const std::function<void(std::uint64_t)>& step);
 
-  Mapped<Control> control_;
+  harness::Shared<Control> control_;
   std::thread thread_;
-  pid_t child_ = -1;
+  harness::Child child_;
 };
 
 }  // namespace fsqlshm::bench

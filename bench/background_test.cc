@@ -32,7 +32,7 @@ TEST_P(BackgroundTest, StepsAreCountedFromOneWithoutGaps) {
     std::atomic<std::uint64_t> last{0};
     std::atomic<std::uint64_t> gaps{0};
   };
-  Mapped<Seen> seen;
+  harness::Shared<Seen> seen;
   Background background(GetParam(), publisher_cpu(), kSaturating, [&](std::uint64_t n) {
     if (n != seen->last + 1) ++seen->gaps;
     seen->last = n;

@@ -1,4 +1,4 @@
-// The benchmarks by name, and what their bodies share.
+// The benchmarks, and what their bodies share.
 
 #ifndef FSQLSHM_BENCH_CASES_H_
 #define FSQLSHM_BENCH_CASES_H_
@@ -11,31 +11,67 @@
 #include <utility>
 #include <vector>
 
-#include "publisher.h"
+#include "background.h"
+#include "subject.h"
 
 namespace fsqlshm::bench {
 
 /// Which clock a case is judged by.
 enum class Clock : std::uint8_t {
-  kCpu,   ///< processor time: nobody else is involved, and preemption by strangers does not count
-  kReal,  ///< wall time: waiting for others is part of the matter
+  kCpu,   ///< processor time: nothing else takes part, and preemption does not count
+  kReal,  ///< wall time: waiting for others is part of what is measured
 };
 
+/// What a case is, in the order of its name: {"group", "read"}, {"where", "thread"}, {"rate", "1k"},
+/// {"subject", "hardened"} is read/thread/1k/hardened. Results carry them in their labels, so that
+/// no reader has to take a name apart.
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
 struct Case {
-  std::string name;  ///< "group/variant/subject"
-  Clock clock = Clock::kCpu;
+  Facts facts;
   std::function<void(benchmark::State&)> body;
-  std::vector<std::int64_t> args{};  ///< one run for each, if there are any
-  bool complexity = false;           ///< let Google Benchmark fit the growth over `args`
+  Clock clock = Clock::kCpu;
+  bool racy = false;                 ///< as in SubjectFacts
+  bool control = false;              ///< as in SubjectFacts
+  std::vector<std::int64_t> args{};  ///< one run for each, if there are any; the fact "n"
 };
 using Cases = std::vector<Case>;
 
-void add_read_cases(Cases& cases);     // reads, alone and against a publisher
-void add_publish_cases(Cases& cases);  // publishes
-void add_header_cases(Cases& cases);   // open, create, to_bytes, checksum, dead publisher
+/// What the command line asks of the cases.
+struct Settings {
+  std::vector<double> rates = {0, 1e3, 1e4, 1e5, 1e6, kSaturating};  ///< publishes a second
+  std::string hgrm;  ///< folder for the histograms of the timed reads, or empty
+};
+
+void add_read_cases(Cases& cases, const Settings& settings);  // reads, with and without a publisher
+void add_tail_cases(Cases& cases, const Settings& settings);  // reads, the time of each one
+void add_publish_cases(Cases& cases);                         // publishes
+void add_header_cases(Cases& cases);   // open, create, to_bytes, checksum, a window left open
 void add_writer_cases(Cases& cases);   // the serialized writer
 void add_growth_cases(Cases& cases);   // more readers, more allocators
 void add_sharing_cases(Cases& cases);  // traffic on the seqlock's cache line
+
+/// Adds the case `facts` with the subject S as the last of them.
+template <class S>
+void add_case_of(Cases& cases, Facts facts, Clock clock,
+                 std::function<void(benchmark::State&)> body, std::vector<std::int64_t> args = {}) {
+  facts.emplace_back("subject", S::kFacts.name);
+  cases.push_back({.facts = std::move(facts),
+                   .body = std::move(body),
+                   .clock = clock,
+                   .racy = S::kFacts.racy,
+                   .control = S::kFacts.control,
+                   .args = std::move(args)});
+}
+
+/// Calls visit(where, rate) for all combinations in which S works.
+template <class S, class Visit>
+void for_each_publisher(const std::vector<double>& rates, Visit visit) {
+  for (const Where where : {Where::kThread, Where::kProcess}) {
+    if (where == Where::kProcess && !S::kFacts.across_processes) continue;
+    for (const double rate : rates) visit(where, rate);
+  }
+}
 
 /// What a body throws, after its loop, when the operation it measured did not do what it should.
 class WrongResult : public std::runtime_error {

@@ -1,11 +1,12 @@
-// What happens when there are more of them: readers in threads and processes, with and without a
+// How times grow with the number of threads: readers in threads and processes, with and without a
 // publisher, and threads that allocate transaction ids.
 
 #include <algorithm>
 
 #include "cases.h"
 #include "comparators/all.h"
-#include "mapping.h"
+#include "harness/child.h"
+#include "publisher.h"
 
 namespace fsqlshm::bench {
 namespace {
@@ -15,10 +16,10 @@ namespace {
 template <class S>
 void readers(benchmark::State& state, Where where, double per_second) {
   const PinScope pin(reader_cpu(0));
-  Mapped<typename S::Shared> shared;
-  S subject(*shared);
+  harness::Shared<typename S::Memory> memory;
+  S subject(*memory);
   subject.publish(triple_of(1));
-  const auto publisher = start_publisher<S>(where, per_second, *shared);
+  const auto publisher = start_publisher<S>(where, per_second, *memory);
   constexpr int kReadsPerStep = 64;  // so that counting them costs little
   std::vector<std::unique_ptr<Background>> others;
   for (std::int64_t i = 1; i < state.range(0); ++i) {
@@ -39,14 +40,13 @@ void readers(benchmark::State& state, Where where, double per_second) {
   }
   state.counters["all_per_second"] = all_per_second;
   if (publisher) report_rate(state, "publishes_per_second", *publisher);
-  state.SetComplexityN(state.range(0));
 }
 
 /// Ids by range(0) threads; the time is one thread's for one id.
 void allocate(benchmark::State& state) {
   const PinScope pin(reader_cpu(0));
-  Mapped<Hardened::Shared> shared;
-  Hardened subject(*shared);
+  harness::Shared<Hardened::Memory> memory;
+  Hardened subject(*memory);
   std::vector<std::unique_ptr<Background>> others;
   for (std::int64_t i = 1; i < state.range(0); ++i) {
     others.push_back(std::make_unique<Background>(
@@ -60,7 +60,6 @@ void allocate(benchmark::State& state) {
     good &= id && id->get() > last;
     last = id ? id->get() : last;
   }
-  state.SetComplexityN(state.range(0));
   if (!good) throw WrongResult("ids of one thread do not ascend");
 }
 
@@ -72,29 +71,23 @@ void add_growth_cases(Cases& cases) {
   for (std::int64_t n = 1; n <= 2 * cores; n = n < 4 ? n + 1 : std::min(2 * n, n + cores)) {
     numbers.push_back(n);
   }
-  cases.push_back({.name = "growth/alloc_txn_id",
-                   .clock = Clock::kReal,
+  cases.push_back({.facts = {{"group", "growth/alloc_txn_id"}},
                    .body = allocate,
-                   .args = numbers,
-                   .complexity = true});
-  const auto add = [&]<class S>() {
-    for (const Where where : {Where::kThread, Where::kProcess}) {
-      if (where == Where::kProcess && !S::kAcrossProcesses) continue;
-      for (const double rate : {0.0, 1e4}) {
-        cases.push_back(
-            {.name = std::string("growth/readers_") +
-                     (where == Where::kThread ? "thread/" : "process/") + rate_name(rate) + "/" +
-                     std::string(S::kName),
-             .clock = Clock::kReal,
-             .body = [where, rate](benchmark::State& state) { readers<S>(state, where, rate); },
-             .args = numbers,
-             .complexity = rate == 0});
-      }
-    }
-  };
-  for_each_subject(SubjectList<Hardened, DoubleCopy, LeftRight, Locked<std::mutex>,
-                               Locked<std::shared_mutex>, Locked<ProcessSharedMutex>>(),
-                   add);
+                   .clock = Clock::kReal,
+                   .args = numbers});
+  for_each_subject(
+      SubjectList<Hardened, DoubleCopy, LeftRight, StdMutex, StdSharedMutex, PthreadRwlock>(),
+      [&]<class S>() {
+        for_each_publisher<S>({0, 1e4}, [&](Where where, double rate) {
+          add_case_of<S>(
+              cases,
+              {{"group", "growth/readers"},
+               {"where", where_name(where)},
+               {"rate", rate_name(rate)}},
+              Clock::kReal, [=](benchmark::State& state) { readers<S>(state, where, rate); },
+              numbers);
+        });
+      });
 }
 
 }  // namespace fsqlshm::bench

@@ -1,10 +1,9 @@
-"""The programs and scripts as their users call them, for a few milliseconds each.
+#!/usr/bin/python3
+"""The program and scripts as their users call them, for a few milliseconds each.
 
-usage: programs_test.py FOLDER   (where fsqlshm-bench and fsqlshm-tails are)
+usage: programs_test.py FOLDER   (where fsqlshm-bench is)
 """
 
-import copy
-import datetime
 import json
 import pathlib
 import signal
@@ -13,173 +12,175 @@ import sys
 import tempfile
 import time
 import unittest
+from typing import Any
 
-from benchreport_test import made_up
 from fsqlshm import ROOT, results
-from fsqlshm.bench import engine, run
+from fsqlshm.bench import measured
 
-FOLDER = None
+sys.path.insert(0, str(ROOT / "scripts" / "tests"))
+
+from bench_test import made_up_file  # noqa: E402  the folder of the other tests has to be on the path before
+
+FOLDER = pathlib.Path()
+SHORT = "--benchmark_min_time=0.0002"
 
 
-def call(*command, timeout=120):
-    return subprocess.run(
-        [str(c) for c in command], capture_output=True, text=True, timeout=timeout, check=False
-    )
+def call(*command: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120, check=False)
 
 
 class Temporary(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory(prefix="fsqlshm-bench-test-")
         self.addCleanup(folder.cleanup)
         self.out = pathlib.Path(folder.name)
 
+    def bench(self, *more: str) -> "subprocess.CompletedProcess[str]":
+        return call(FOLDER / "fsqlshm-bench", *more)
+
+    def measure(self, *more: str) -> dict[str, Any]:
+        path = self.out / "bench.json"
+        done = self.bench(SHORT, f"--benchmark_out={path}", *more)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        file: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return file
+
 
 class Bench(Temporary):
-    def test_a_lost_output_is_no_success(self):
-        for program, *options in (("fsqlshm-bench", "--list"), ("fsqlshm-tails", "--help")):
+    def test_a_lost_output_is_no_success(self) -> None:
+        for option in ("--benchmark_list_tests", "--benchmark_filter=^loop/"):
             with open("/dev/full", "w", encoding="utf-8") as full:
                 done = subprocess.run(
-                    [FOLDER / program, *options],
-                    stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+                    [FOLDER / "fsqlshm-bench", option, SHORT],
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    timeout=60,
+                    check=False,
                 )
             self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertTrue(done.stderr.startswith(f"{program}: "), done.stderr)
-
-    def test_every_benchmark_runs_and_is_reported(self):
-        path = self.out / "bench.json"
-        done = call(FOLDER / "fsqlshm-bench", "--min-time", "0.0002", "--json", path, "--junit",
-                    self.out / "bench.xml")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        document = results.load(path)
-        self.assertEqual(document["status"], "clean")
-        names = call(FOLDER / "fsqlshm-bench", "--list").stdout.split()
-        self.assertGreater(len(names), 150)
-        entries = document["details"]["benchmarks"]
-        self.assertEqual({e["name"] for e in entries}, set(names))
-        for entry in entries:
-            self.assertEqual(len(entry["ns"]), 1, entry["name"])
-            # Not optimised away.
-            self.assertGreater(entry["ns"][0], 0.05, entry["name"])
-        for fit in document["details"]["complexity"]:
-            self.assertIn("big_o", fit)
-        self.assertIn("<testsuite", (self.out / "bench.xml").read_text(encoding="utf-8"))
-
-    def test_shards_are_all_of_it(self):
-        def names(*more):
-            return call(FOLDER / "fsqlshm-bench", "--list", *more).stdout.split()
-
-        parts = [names("--shard", f"{i}/3") for i in (1, 2, 3)]
-        self.assertEqual(sum(parts, []), names())
-
-    def test_bad_usage(self):
-        for more in (["--nonsense"], ["--filter", "("], ["--filter", "no such name"],
-                     ["--shard", "3/2"], ["--min-time", "-1"],
-                     ["--filter", "^loop", "--min-time", "0.001", "--json", "/nonexistent/x"]):
-            done = call(FOLDER / "fsqlshm-bench", *more)
-            self.assertEqual(done.returncode, 2, more)
             self.assertIn("fsqlshm-bench: ", done.stderr)
-        self.assertEqual(call(FOLDER / "fsqlshm-bench", "--help").returncode, 0)
 
-    def test_an_interrupted_run_still_reports(self):
-        path = self.out / "bench.json"
-        process = subprocess.Popen(
-            [FOLDER / "fsqlshm-bench", "--min-time", "0.02", "--repetitions", "1000", "--quiet",
-             "--filter", "^loop|^growth/alloc|^dead", "--json", path],
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(timeout=100), 2)
-        document = results.load(path)
-        self.assertEqual(document["status"], "could_not_run")
-        self.assertEqual(document["reason"], "interrupted")
+    def test_every_benchmark_runs_and_is_reported(self) -> None:
+        file = self.measure("--benchmark_filter=-^tail/")
+        listed = self.bench("--benchmark_list_tests", "--benchmark_filter=-^tail/").stdout.split()
+        self.assertGreater(len(listed), 150)
+        self.assertEqual([row["name"] for row in file["benchmarks"]], listed)
+        run = measured.gather(file)
+        # The labels have as many facts as the names have parts, so that no two are confused.
+        self.assertEqual({name.removesuffix("/real_time") for name in listed}, set(run["benchmarks"]))
+        for name, benchmark in run["benchmarks"].items():
+            self.assertEqual(len(benchmark["ns"]), 1, name)
+            # Not optimised away.
+            self.assertGreater(benchmark["ns"][0], 0.05, name)
+            self.assertEqual(benchmark["racy"], benchmark["facts"].get("subject") in ("plain_3", "plain_5"))
+
+    def test_bad_usage(self) -> None:
+        for more in (
+            ["--nonsense"],
+            ["--benchmark_filter=("],
+            ["--benchmark_filter=no such name"],
+            ["--benchmark_min_time=short"],
+            ["--rates=fast"],
+            ["--rates="],
+            ["--hgrm=/nonexistent", "--benchmark_filter=^tail/thread/0/timer", SHORT],
+        ):
+            done = self.bench(*more)
+            self.assertEqual(done.returncode, 2, more)
+            self.assertNotEqual(done.stderr, "", more)
+        self.assertEqual(self.bench("--help").returncode, 0)
+        self.assertIn("--hgrm", self.bench("--help").stdout)
 
 
 class Tails(Temporary):
-    def test_every_subject_is_timed_and_checked(self):
-        for where in ("thread", "process"):
-            path = self.out / "tails.json"
-            done = call(FOLDER / "fsqlshm-tails", "--rates", "0,1M,saturating", "--seconds", "0.003",
-                        "--repetitions", "1", "--where", where, "--json", path, "--hgrm", self.out)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            document = results.load(path)
-            rows = document["details"]["tails"]
-            self.assertEqual(len({r["subject"] for r in rows}), 11 if where == "thread" else 9)
-            for row in rows:
-                ns = row["runs"][0]["ns"]
-                self.assertGreater(row["runs"][0]["reads"], 0)
-                self.assertLessEqual(ns["p50"], ns["p99.9"])
-                self.assertLessEqual(ns["p99.9"], ns["max"])
-                self.assertTrue(row["racy"] or row["runs"][0]["torn"] == 0)
+    def test_every_subject_is_timed_and_checked(self) -> None:
+        file = self.measure("--benchmark_filter=^tail/", "--rates=0,1M,saturating", f"--hgrm={self.out}")
+        for where, subjects in (("thread", 11), ("process", 9)):
+            rows = measured.pick(measured.gather(file), group="tail", where=where)
+            self.assertEqual(len(rows), 3 * subjects)
+            for row in rows.values():
+                counters = {name: values[0] for name, values in row["counters"].items()}
+                self.assertGreater(counters["reads"], 0)
+                self.assertLessEqual(counters["p50"], counters["p99.9"])
+                self.assertLessEqual(counters["p99.9"], counters["max"])
+                self.assertTrue(row["racy"] or counters["torn"] == 0)
             text = (self.out / f"hardened-{where}-1M.hgrm").read_text(encoding="utf-8")
             self.assertTrue(text.startswith("       Value     Percentile TotalCount"))
 
-    def test_bad_usage(self):
-        for more in (["--rates", "fast"], ["--subjects", "nobody"], ["--where", "elsewhere"],
-                     ["--hgrm", "/nonexistent"],
-                     ["--where", "process", "--subjects", "std_mutex"]):
-            done = call(FOLDER / "fsqlshm-tails", *more)
-            self.assertEqual(done.returncode, 2, more)
-            self.assertIn("fsqlshm-tails: ", done.stderr)
+    def test_rates_are_those_that_were_asked_for(self) -> None:
+        names = self.bench("--benchmark_list_tests", "--rates=250,2k", "--benchmark_filter=^(read|tail)/thread/").stdout
+        self.assertEqual({name.split("/")[2] for name in names.split()}, {"250", "2k"})
 
 
 class Script(Temporary):
-    def compare(self, old, new):
-        for name, document in (("old", old), ("new", new)):
-            run.save(document, self.out / f"{name}.json")
-        return call(ROOT / "scripts" / "bench", "--compare", self.out / "old.json",
-                    self.out / "new.json")
+    def compare(self, old: measured.File, new: measured.File) -> "subprocess.CompletedProcess[str]":
+        for name, file in (("old", old), ("new", new)):
+            measured.save(file, self.out / f"{name}.json")
+        return call(ROOT / "scripts" / "bench", "--compare", self.out / "old.json", self.out / "new.json")
 
-    def test_exit_status(self):
-        old = made_up(seed=1)
-        self.assertEqual(self.compare(old, made_up(seed=2)).returncode, 0)
-        self.assertEqual(self.compare(old, made_up({"publish/hardened": 0.7}, 2)).returncode, 0)
-        slower = self.compare(old, made_up({"publish/hardened": 1.4}, 2))
+    def test_exit_status(self) -> None:
+        old = made_up_file(seed=1)
+        self.assertEqual(self.compare(old, made_up_file(seed=2)).returncode, 0)
+        self.assertEqual(self.compare(old, made_up_file({"publish/hardened": 0.7}, 2)).returncode, 0)
+        slower = self.compare(old, made_up_file({"publish/hardened": 1.4}, 2))
         self.assertEqual(slower.returncode, 1)
         self.assertIn("slower", slower.stdout)
-        self.assertEqual(self.compare(old, made_up(rounds=3)).returncode, 2)
+        self.assertEqual(self.compare(old, made_up_file(count=3)).returncode, 2)
         missing = call(ROOT / "scripts" / "bench", "--compare", self.out / "old.json", "/nonexistent")
         self.assertEqual(missing.returncode, 2)
         self.assertIn("cannot read", missing.stderr)
         self.assertEqual(call(ROOT / "scripts" / "bench", "--nonsense").returncode, 2)
 
-    def test_without_a_build_it_does_not_look_clean(self):
-        done = call(ROOT / "scripts" / "bench", "--no-build", "--preset", "no-such-preset",
-                    "--save", self.out / "x.json")
+    def test_the_programs_own_files_are_compared_too(self) -> None:
+        path = self.out / "bench.json"
+        self.measure("--benchmark_filter=^publish/", "--benchmark_repetitions=9")
+        done = call(ROOT / "scripts" / "bench", "--compare", path, path, "--all")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("publish/hardened", done.stdout)
+
+    def test_without_a_build_it_does_not_look_clean(self) -> None:
+        save = self.out / "x.json"
+        done = call(ROOT / "scripts" / "bench", "--no-build", "--preset", "no-such-preset", "--save", save)
         self.assertEqual(done.returncode, 2)
         self.assertIn("is not built", done.stderr)
 
 
 class Engine(Temporary):
-    def engine(self, *more):
-        return call(ROOT / "scripts" / "engines" / "bench", "--out", self.out, *more)
+    def engine(self, *more: str) -> list[str]:
+        return [str(ROOT / "scripts" / "engines" / "bench"), "--out", str(self.out), *more]
 
-    def test_without_a_build_it_does_not_look_clean(self):
-        done = self.engine("--seconds", "1", "--preset", "no-such-preset")
+    def preset(self) -> str:
+        """Of the build that is tested; skips if it is not where the engine looks for it."""
+        if FOLDER.resolve().parent.parent != ROOT / "build":
+            self.skipTest("the engine runs what is in build/PRESET")
+        return FOLDER.resolve().parent.name
+
+    def test_without_a_build_it_does_not_look_clean(self) -> None:
+        done = call(*self.engine("--seconds", "1", "--preset", "no-such-preset"))
         self.assertEqual(done.returncode, 2)
         self.assertEqual(results.load(self.out / "bench.json")["status"], "could_not_run")
 
-    def test_a_short_run(self):
-        if FOLDER.resolve().parent.parent != ROOT / "build":
-            self.skipTest("the engine runs what is in build/PRESET")
-        done = self.engine("--seconds", "1", "--preset", FOLDER.resolve().parent.name)
+    def test_a_short_run(self) -> None:
+        done = call(*self.engine("--seconds", "1", "--shard", "2/3", "--preset", self.preset()))
         self.assertEqual(done.returncode, 0, done.stderr)
         document = results.load(self.out / "bench.json")
         self.assertEqual(document["status"], "clean")
         self.assertIn("x five loads", document["headline"])
         self.assertGreater(document["counts"]["reads"], 0)
+        # Every shard measures everything.
+        self.assertEqual(document["details"]["shard"], "2/3")
+        self.assertEqual(len(document["details"]["ratios"]), 9)
 
-    def test_a_torn_read_is_found(self):
-        # What the engine makes of a round in which a program found something.
-        document = {"severity": "violation", "property": "p", "title": "t", "detail": "d",
-                    "replay": "r"}
-        measured = run.new_document("release", {})
-        measured["findings"] = [copy.deepcopy(document)]
-        options = type("Options", (), {"seed": 1, "seconds": 1, "shard": "1/1"})
-        started = datetime.datetime.now()
-        result = engine.result_of(measured, options, started, 1.0, None)
-        results.check(json.loads(json.dumps(result)))
-        self.assertEqual(result["status"], "found")
+    def test_an_interrupted_run_still_reports(self) -> None:
+        process = subprocess.Popen(
+            self.engine("--seconds", "60", "--preset", self.preset()), stderr=subprocess.DEVNULL, process_group=0
+        )
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=30), 2)
+        document = results.load(self.out / "bench.json")
+        self.assertEqual(document["status"], "could_not_run")
+        self.assertEqual(document.get("reason"), "interrupted")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 #include "cases.h"
 #include "comparators/all.h"
-#include "mapping.h"
+#include "harness/child.h"
 
 namespace fsqlshm::bench {
 namespace {
@@ -10,8 +10,8 @@ namespace {
 template <class S>
 void publish(benchmark::State& state) {
   const PinScope pin(reader_cpu(0));
-  Mapped<typename S::Shared> shared;
-  S subject(*shared);
+  harness::Shared<typename S::Memory> memory;
+  S subject(*memory);
   std::uint64_t n = 1;
   for (auto _ : state) {
     subject.publish(triple_of(++n));
@@ -23,8 +23,8 @@ void publish(benchmark::State& state) {
 template <class S>
 void begin_end(benchmark::State& state) {
   const PinScope pin(reader_cpu(0));
-  Mapped<typename S::Shared> shared;
-  S subject(*shared);
+  harness::Shared<typename S::Memory> memory;
+  S subject(*memory);
   auto& layout = subject.layout();
   for (auto _ : state) {
     layout.begin_snapshot_publish();
@@ -39,11 +39,11 @@ void add_publish_cases(Cases& cases) {
   for_each_subject(AllSubjects(), [&]<class S>() {
     // Three plain stores are not a publish of any kind.
     if constexpr (!std::same_as<S, PlainWords<3>>) {
-      cases.push_back({.name = "publish/" + std::string(S::kName), .body = publish<S>});
+      add_case_of<S>(cases, {{"group", "publish"}}, Clock::kCpu, publish<S>);
     }
   });
-  cases.push_back({.name = "begin_end/hardened", .body = begin_end<Hardened>});
-  cases.push_back({.name = "begin_end/reference", .body = begin_end<Reference>});
+  add_case_of<Hardened>(cases, {{"group", "begin_end"}}, Clock::kCpu, begin_end<Hardened>);
+  add_case_of<Reference>(cases, {{"group", "begin_end"}}, Clock::kCpu, begin_end<Reference>);
 }
 
 }  // namespace fsqlshm::bench

@@ -2,7 +2,8 @@
 
 #include "cases.h"
 #include "comparators/all.h"
-#include "mapping.h"
+#include "harness/child.h"
+#include "publisher.h"
 
 namespace fsqlshm::bench {
 namespace {
@@ -11,10 +12,10 @@ namespace {
 template <class S>
 void read_against(benchmark::State& state, Where where, double per_second) {
   const PinScope pin(reader_cpu(0));
-  Mapped<typename S::Shared> shared;
-  S subject(*shared);
+  harness::Shared<typename S::Memory> memory;
+  S subject(*memory);
   subject.publish(triple_of(1));
-  const auto publisher = start_publisher<S>(where, per_second, *shared);
+  const auto publisher = start_publisher<S>(where, per_second, *memory);
   for (auto _ : state) consume(subject.read());
   if (publisher) report_rate(state, "publishes_per_second", *publisher);
   if (torn(subject.read())) throw WrongResult("torn triple at rest");
@@ -25,11 +26,11 @@ void read_against(benchmark::State& state, Where where, double per_second) {
 template <class S>
 void read_dependent(benchmark::State& state) {
   const PinScope pin(reader_cpu(0));
-  Mapped<typename S::Shared> shared;
-  S(*shared).publish(triple_of(1));
+  harness::Shared<typename S::Memory> memory;
+  S(*memory).publish(triple_of(1));
   std::uint64_t zero = 0;
   asm volatile("" : "+r"(zero));  // the compiler does not know
-  S subject(*shared);
+  S subject(*memory);
   for (auto _ : state) {
     const Triple triple = subject.read();
     consume(triple);
@@ -45,25 +46,18 @@ void empty_loop(benchmark::State& state) {
 
 }  // namespace
 
-void add_read_cases(Cases& cases) {
-  cases.push_back({.name = "loop/empty", .body = empty_loop});
+void add_read_cases(Cases& cases, const Settings& settings) {
+  cases.push_back(
+      {.facts = {{"group", "loop"}, {"subject", "empty"}}, .body = empty_loop, .control = true});
   for_each_subject(AllSubjects(), [&]<class S>() {
-    const std::string subject(S::kName);
-    cases.push_back({.name = "read/uncontended/" + subject, .body = [](benchmark::State& state) {
-                       read_against<S>(state, Where::kThread, 0);
-                     }});
-    cases.push_back({.name = "read/dependent/" + subject, .body = read_dependent<S>});
-    for (const Where where : {Where::kThread, Where::kProcess}) {
-      if (where == Where::kProcess && !S::kAcrossProcesses) continue;
-      const char* const group = where == Where::kThread ? "read/thread/" : "read/process/";
-      for (const double rate : {0.0, 1e3, 1e4, 1e5, 1e6, kSaturating}) {
-        cases.push_back({.name = group + rate_name(rate) + "/" + subject,
-                         .clock = Clock::kReal,
-                         .body = [where, rate](benchmark::State& state) {
-                           read_against<S>(state, where, rate);
-                         }});
-      }
-    }
+    add_case_of<S>(cases, {{"group", "read/uncontended"}}, Clock::kCpu,
+                   [](benchmark::State& state) { read_against<S>(state, Where::kThread, 0); });
+    add_case_of<S>(cases, {{"group", "read/dependent"}}, Clock::kCpu, read_dependent<S>);
+    for_each_publisher<S>(settings.rates, [&](Where where, double rate) {
+      add_case_of<S>(
+          cases, {{"group", "read"}, {"where", where_name(where)}, {"rate", rate_name(rate)}},
+          Clock::kReal, [=](benchmark::State& state) { read_against<S>(state, where, rate); });
+    });
   });
 }
 

@@ -3,7 +3,7 @@
 
 #include "cases.h"
 #include "comparators/header.h"
-#include "mapping.h"
+#include "harness/child.h"
 
 namespace fsqlshm::bench {
 namespace {
@@ -18,7 +18,7 @@ struct Traffic {
 };
 
 constexpr std::array<Traffic, 4> kTraffic = {{
-    // What a line of its own would cost: nothing but the other core's being busy.
+    // What a line of its own would cost: the other core is busy, and no more.
     {"elsewhere", [](Hardened&, std::atomic<std::uint64_t>& word,
                      std::uint64_t) { word.fetch_add(1, std::memory_order::relaxed); }},
     {"alloc_txn_id", [](Hardened& header, std::atomic<std::uint64_t>&,
@@ -35,14 +35,15 @@ constexpr std::array<Traffic, 4> kTraffic = {{
 }};
 
 template <class Measured>
-void beside(benchmark::State& state, const Traffic& traffic, double per_second, Measured measured) {
+void next_to(benchmark::State& state, const Traffic& traffic, double per_second,
+             Measured measured) {
   const PinScope pin(reader_cpu(0));
-  Mapped<Hardened::Shared> shared;
-  Mapped<Elsewhere> elsewhere;
-  Hardened subject(*shared);
+  harness::Shared<Hardened::Memory> memory;
+  harness::Shared<Elsewhere> elsewhere;
+  Hardened subject(*memory);
   subject.publish(triple_of(1));
   Background background(Where::kThread, publisher_cpu(), per_second,
-                        [&, header = Hardened(*shared)](std::uint64_t n) mutable {
+                        [&, header = Hardened(*memory)](std::uint64_t n) mutable {
                           traffic.step(header, elsewhere->word, n);
                         });
   for (auto _ : state) measured(subject);
@@ -54,22 +55,18 @@ void beside(benchmark::State& state, const Traffic& traffic, double per_second, 
 void add_sharing_cases(Cases& cases) {
   for (const Traffic& traffic : kTraffic) {
     for (const double rate : {1e5, 1e6, kSaturating}) {
-      const std::string variant = std::string(traffic.name) + "/" + rate_name(rate);
-      cases.push_back({.name = "sharing/read/" + variant,
-                       .clock = Clock::kReal,
-                       .body = [&traffic, rate](benchmark::State& state) {
-                         beside(state, traffic, rate,
-                                [](const Hardened& subject) { consume(subject.read()); });
-                       }});
-      cases.push_back({.name = "sharing/publish/" + variant,
-                       .clock = Clock::kReal,
-                       .body = [&traffic, rate](benchmark::State& state) {
-                         beside(state, traffic, rate,
-                                [n = std::uint64_t{1}](Hardened& subject) mutable {
-                                  subject.publish(triple_of(++n));
-                                  asm volatile("" : : : "memory");
-                                });
-                       }});
+      const auto add = [&](const char* group, auto measured) {
+        cases.push_back(
+            {.facts = {{"group", group}, {"traffic", traffic.name}, {"rate", rate_name(rate)}},
+             .body = [=, &traffic](
+                         benchmark::State& state) { next_to(state, traffic, rate, measured); },
+             .clock = Clock::kReal});
+      };
+      add("sharing/read", [](const Hardened& subject) { consume(subject.read()); });
+      add("sharing/publish", [n = std::uint64_t{1}](Hardened& subject) mutable {
+        subject.publish(triple_of(++n));
+        asm volatile("" : : : "memory");
+      });
     }
   }
 }

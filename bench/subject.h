@@ -36,24 +36,28 @@ struct Triple {
   return triple != triple_of(triple.commit_seq);
 }
 
+/// What results say of a subject.
+struct SubjectFacts {
+  std::string_view name;
+  std::string_view source;       ///< whose description it follows
+  bool racy = false;             ///< reads may be torn: a lower bound of the cost, not a solution
+  bool across_processes = true;  ///< works in memory that processes share
+  bool control = true;  ///< not this library's code, so a change of its times is the machine's
+};
+
 /// A subject S has
-///   kName, kSource      what it is, and whose description it follows
-///   kRacy               true if a read may be torn: a floor, not a way to do it
-///   kAcrossProcesses    whether it works on a mapping that processes share
-///   Shared              what lies in the shared memory; default constructed there
-///   S(Shared&)          a handle, one for each thread
+///   kFacts
+///   Memory              what lies in the shared memory; default constructed there
+///   S(Memory&)          a handle, one for each thread
 ///   moved_by(bytes)     the same handle on memory so many bytes on (for chains of dependent reads)
 ///   read()              the triple in force, however long it takes
 ///   try_read(triple)    one attempt; false if a publish got in the way
 ///   publish(triple)     one caller at a time
-/// All of them are inlined always, so that none is favoured by the compiler's mood.
+/// All of them are always inlined, so that inlining decisions favour none of them.
 template <class S>
-concept Subject = requires(S subject, const S& reader, typename S::Shared& shared, Triple triple) {
-  { S::kName } -> std::convertible_to<std::string_view>;
-  { S::kSource } -> std::convertible_to<std::string_view>;
-  { S::kRacy } -> std::convertible_to<bool>;
-  { S::kAcrossProcesses } -> std::convertible_to<bool>;
-  S(shared);
+concept Subject = requires(S subject, const S& reader, typename S::Memory& memory, Triple triple) {
+  { S::kFacts } -> std::convertible_to<SubjectFacts>;
+  S(memory);
   { reader.moved_by(std::size_t{0}) } -> std::same_as<S>;
   { reader.read() } -> std::same_as<Triple>;
   { reader.try_read(triple) } -> std::same_as<bool>;
@@ -66,7 +70,7 @@ template <class T>
   return *reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(&object) + bytes);
 }
 
-/// What `read` does for a subject that only knows attempts. Counts those that failed.
+/// Attempts until one succeeds. Counts those that failed.
 template <class S>
 [[nodiscard, gnu::always_inline]] inline Triple read_counting(const S& subject,
                                                               std::uint64_t& retries) {
@@ -78,8 +82,32 @@ template <class S>
   return triple;
 }
 
+/// The part that subjects have in common. `Self` derives from it and defines publish() and one of
+/// read() and try_read(), which replaces the one here.
+template <class Self, class MemoryOfSelf>
+class Handle {
+ public:
+  using Memory = MemoryOfSelf;
+
+  explicit Handle(Memory& memory) noexcept : memory_(&memory) {}
+  [[nodiscard]] Self moved_by(std::size_t bytes) const noexcept {
+    return Self(moved(*memory_, bytes));
+  }
+  [[nodiscard, gnu::always_inline]] Triple read() const {
+    std::uint64_t retries = 0;
+    return read_counting(static_cast<const Self&>(*this), retries);
+  }
+  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
+    triple = static_cast<const Self&>(*this).read();
+    return true;
+  }
+
+ protected:
+  Memory* memory_;
+};
+
 /// Makes the compiler produce the three words, in registers, here and now. The same for every
-/// subject, and nothing that it believes of memory outlives it.
+/// subject, and nothing that it assumes of memory survives it.
 inline void consume(const Triple& triple) noexcept {
   asm volatile(""
                :

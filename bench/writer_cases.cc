@@ -1,9 +1,9 @@
-// The serialized writer: taking and letting go, and what a concurrent writer's check costs.
+// The serialized writer: acquire and release, and what a concurrent writer's check costs.
 
 #include "cases.h"
 #include "comparators/header.h"
 #include "fsqlshm/process.h"
-#include "mapping.h"
+#include "harness/child.h"
 
 namespace fsqlshm::bench {
 namespace {
@@ -15,8 +15,8 @@ const auto kAlive = [](std::uint32_t, std::uint64_t) { return true; };
 // An indicator of its own for each case; `next_id` never repeats, as the protocol requires.
 template <class S>
 struct Writer {
-  Mapped<typename S::Shared> shared;
-  S subject{*shared};
+  harness::Shared<typename S::Memory> memory;
+  S subject{*memory};
   ProcessIdentity self = this_process();
   std::uint64_t last_id = 0;
 
@@ -49,7 +49,7 @@ void acquire_release(benchmark::State& state) {
   require(good);
 }
 
-/// One check of an indicator that was prepared by `prepare` and does not change by it.
+/// One check of an indicator that `prepare` has set and the check does not change.
 template <class S, class Prepare, class Alive>
 void check(benchmark::State& state, Prepare prepare, const Alive& alive, Exclusion expected) {
   const PinScope pin(reader_cpu(0));
@@ -59,7 +59,7 @@ void check(benchmark::State& state, Prepare prepare, const Alive& alive, Exclusi
   require(good);
 }
 
-/// A writer whose lease has run out, and the check that evicts it: a check alone cannot be
+/// A writer whose lease has expired, and the check that evicts it: a check alone cannot be
 /// repeated, so the acquire is part of the time.
 template <class S>
 void acquire_evict(benchmark::State& state) {
@@ -76,8 +76,7 @@ void acquire_evict(benchmark::State& state) {
 template <class S>
 void add(Cases& cases) {
   const auto push = [&](const char* name, auto body) {
-    cases.push_back({.name = std::string("writer/") + name + "/" + std::string(S::kName),
-                     .body = std::move(body)});
+    add_case_of<S>(cases, {{"group", "writer"}, {"operation", name}}, Clock::kCpu, body);
   };
   push("acquire_release", acquire_release<S>);
   push("check_free", [](benchmark::State& state) {

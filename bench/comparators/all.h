@@ -16,9 +16,8 @@ template <class... S>
   requires(Subject<S> && ...)
 struct SubjectList {};
 
-using AllSubjects =
-    SubjectList<Hardened, Reference, FenceSeqlock, PlainWords<3>, PlainWords<5>, Locked<std::mutex>,
-                Locked<std::shared_mutex>, Locked<ProcessSharedMutex>, DoubleCopy, LeftRight>;
+using AllSubjects = SubjectList<Hardened, Reference, FenceSeqlock, PlainWords<3>, PlainWords<5>,
+                                StdMutex, StdSharedMutex, PthreadRwlock, DoubleCopy, LeftRight>;
 
 /// Calls visit.template operator()<S>() for every subject.
 template <class Visit, class... S>

@@ -2,8 +2,8 @@
 //
 // Source: "The Virtual File System Shared Memory" and "WAL-Index Header" in SQLite's WAL-mode file
 // format (sqlite.org/walformat.html): the writer updates the second copy, then the first, a barrier
-// between; a reader takes the first, a barrier, the second, and believes them if they are equal and
-// the checksum is good. The checksum is that of section 4.2 of the SQLite file format, over the
+// between; a reader loads the first, a barrier, the second, and accepts them if they are equal and
+// the checksum is right. The checksum is that of section 4.2 of the SQLite file format, over the
 // triple's six 32-bit words.
 //
 // In favour of this comparator the barriers are as weak as they may be (release and acquire; SQLite
@@ -15,41 +15,29 @@
 
 #include <array>
 #include <atomic>
-#include <string_view>
 
 #include "subject.h"
 
 namespace fsqlshm::bench {
 
-class DoubleCopy {
- public:
-  static constexpr std::string_view kName = "double_copy";
-  static constexpr std::string_view kSource = "SQLite WAL index header (sqlite.org/walformat.html)";
-  static constexpr bool kRacy = false;
-  static constexpr bool kAcrossProcesses = true;
-
+struct alignas(64) DoubleCopyMemory {
   struct Copy {
     std::atomic<std::uint64_t> commit_seq{0};
     std::atomic<std::uint64_t> schema_epoch{0};
     std::atomic<std::uint64_t> ecs_epoch{0};
     std::atomic<std::uint64_t> checksum{0};
   };
-  struct alignas(64) Shared {
-    std::array<Copy, 2> copies{};
-  };
+  std::array<Copy, 2> copies{};
+};
 
-  explicit DoubleCopy(Shared& shared) noexcept : shared_(&shared) {}
-  [[nodiscard]] DoubleCopy moved_by(std::size_t bytes) const noexcept {
-    return DoubleCopy(moved(*shared_, bytes));
-  }
-
-  [[nodiscard, gnu::always_inline]] Triple read() const noexcept {
-    std::uint64_t retries = 0;
-    return read_counting(*this, retries);
-  }
+class DoubleCopy : public Handle<DoubleCopy, DoubleCopyMemory> {
+ public:
+  static constexpr SubjectFacts kFacts{.name = "double_copy",
+                                       .source = "SQLite WAL index header (walformat.html)"};
+  using Handle::Handle;
 
   [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const noexcept {
-    const Copy& one = shared_->copies[0];
+    const Memory::Copy& one = memory_->copies[0];
     const std::uint64_t commit_seq = one.commit_seq.load(std::memory_order::relaxed);
     const std::uint64_t schema_epoch = one.schema_epoch.load(std::memory_order::relaxed);
     const std::uint64_t ecs_epoch = one.ecs_epoch.load(std::memory_order::relaxed);
@@ -57,7 +45,7 @@ class DoubleCopy {
     // (1) Synchronizes with (2): if the first copy has a word of some publish, the second copy is
     // already as young as that, whole.
     std::atomic_thread_fence(std::memory_order::acquire);
-    const Copy& two = shared_->copies[1];
+    const Memory::Copy& two = memory_->copies[1];
     if (two.commit_seq.load(std::memory_order::relaxed) != commit_seq ||
         two.schema_epoch.load(std::memory_order::relaxed) != schema_epoch ||
         two.ecs_epoch.load(std::memory_order::relaxed) != ecs_epoch ||
@@ -71,10 +59,10 @@ class DoubleCopy {
 
   [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
     const std::uint64_t sum = checksum(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
-    store(shared_->copies[1], triple, sum);
-    // (2) Synchronizes with (1).
+    store(memory_->copies[1], triple, sum);
+    // (2) Synchronizes with (1): no reader sees a word of the first copy before the whole second one.
     std::atomic_thread_fence(std::memory_order::release);
-    store(shared_->copies[0], triple, sum);
+    store(memory_->copies[0], triple, sum);
   }
 
  private:
@@ -92,14 +80,12 @@ class DoubleCopy {
     add(c);
     return s0 | (std::uint64_t{s1} << 32);
   }
-  static void store(Copy& copy, const Triple& triple, std::uint64_t sum) noexcept {
+  static void store(Memory::Copy& copy, const Triple& triple, std::uint64_t sum) noexcept {
     copy.commit_seq.store(triple.commit_seq, std::memory_order::relaxed);
     copy.schema_epoch.store(triple.schema_epoch, std::memory_order::relaxed);
     copy.ecs_epoch.store(triple.ecs_epoch, std::memory_order::relaxed);
     copy.checksum.store(sum, std::memory_order::relaxed);
   }
-
-  Shared* shared_;
 };
 
 }  // namespace fsqlshm::bench

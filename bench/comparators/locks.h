@@ -7,7 +7,6 @@
 
 #include <mutex>
 #include <shared_mutex>
-#include <string_view>
 
 #include "subject.h"
 
@@ -36,65 +35,39 @@ class ProcessSharedMutex {
   pthread_rwlock_t lock_;
 };
 
-template <class Mutex>
-struct LockTraits;
-template <>
-struct LockTraits<std::mutex> {
-  static constexpr std::string_view kName = "std_mutex";
-  static constexpr std::string_view kSource = "std::mutex";
-  static constexpr bool kAcrossProcesses = false;
-  using ReadLock = std::lock_guard<std::mutex>;
-};
-template <>
-struct LockTraits<std::shared_mutex> {
-  static constexpr std::string_view kName = "std_shared_mutex";
-  static constexpr std::string_view kSource = "std::shared_mutex";
-  static constexpr bool kAcrossProcesses = false;
-  using ReadLock = std::shared_lock<std::shared_mutex>;
-};
-template <>
-struct LockTraits<ProcessSharedMutex> {
-  static constexpr std::string_view kName = "pthread_rwlock";
-  static constexpr std::string_view kSource = "pthread_rwlock_t, PTHREAD_PROCESS_SHARED";
-  static constexpr bool kAcrossProcesses = true;
-  using ReadLock = std::shared_lock<ProcessSharedMutex>;
-};
+inline constexpr SubjectFacts kStdMutexFacts{
+    .name = "std_mutex", .source = "std::mutex", .across_processes = false};
+inline constexpr SubjectFacts kStdSharedMutexFacts{
+    .name = "std_shared_mutex", .source = "std::shared_mutex", .across_processes = false};
+inline constexpr SubjectFacts kPthreadRwlockFacts{
+    .name = "pthread_rwlock", .source = "pthread_rwlock_t, PTHREAD_PROCESS_SHARED"};
 
 template <class Mutex>
-class Locked {
+struct alignas(64) LockedMemory {
+  Mutex mutex{};
+  Triple triple{};
+};
+
+template <class Mutex, template <class> class ReadLock, const SubjectFacts& kFactsOfMutex>
+class Locked : public Handle<Locked<Mutex, ReadLock, kFactsOfMutex>, LockedMemory<Mutex>> {
  public:
-  static constexpr std::string_view kName = LockTraits<Mutex>::kName;
-  static constexpr std::string_view kSource = LockTraits<Mutex>::kSource;
-  static constexpr bool kRacy = false;
-  static constexpr bool kAcrossProcesses = LockTraits<Mutex>::kAcrossProcesses;
-
-  struct alignas(64) Shared {
-    Mutex mutex{};
-    Triple triple{};
-  };
-
-  explicit Locked(Shared& shared) noexcept : shared_(&shared) {}
-  [[nodiscard]] Locked moved_by(std::size_t bytes) const noexcept {
-    return Locked(moved(*shared_, bytes));
-  }
+  static constexpr SubjectFacts kFacts = kFactsOfMutex;
+  using Handle<Locked, LockedMemory<Mutex>>::Handle;
 
   [[nodiscard, gnu::always_inline]] Triple read() const {
-    const typename LockTraits<Mutex>::ReadLock lock(shared_->mutex);
-    return shared_->triple;
-  }
-  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
-    triple = read();
-    return true;
+    const ReadLock<Mutex> lock(this->memory_->mutex);
+    return this->memory_->triple;
   }
 
   [[gnu::always_inline]] void publish(const Triple& triple) {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->triple = triple;
+    const std::lock_guard lock(this->memory_->mutex);
+    this->memory_->triple = triple;
   }
-
- private:
-  Shared* shared_;
 };
+
+using StdMutex = Locked<std::mutex, std::lock_guard, kStdMutexFacts>;
+using StdSharedMutex = Locked<std::shared_mutex, std::shared_lock, kStdSharedMutexFacts>;
+using PthreadRwlock = Locked<ProcessSharedMutex, std::shared_lock, kPthreadRwlockFacts>;
 
 }  // namespace fsqlshm::bench
 

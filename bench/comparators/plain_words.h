@@ -1,11 +1,10 @@
-// The floor: the loads and stores alone, without a protocol. Racy: reads are torn as soon as there
+// The lower bound: the loads and stores alone, without a protocol. Racy: reads are torn as soon as there
 // is a publisher. What a protocol costs is measured from here.
 
 #ifndef FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
 #define FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
 
 #include <atomic>
-#include <string_view>
 
 #include "fsqlshm/words.h"
 #include "subject.h"
@@ -16,22 +15,16 @@ namespace fsqlshm::bench {
 /// the very words that a seqlock touches, at the same addresses. Relaxed accesses are plain moves
 /// on every machine, but the compiler neither merges nor drops them.
 template <int kCount>
-class PlainWords {
+class PlainWords : public Handle<PlainWords<kCount>, HeaderBlock> {
   static_assert(kCount == 3 || kCount == 5);
 
  public:
-  static constexpr std::string_view kName = kCount == 3 ? "plain_3" : "plain_5";
-  static constexpr std::string_view kSource =
-      kCount == 3 ? "three loads, three stores"
-                  : "the five loads and stores of a seqlock, unchecked";
-  static constexpr bool kRacy = true;
-  static constexpr bool kAcrossProcesses = true;
-  using Shared = HeaderBlock;
-
-  explicit PlainWords(Shared& shared) noexcept : words_(shared.data()), shared_(&shared) {}
-  [[nodiscard]] PlainWords moved_by(std::size_t bytes) const noexcept {
-    return PlainWords(moved(*shared_, bytes));
-  }
+  static constexpr SubjectFacts kFacts{
+      .name = kCount == 3 ? "plain_3" : "plain_5",
+      .source = kCount == 3 ? "three loads, three stores"
+                            : "the five loads and stores of a seqlock, unchecked",
+      .racy = true};
+  using Handle<PlainWords, HeaderBlock>::Handle;
 
   [[nodiscard, gnu::always_inline]] Triple read() const noexcept {
     if constexpr (kCount == 5) force(load(Field::kSnapshotSeq));
@@ -39,10 +32,6 @@ class PlainWords {
                            load(Field::kEcsEpoch)};
     if constexpr (kCount == 5) force(load(Field::kSnapshotSeq));
     return triple;
-  }
-  [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const noexcept {
-    triple = read();
-    return true;
   }
 
   [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
@@ -55,15 +44,12 @@ class PlainWords {
 
  private:
   [[nodiscard]] std::uint64_t load(Field field) const noexcept {
-    return words_.load(field, std::memory_order::relaxed);
+    return RawWords(this->memory_->data()).load(field, std::memory_order::relaxed);
   }
   void store(Field field, std::uint64_t value) noexcept {
-    words_.store(field, value, std::memory_order::relaxed);
+    RawWords(this->memory_->data()).store(field, value, std::memory_order::relaxed);
   }
   static void force(std::uint64_t value) noexcept { asm volatile("" : : "r"(value)); }
-
-  RawWords words_;
-  Shared* shared_;
 };
 
 }  // namespace fsqlshm::bench

@@ -20,7 +20,8 @@ import shutil
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from fsqlshm import ROOT, campaign, files, merge, nightly_bench, nightly_corpus, results, runner, schema
+from fsqlshm import ROOT, campaign, files, merge, nightly_corpus, results, runner, schema
+from fsqlshm.bench import last_night
 from fsqlshm.results import CouldNotRun, Document, Summary
 from fsqlshm.schema import BadDocument
 
@@ -207,7 +208,7 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
     found = {results.identity(d, f) for d in documents for f in d["findings"]}
     entry: dict[str, Any] = {"night": night["id"], "status": summary["status"], "seconds": round(night["seconds"], 1)}
     entry |= {name: summary[name] for name in ("started", "commit", "seed", "minutes")}
-    entry["figures"] = nightly_bench.figures(documents)
+    entry["figures"] = last_night.figures(documents)
     entry["findings"] = {s: sum(one.severity == s for one in found) for s in results.SEVERITIES}
     entry["engines"] = [
         {name: d[name] for name in ("engine", "subject", "status", "counts")} | {"seconds": d["duration_seconds"]}
@@ -256,7 +257,7 @@ def sum_up(
     """Writes the night's summary and report; if it has ended also history and state. May be done twice."""
     folder = state.night_folder(night)
     summary = summarise(state, night, planted, finished)
-    nightly_bench.compare_with_last(state.folder, night["id"], summary["results"])
+    last_night.compare_with(state.folder, night["id"], summary["results"])
     summary["found_before"] = update_findings(state, night, summary["results"])
     history = state.folder / "history.jsonl"
     nights = [entry for entry in read_lines(history) if entry["night"] != night["id"]] + [history_entry(night, summary)]
@@ -266,7 +267,7 @@ def sum_up(
     files.link(folder, state.folder / "latest")
     if finished:
         files.write_text(history, "".join(json.dumps(entry) + "\n" for entry in nights))
-        nightly_bench.keep(state.folder, night["id"], summary["results"])
+        last_night.keep(state.folder, night["id"], summary["results"])
         state.next_seed = max(state.next_seed, night["seed"] + len(night["plan"]))
         state.night = None
         state.save()

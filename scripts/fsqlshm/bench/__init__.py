@@ -1,1 +1,1 @@
-"""Running the benchmark programs, and what is made of their results."""
+"""Runs the benchmark program, compares runs, and draws them."""

@@ -3,111 +3,129 @@
 They are shown, never enforced: a figure on a busy machine is not a test.
 """
 
-from . import stats
-from .compare import CONTROLS
+from typing import TypedDict
+
+from fsqlshm.bench import stats
+from fsqlshm.bench.measured import Benchmark, Measured, pick
+
+TAIL_POINTS = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
 
 # (what, numerator, denominator, bound): the first number must stay under `bound` times the second.
 # None: stated, without a bound.
+_READ, _OPEN, _HASH = "read/uncontended/hardened", "header/open", "header/xxh3_64_of_60_bytes"
 _RATIOS = (
-    ("uncontended read / five plain loads", "read/uncontended/hardened",
-     "read/uncontended/plain_5", 1.15),
-    ("uncontended read / three plain loads", "read/uncontended/hardened",
-     "read/uncontended/plain_3", None),
-    ("dependent read / five plain loads", "read/dependent/hardened", "read/dependent/plain_5",
-     None),
-    ("uncontended read / std::shared_mutex", "read/uncontended/hardened",
-     "read/uncontended/std_shared_mutex", 1 / 20),
+    ("uncontended read / five plain loads", _READ, "read/uncontended/plain_5", 1.15),
+    ("uncontended read / three plain loads", _READ, "read/uncontended/plain_3", None),
+    ("dependent read / five plain loads", "read/dependent/hardened", "read/dependent/plain_5", None),
+    ("uncontended read / std::shared_mutex", _READ, "read/uncontended/std_shared_mutex", 1 / 20),
     ("publish / textbook seqlock store", "publish/hardened", "publish/fence_seqlock", 1.3),
     ("publish / five plain stores", "publish/hardened", "publish/plain_5", 1.3),
     ("publish / reference publish", "publish/hardened", "publish/reference", 1 / 5),
-    ("open, owned / xxh3_64 of 60 bytes", "header/open_owned", "header/xxh3_64_of_60_bytes", 4),
-    ("open, in place / xxh3_64 of 60 bytes", "header/open_in_place", "header/xxh3_64_of_60_bytes",
-     4),
+    ("open, owned / xxh3_64 of 60 bytes", f"{_OPEN}_owned", _HASH, 4),
+    ("open, in place / xxh3_64 of 60 bytes", f"{_OPEN}_in_place", _HASH, 4),
 )
 
 
-def _ns(document, name):
-    return document["benchmarks"].get(name, {}).get("ns", [])
+class Ratio(TypedDict):
+    """Medians over the rounds."""
+
+    what: str
+    median: float
+    min: float
+    max: float
+    bound: float | None
+    kept: bool | None
 
 
-def ratios(document):
-    """A list of {what, median, min, max, bound, kept}: medians over the rounds."""
-    out = []
+class AgainstPublisher(TypedDict):
+    """Reads of one subject while a publisher runs."""
+
+    subject: str
+    racy: bool
+    throughput: stats.Spread | None  # over that without a publisher
+    publishes: float  # a second, as achieved
+    ns: dict[str, float] | None  # of single reads, by percentile
+    p999: list[float]  # in each round
+
+
+def ratios(measured: Measured) -> list[Ratio]:
+    """Those of which both sides were measured."""
+    out: list[Ratio] = []
     for what, top, bottom, bound in _RATIOS:
-        ratio = stats.ratio_per_round(_ns(document, top), _ns(document, bottom))
-        if ratio is not None:
+        pair = [measured["benchmarks"].get(name) for name in (top, bottom)]
+        ratio = stats.ratio_per_round(pair[0]["ns"], pair[1]["ns"]) if pair[0] and pair[1] else None
+        if ratio:
             kept = None if bound is None else ratio["median"] <= bound
-            out.append({"what": what, **ratio, "bound": bound, "kept": kept})
+            out.append(
+                {
+                    "what": what,
+                    "median": ratio["median"],
+                    "min": ratio["min"],
+                    "max": ratio["max"],
+                    "bound": bound,
+                    "kept": kept,
+                }
+            )
     return out
 
 
-def subjects(document, group):
-    """The subjects of a group "read/thread/100k", in the order they were measured."""
-    names = (n for n in document["benchmarks"] if n.startswith(group + "/"))
-    order = ("hardened", "reference", *CONTROLS)
-    found = [n.rsplit("/", 1)[1] for n in names]
-    return sorted(found, key=lambda s: order.index(s) if s in order else len(order))
+def ordered(benchmarks: dict[str, Benchmark]) -> list[tuple[str, Benchmark]]:
+    """This library's subjects first, all by name."""
+    return sorted(benchmarks.items(), key=lambda item: (item[1]["control"], item[0]))
 
 
-def beside_publisher(document, rate="100k", where="thread"):
-    """For each subject: throughput against a publisher over that without one, and the tail."""
-    out = []
-    for subject in subjects(document, f"read/{where}/{rate}"):
-        alone = _ns(document, f"read/{where}/0/{subject}")
-        beside = _ns(document, f"read/{where}/{rate}/{subject}")
-        rows = [r for r in document["tails"]
-                if (r["subject"], r["rate"], r["where"]) == (subject, rate, where)]
-        runs = rows[0]["runs"] if rows else []
-        entry = document["benchmarks"][f"read/{where}/{rate}/{subject}"]
-        out.append({
-            "subject": subject,
-            "racy": entry["racy"],
-            "throughput": stats.ratio_per_round(alone, beside),
-            "publishes": stats.median(entry["counters"].get("publishes_per_second") or [0]),
-            "ns": {
-                point: stats.median([run["ns"][point] for run in runs])
-                for point in ("p50", "p90", "p99", "p99.9", "p99.99", "max")
-            } if runs else None,
-            "p99.9": [run["ns"]["p99.9"] for run in runs],
-        })
+def against_publisher(measured: Measured, rate: str = "100k", where: str = "thread") -> list[AgainstPublisher]:
+    """Each subject's throughput against a publisher over that without one, and its tail."""
+    alone = pick(measured, group="read", where=where, rate="0")
+    timed = pick(measured, group="tail", where=where, rate=rate)
+    out: list[AgainstPublisher] = []
+    for subject, benchmark in ordered(pick(measured, group="read", where=where, rate=rate)):
+        tail = timed[subject]["counters"] if subject in timed else None
+        out.append(
+            {
+                "subject": subject,
+                "racy": benchmark["racy"],
+                "throughput": stats.ratio_per_round(alone[subject]["ns"], benchmark["ns"])
+                if subject in alone
+                else None,
+                "publishes": stats.median(benchmark["counters"].get("publishes_per_second") or [0]),
+                "ns": {point: stats.median(tail[point]) for point in TAIL_POINTS} if tail else None,
+                "p999": tail["p99.9"] if tail else [],
+            }
+        )
     return out
 
 
-def ahead_in_tail(document, rate="100k", where="thread"):
+def ahead_in_tail(rows: list[AgainstPublisher]) -> dict[str, str]:
     """hardened's p99.9 against each other subject's that is not racy: {subject: verdict}."""
-    rows = {row["subject"]: row for row in beside_publisher(document, rate, where)}
-    if "hardened" not in rows or not rows["hardened"]["p99.9"]:
-        return {}
-    mine = rows["hardened"]["p99.9"]
+    mine: list[float] = next((row["p999"] for row in rows if row["subject"] == "hardened"), [])
     out = {}
-    for name, row in rows.items():
-        if name == "hardened" or row["racy"] or not row["p99.9"]:
-            continue
-        _, p = stats.mann_whitney(mine, row["p99.9"])
-        if p >= 0.05:
-            out[name] = "no difference"
-        else:
-            out[name] = "ahead" if stats.median(mine) < stats.median(row["p99.9"]) else "behind"
+    for row in rows:
+        if mine and row["subject"] != "hardened" and not row["racy"] and row["p999"]:
+            ahead = stats.median(mine) < stats.median(row["p999"])
+            told_apart = stats.mann_whitney(mine, row["p999"])[1] < 0.05
+            out[row["subject"]] = ("ahead" if ahead else "behind") if told_apart else "no difference"
     return out
 
 
-def text(document):
+def text(measured: Measured) -> str:
+    """Both for a person."""
     lines = [f"{'ratio':<42}{'median':>8}{'min':>8}{'max':>8}   bound"]
-    for r in ratios(document):
+    for r in ratios(measured):
         bound = "stated" if r["bound"] is None else f"{r['bound']:.3g} {'kept' if r['kept'] else 'MISSED'}"
         lines.append(f"{r['what']:<42}{r['median']:8.3f}{r['min']:8.3f}{r['max']:8.3f}   {bound}")
-    beside = beside_publisher(document)
-    if beside:
-        lines.append("")
-        lines.append(f"{'against 100 k publishes/s':<26}{'throughput':>11}{'p50':>8}{'p99':>8}"
-                     f"{'p99.9':>9}{'p99.99':>9}   hardened's p99.9 is")
-        verdicts = ahead_in_tail(document)
-        for row in beside:
-            throughput = row["throughput"]["median"] if row["throughput"] else float("nan")
-            ns = row["ns"] or {}
-            points = "".join(f"{ns.get(p, float('nan')):{w}.0f}"
-                             for p, w in (("p50", 8), ("p99", 8), ("p99.9", 9), ("p99.99", 9)))
-            name = row["subject"] + (" (racy)" if row["racy"] else "")
-            lines.append(f"{name:<26}{throughput:11.3f}{points}   "
-                         f"{verdicts.get(row['subject'], '')}")
+    rows = against_publisher(measured)
+    if rows:
+        lines.append(
+            f"\n{'against 100 k publishes/s':<26}{'throughput':>11}{'p50':>9}{'p99':>9}{'p99.9':>9}{'p99.99':>9}"
+            "   hardened's p99.9 is"
+        )
+    nan = float("nan")
+    verdicts = ahead_in_tail(rows)
+    for row in rows:
+        throughput = row["throughput"]["median"] if row["throughput"] else nan
+        ns = row["ns"] or {}
+        points = "".join(f"{ns.get(p, nan):9.0f}" for p in ("p50", "p99", "p99.9", "p99.99"))
+        name = row["subject"] + (" (racy)" if row["racy"] else "")
+        lines.append(f"{name:<26}{throughput:11.3f}{points}   {verdicts.get(row['subject'], '')}")
     return "\n".join(lines)

@@ -1,139 +1,127 @@
-"""The benchmark as one engine of a campaign: the main figures, measured for about N seconds.
+"""The benchmarks as one engine of a campaign: the main figures, measured for about N seconds.
 
-It finds something only when an operation does the wrong thing: every read that the latency
-recorder times is checked, and so are the results of what is measured. Times are reported and
-never judged.
-
-`details` of its result document: {measured: a fsqlshm-bench/1 document (see
-scripts/fsqlshm/bench/run.py), ratios, beside_publisher: as in scripts/fsqlshm/bench/claims.py}.
+It finds something only when an operation does the wrong thing: every single read that is timed is checked, and so are
+the results of what is measured. Times are reported and never judged. Every shard measures everything, in an order that
+no seed decides.
 """
 
-import argparse
-import datetime
-import json
-import pathlib
-import sys
 import time
+from collections.abc import Sequence
 
-from fsqlshm import engine
-from fsqlshm.bench import claims, run, stats
+from fsqlshm import command, engine
+from fsqlshm.bench import claims, rounds, stats
+from fsqlshm.bench.measured import File, Measured, gather, pick, timed_rows
+from fsqlshm.bench.rounds import PROGRAM, Pass
+from fsqlshm.processes import Stopper
+from fsqlshm.results import CouldNotRun, Result
 
-CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
+DESCRIPTION = engine.Description("bench", __doc__)
+SUBJECT = "operations and read latency"
+PASSES = [
+    Pass("^(loop|read/(uncontended|dependent|thread/(0|100k)|process/100k)|publish|begin_end|header|writer)/", 0.005),
+    Pass("^tail/(thread/(0|100k|saturating)|process/saturating)/", 0.01),
+]
+# Fewer racy reads may all be whole by chance.
+ENOUGH_READS = 1_000_000
 
-SETTINGS = {
-    "filter": "^loop|^read/(uncontended|dependent|thread/(0|100k)|process/100k)/|^publish|^begin"
-              "|^header|^writer",
-    "min_time": 0.005,
-    "tails": {"thread": "0,100k,saturating", "process": "saturating"},
-    "tail_seconds": 0.02,
-}
 
-
-def measure(preset, seconds, seed, stop):
+def measure(file: File, preset: str, seconds: float, stop: Stopper) -> None:
     """Rounds until the time is used up, at least one."""
-    document = run.new_document(preset, SETTINGS)
     start = time.monotonic()
     longest = 0.0
     while not stop.requested:
         began = time.monotonic()
-        number = seed + document["context"]["rounds"]
-        if not run.one_round(document, preset, SETTINGS, number, stop):
+        if not rounds.one_round(file, preset, PASSES, stop):
             break
         longest = max(longest, time.monotonic() - began)
         passed = time.monotonic() - start
-        print(f"bench: {passed:.0f} s, {max(0, seconds - passed):.0f} s left, "
-              f"{document['context']['rounds']} rounds", file=sys.stderr)
+        done = file["context"]["fsqlshm"]["rounds"]
+        engine.say("bench", f"{passed:.0f} s, {max(0, seconds - passed):.0f} s left, {done} rounds")
         if passed + longest > seconds:
             break
-    return document
 
 
-def headline(document):
-    def of(name):
-        return stats.median(document["benchmarks"][name]["ns"])
-
-    ratio = {r["what"]: r["median"] for r in claims.ratios(document)}
-    return (
-        f"read {of('read/uncontended/hardened'):.2f} ns "
-        f"({ratio['uncontended read / five plain loads']:.2f} x five loads), "
-        f"publish {of('publish/hardened'):.2f} ns, "
-        f"open {of('header/open_owned'):.1f} ns "
-        f"({ratio['open, owned / xxh3_64 of 60 bytes']:.1f} x its hash)"
-    )
+def _racy_reads(measured: Measured, rate: str | None = None) -> tuple[int, int]:
+    """How many timed reads of racy subjects there were, against publishers of this rate, and how many were torn."""
+    facts = {"rate": rate} if rate else {}
+    counters = [b["counters"] for b in pick(measured, group="tail", **facts).values() if b["racy"]]
+    return int(sum(sum(c["reads"]) for c in counters)), int(sum(sum(c["torn"]) for c in counters))
 
 
-def result_of(document, options, started, seconds, reason):
-    reads = sum(r["reads"] for row in document["tails"] for r in row["runs"])
-    torn = sum(r["torn"] for row in document["tails"] for r in row["runs"] if row["racy"])
-    # The programs say for each round whether torn reads could be seen; over the whole run one round
-    # that saw them is enough.
-    findings = [f for f in document["findings"] if f["severity"] != "vacuous" or torn == 0]
-    status = "found" if findings else ("could_not_run" if reason else "clean")
-    measured = document["context"]["rounds"] > 0
-    result = {
-        "schema": "fsqlshm-result/1",
-        "engine": "bench",
-        "subject": "operations and read latency",
-        "status": status,
-        "seed": options.seed,
-        "budget": {"seconds": options.seconds},
-        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "duration_seconds": seconds,
-        "counts": {
-            "rounds": document["context"]["rounds"],
-            "measurements": sum(len(b["ns"]) for b in document["benchmarks"].values()),
-            "reads": reads,
-            "torn_racy_reads": torn,
-        },
-        "headline": headline(document) if measured else "",
-        "findings": findings,
-        "details": {
-            "measured": document,
-            "ratios": claims.ratios(document),
-            "beside_publisher": claims.beside_publisher(document) if measured else [],
-            "shard": options.shard,
-        },
+def judge(file: File, result: Result) -> None:
+    """Adds what is wrong: operations that did the wrong thing, and a check for torn reads that was vacuous."""
+    errors = {row["name"]: row["error_message"] for row in timed_rows(file) if row.get("error_occurred")}
+    for name, text in errors.items():
+        replay = f"{PROGRAM} --benchmark_filter='^{name}$'"
+        result.find("violation", "what is measured works", f"{name}: {text}", replay=replay)
+    measured = gather(file)
+    reads, torn = _racy_reads(measured, "saturating")
+    if reads >= ENOUGH_READS and torn == 0 and len(measured["context"].get("cpus", [])) > 1:
+        result.find(
+            "vacuous",
+            "a read returns one publish, whole",
+            f"none of {reads} racy reads against a saturating publisher was torn",
+            detail="The reads and the publisher did not run at the same time, so no read could be found to be torn.",
+        )
+
+
+def _headline(measured: Measured) -> str:
+    """The figures that people ask for, as far as they were measured."""
+    ratio = {r["what"]: r["median"] for r in claims.ratios(measured)}
+    parts = []
+    for text, name, what, than in (
+        ("read", "read/uncontended/hardened", "uncontended read / five plain loads", "five loads"),
+        ("publish", "publish/hardened", "", ""),
+        ("open", "header/open_owned", "open, owned / xxh3_64 of 60 bytes", "its hash"),
+    ):
+        if name in measured["benchmarks"]:
+            of = f" ({ratio[what]:.2f} x {than})" if what in ratio else ""
+            parts.append(f"{text} {stats.median(measured['benchmarks'][name]['ns']):.2f} ns{of}")
+    return ", ".join(parts)
+
+
+def fill(result: Result, file: File) -> None:
+    """All that the result document says of what was measured."""
+    measured = gather(file)
+    judge(file, result)
+    tails = pick(measured, group="tail").values()
+    result.counts = {
+        "rounds": measured["context"]["rounds"],
+        "measurements": sum(len(b["ns"]) for b in measured["benchmarks"].values()),
+        "reads": int(sum(sum(b["counters"]["reads"]) for b in tails)),
+        "torn_racy_reads": _racy_reads(measured)[1],
     }
-    if reason:
-        result["reason"] = reason
-    return result
+    result.headline = _headline(measured)
+    result.details |= {
+        "measured": measured,
+        "ratios": claims.ratios(measured),
+        "against_publisher": claims.against_publisher(measured),
+    }
 
 
-def main():
-    if "--describe" in sys.argv:
-        engine.parse(engine.Description("bench"), sys.argv[1:])
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="directory for the result")
-    parser.add_argument("--seed", type=int, default=1, help="of the order of the latency runs")
-    parser.add_argument("--shard", default="1/1", help="noted; every machine measures everything")
-    parser.add_argument("--preset", default="release")
-    options = parser.parse_args()
-    stop = run.Stop()
-    started = datetime.datetime.now(datetime.timezone.utc)
-    start = time.monotonic()
-    reason = None
-    document = run.new_document(options.preset, SETTINGS)
+def main(arguments: Sequence[str]) -> int:
+    """The exit status."""
+    parser = command.Parser("bench", add_help=False)
+    parser.add_argument("--preset", default="release")  # for tests
+    preset, others = parser.parse_known_args(arguments)
+    options = engine.parse(DESCRIPTION, others)
+    stop = Stopper()
+    result = Result("bench", SUBJECT, seed=options.seed, budget={"seconds": options.seconds})
+    result.details["shard"] = options.shard
+    file = rounds.new_file(preset.preset, PASSES)
     try:
-        document = measure(options.preset, options.seconds, options.seed, stop)
-        if document["context"]["rounds"] == 0:
-            reason = "interrupted"
-    except run.CouldNotRun as problem:
-        reason = str(problem)
-    result = result_of(document, options, started, time.monotonic() - start, reason)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n",
-                                                encoding="utf-8")
-    except OSError as error:
-        print(f"bench: cannot write the result: {error}", file=sys.stderr)
-        return COULD_NOT_RUN
-    for finding in result["findings"]:
-        print(f"bench: FOUND {finding['title']}", file=sys.stderr)
-    if reason:
-        print(f"bench: {reason}", file=sys.stderr)
-    return {"clean": CLEAN, "found": FOUND, "could_not_run": COULD_NOT_RUN}[result["status"]]
+        measure(file, preset.preset, options.seconds, stop)
+        if file["context"]["fsqlshm"]["rounds"] == 0:
+            result.reason = "interrupted"
+    except CouldNotRun as problem:
+        result.reason = str(problem)
+    fill(result, file)
+    for finding in result.findings:
+        engine.say("bench", f"FOUND {finding['title']}")
+    if result.reason:
+        engine.say("bench", result.reason)
+    return result.write(options.out / "bench.json")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run("bench", main)

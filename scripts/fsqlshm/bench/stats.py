@@ -1,78 +1,68 @@
-"""Medians, the Mann-Whitney test, and how much of a difference is noise."""
+"""Medians, the Mann-Whitney test, how much of a difference is noise, and how times grow."""
 
 import functools
+import itertools
 import math
-import random
 import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
 
-# With at most so many samples in all the test is exact; beyond, the normal approximation is good.
+import numpy as np
+import scipy.stats
+
+# With at most so many ways to choose the one sample from both, those with ties are compared with all of them.
+MOST_WAYS = 200_000
+# With at most so many values in all the distribution without ties is computed; beyond, the normal one is close.
 EXACT_LIMIT = 40
 # No machine is believed to be quieter than this.
 NOISE_FLOOR = 0.02
 
-
-def median(values):
-    return statistics.median(values)
+median = statistics.median
 
 
-def _doubled_midranks(values):
-    """Twice the rank of each value, 1-based; equal values share the mean of their ranks."""
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    ranks = [0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end < len(order) and values[order[end]] == values[order[start]]:
-            end += 1
-        for place in range(start, end):
-            ranks[order[place]] = start + 1 + end
-        start = end
-    return ranks
+class Spread(TypedDict):
+    """Of a ratio over the rounds."""
+
+    median: float
+    min: float
+    max: float
 
 
-@functools.lru_cache(maxsize=None)
-def _rank_sums(doubled, size):
-    """How many of the ways to choose `size` of these ranks have which sum."""
-    ways = [{} for _ in range(size + 1)]
-    ways[0][0] = 1
-    for rank in doubled:
-        for chosen in range(size, 0, -1):
-            for total, count in ways[chosen - 1].items():
-                ways[chosen][total + rank] = ways[chosen].get(total + rank, 0) + count
-    return ways[size]
+class Growth(TypedDict):
+    """Time over n: the best of the usual curves, by least squares, and its root mean square error over the mean."""
+
+    big_o: str
+    coefficient_ns: float
+    rms: float
 
 
-def mann_whitney(a, b):
-    """Two-sided p that `a` and `b` come from the same distribution (Mann and Whitney 1947).
+@functools.cache
+def _choices(size: int, total: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    return np.array(list(itertools.combinations(range(total), size)))
 
-    Exact up to EXACT_LIMIT samples, also with ties (the permutation distribution of the midranks);
-    otherwise the normal approximation, corrected for ties and continuity.
-    Returns (U of a, p).
+
+def mann_whitney(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """(U of a, two-sided p that `a` and `b` come from the same distribution); Mann and Whitney 1947.
+
+    Scipy's exact test assumes that no two values are equal, and its approximation is too coarse for nine rounds and
+    hundreds of comparisons. So with ties p is taken from all permutations, as long as they are few enough.
     """
-    n, m = len(a), len(b)
-    if n == 0 or m == 0:
+    if not a or not b:
         raise ValueError("a sample is empty")
-    doubled = _doubled_midranks(list(a) + list(b))
-    u = sum(doubled[:n]) / 2 - n * (n + 1) / 2
-    mean = n * m / 2
-    if n + m <= EXACT_LIMIT:
-        sums = _rank_sums(tuple(sorted(doubled)), n)
-        # Doubled sums at least as far from their mean as the one seen.
-        centre = n * (n + m + 1)
-        distance = abs(sum(doubled[:n]) - centre)
-        extreme = sum(count for total, count in sums.items() if abs(total - centre) >= distance)
-        return u, extreme / math.comb(n + m, n)
-    everything = sorted(list(a) + list(b))
-    ties = sum(t**3 - t for t in (everything.count(v) for v in set(everything)))
-    size = n + m
-    variance = n * m / 12 * (size + 1 - ties / (size * (size - 1)))
-    if variance == 0:
-        return u, 1.0
-    z = max(0.0, abs(u - mean) - 0.5) / math.sqrt(variance)
-    return u, min(1.0, math.erfc(z / math.sqrt(2)))
+    both = [*a, *b]
+    if len(set(both)) == len(both) or math.comb(len(both), len(a)) > MOST_WAYS:
+        exact = len(set(both)) == len(both) <= EXACT_LIMIT
+        test = scipy.stats.mannwhitneyu(a, b, method="exact" if exact else "asymptotic")
+        return float(test.statistic), 1.0 if math.isnan(test.pvalue) else float(test.pvalue)
+    ranks = scipy.stats.rankdata(both)
+    centre = len(a) * (len(both) + 1) / 2
+    seen = float(ranks[: len(a)].sum())
+    distances = np.abs(ranks[_choices(len(a), len(both))].sum(axis=1) - centre)
+    p = float(np.mean(distances >= abs(seen - centre) - 1e-9))
+    return seen - len(a) * (len(a) + 1) / 2, p
 
 
-def holm(p_values):
+def holm(p_values: Sequence[float]) -> list[float]:
     """p values corrected for there being many of them (Holm 1979), in the order given."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected = [0.0] * len(p_values)
@@ -83,34 +73,47 @@ def holm(p_values):
     return corrected
 
 
-def noise(samples):
+def noise(samples: Sequence[float]) -> float:
     """The relative difference that two halves of the same run show, by chance and by drift.
 
-    The larger of: the first half of the run against the second, and what 95 of 100 random halves
-    stay below. Halves have half the samples, so two whole runs differ by less unless the machine
-    changed in between.
+    The larger of: the first half of the run against the second, and what 95 of 100 random halves stay below. Halves
+    have half the samples, so two whole runs differ by less unless the machine changed in between.
     """
     if len(samples) < 4:
         return math.inf
+    if min(samples) <= 0:
+        return NOISE_FLOOR
     half = len(samples) // 2
-
-    def difference(chosen):
-        rest = [s for i, s in enumerate(samples) if i not in chosen]
-        one = median([samples[i] for i in chosen])
-        other = median(rest)
-        return abs(math.log(one / other)) if one > 0 and other > 0 else 0.0
-
-    generator = random.Random(1)
-    drift = difference(set(range(half)))
-    by_chance = sorted(
-        difference(set(generator.sample(range(len(samples)), half))) for _ in range(200)
-    )
-    return max(NOISE_FLOOR, math.expm1(max(drift, by_chance[189])))
+    orders = np.random.default_rng(1).permuted(np.tile(samples, (200, 1)), axis=1)
+    orders = np.vstack([samples, orders])
+    differences = np.abs(np.log(np.median(orders[:, :half], axis=1) / np.median(orders[:, half:], axis=1)))
+    return max(NOISE_FLOOR, math.expm1(max(differences[0], float(np.quantile(differences[1:], 0.95)))))
 
 
-def ratio_per_round(a, b):
-    """Median, smallest and largest of a[i] / b[i]: both were measured in round i."""
+def ratio_per_round(a: Sequence[float], b: Sequence[float]) -> Spread | None:
+    """Of a[i] / b[i]: both were measured in round i."""
     ratios = [x / y for x, y in zip(a, b) if y > 0]
-    if not ratios:
-        return None
-    return {"median": median(ratios), "min": min(ratios), "max": max(ratios)}
+    return {"median": median(ratios), "min": min(ratios), "max": max(ratios)} if ratios else None
+
+
+_CURVES: dict[str, Callable[[float], float]] = {
+    "1": lambda n: 1,
+    "log N": math.log2,
+    "N": lambda n: n,
+    "N log N": lambda n: n * math.log2(n),
+    "N^2": lambda n: n**2,
+    "N^3": lambda n: n**3,
+}
+
+
+def growth(points: Mapping[int, float]) -> Growth:
+    """As Google Benchmark fits it, over the medians of all rounds. Its own crashes if no run of a family succeeds."""
+
+    def fit(big_o: str) -> Growth:
+        x = np.array([_CURVES[big_o](n) for n in points])
+        y = np.array(list(points.values()))
+        coefficient = float(x @ y / (x @ x))
+        rms = math.sqrt(np.mean((y - coefficient * x) ** 2)) / float(np.mean(y))
+        return {"big_o": big_o, "coefficient_ns": coefficient, "rms": rms}
+
+    return min((fit(big_o) for big_o in _CURVES), key=lambda growth: growth["rms"])

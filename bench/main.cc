@@ -1,0 +1,173 @@
+// fsqlshm-bench: Google Benchmark's own program. Its flags, its output and its JSON are those of
+// Google Benchmark; the label of each result has the facts of its case (see cases.h), "clock=real" if it
+// is judged by the wall, and the words "racy" and "control" where they are true. The context has
+// compiler, build_type, cpus (processors it may use), pinned, and the clock of the group "tail":
+// timer_ns_per_tick, and timer_step_ticks, the smallest difference of durations that it shows.
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <charconv>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <thread>
+
+#include "cases.h"
+#include "recorder.h"
+
+namespace fsqlshm::bench {
+namespace {
+
+// As everywhere in the project; harness/result.h brings a JSON library that nothing else here needs.
+constexpr int kExitClean = 0;
+constexpr int kExitFound = 1;
+constexpr int kExitCouldNotRun = 2;
+
+void print_help() {
+  benchmark::PrintDefaultHelp();
+  fmt::print(
+      "          [--rates=0,1k,...]  publishes a second of the groups read and tail, also "
+      "saturating\n"
+      "          [--hgrm=FOLDER]     HdrHistogram files of the group tail, in ns\n"
+      "Exit status: 0 done, 1 an operation did not do what it should, 2 could not run.\n"
+      "scripts/bench runs it several times, compares runs and draws the tables.\n");
+}
+
+/// What is left of the command line when Google Benchmark has taken its flags; nothing if that is
+/// not understood.
+std::optional<Settings> parse(int argc, char** argv) {
+  Settings settings;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with("--hgrm=")) {
+      settings.hgrm = word.substr(7);
+    } else if (word.starts_with("--rates=")) {
+      settings.rates.clear();
+      for (std::size_t at = 8; at <= word.size();) {
+        const std::size_t end = std::min(word.find(',', at), word.size());
+        settings.rates.push_back(parse_rate(std::string(word.substr(at, end - at))));
+        at = end + 1;
+        if (settings.rates.back() < 0) return std::nullopt;
+      }
+    } else {
+      return std::nullopt;
+    }
+  }
+  return settings;
+}
+
+std::string label(const Case& one, const benchmark::State& state) {
+  std::string text;
+  for (const auto& [key, value] : one.facts) text += fmt::format("{}={} ", key, value);
+  if (!one.args.empty()) text += fmt::format("n={} ", state.range(0));
+  if (one.clock == Clock::kReal) text += "clock=real ";
+  if (one.racy) text += "racy ";
+  if (one.control) text += "control ";
+  text.pop_back();
+  return text;
+}
+
+std::atomic<bool> g_wrong = false;
+
+void register_case(const Case& one) {
+  std::string name;
+  for (const auto& [key, value] : one.facts) name += (name.empty() ? "" : "/") + value;
+  auto* const registered =
+      benchmark::RegisterBenchmark(name.c_str(), [&one](benchmark::State& state) {
+        state.SetLabel(label(one, state));
+        try {
+          one.body(state);
+        } catch (const WrongResult& wrong) {
+          g_wrong = true;
+          state.SkipWithError(wrong.what());
+        }
+      });
+  for (const std::int64_t arg : one.args) registered->Arg(arg);
+  if (one.clock == Clock::kReal) registered->UseRealTime();
+}
+
+/// The smallest difference between two durations that the clock tells apart.
+std::uint64_t timer_step() {
+  std::set<std::uint64_t> durations;
+  for (int i = 0; i < 100'000; ++i) {
+    const std::uint64_t start = Timer::start();
+    durations.insert(Timer::stop() - start);
+  }
+  std::uint64_t step = *durations.begin();
+  for (auto it = durations.begin(); std::next(it) != durations.end(); ++it) {
+    step = std::min(step, *std::next(it) - *it);
+  }
+  return step;
+}
+
+void add_context() {
+#if defined(__clang__)
+  benchmark::AddCustomContext("compiler", fmt::format("clang {}", __clang_version__));
+#else
+  benchmark::AddCustomContext("compiler", fmt::format("gcc {}", __VERSION__));
+#endif
+#if defined(NDEBUG)
+  benchmark::AddCustomContext("build_type", "release");
+#else
+  benchmark::AddCustomContext("build_type", "debug");
+#endif
+  benchmark::AddCustomContext("cpus", fmt::format("{}", fmt::join(allowed_cpus(), ",")));
+  const PinScope restore(allowed_cpus().front());
+  benchmark::AddCustomContext("pinned", pin_to(allowed_cpus().front()) ? "true" : "false");
+  benchmark::AddCustomContext("timer_ns_per_tick", fmt::format("{:.6g}", Timer::ns_per_tick()));
+  benchmark::AddCustomContext("timer_step_ticks", fmt::format("{}", timer_step()));
+}
+
+Cases all_cases(const Settings& settings) {
+  Cases cases;
+  add_read_cases(cases, settings);
+  add_tail_cases(cases, settings);
+  add_publish_cases(cases);
+  add_header_cases(cases);
+  add_writer_cases(cases);
+  add_growth_cases(cases);
+  add_sharing_cases(cases);
+  return cases;
+}
+
+int run(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv, print_help);
+  const auto settings = parse(argc, argv);
+  if (!settings) {
+    std::cerr << "fsqlshm-bench: not understood:";
+    for (int i = 1; i < argc; ++i) std::cerr << ' ' << argv[i];
+    std::cerr << " (--help shows the flags)\n";
+    return kExitCouldNotRun;
+  }
+  const Cases cases = all_cases(*settings);
+  for (const Case& one : cases) register_case(one);
+  add_context();
+  // While a program has but one thread, the C library's locks skip their atomic operations. What
+  // is measured here is a program with threads.
+  const std::jthread second_thread([](const std::stop_token& stop) {
+    while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  });
+  // Nothing matches the filter, or it is no regular expression: Google Benchmark has said so.
+  if (benchmark::RunSpecifiedBenchmarks() == 0) return kExitCouldNotRun;
+  benchmark::Shutdown();
+  if (!std::cout.flush()) {
+    std::cerr << "fsqlshm-bench: cannot write to standard output\n";
+    return kExitCouldNotRun;
+  }
+  return g_wrong ? kExitFound : kExitClean;
+}
+
+}  // namespace
+}  // namespace fsqlshm::bench
+
+int main(int argc, char** argv) {
+  try {
+    return fsqlshm::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "fsqlshm-bench: " << error.what() << '\n';
+    return 2;
+  }
+}
