@@ -86,7 +86,7 @@ Bytes bytes_of(const Accessed& accessed) {
   return {reinterpret_cast<const std::uint8_t*>(accessed.bytes.data()), wire::kSize};
 }
 
-// One plain line that says what was expected. 255 is where the library's formatter cuts a text off.
+// One plain line that says what was expected, short enough for a log.
 bool is_good_message(const std::string& message) {
   return std::ranges::all_of(message, [](char c) { return c >= ' ' && c <= '~'; }) &&
          message.size() >= 10 && message.size() < 255 && message.contains("expected");

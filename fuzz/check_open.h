@@ -144,16 +144,43 @@ std::optional<Failure> run_sealed(Bytes input) {
 /// The reducer's view of a header: its fields, with the values of a fresh one.
 [[nodiscard]] std::vector<Unit> header_units(Bytes input);
 
-/// open_sealed, on any subject.
-template <class Owned, class InPlace>
-[[nodiscard]] constexpr Target sealed_target(std::string_view name) {
+[[nodiscard]] std::vector<Seed> header_seeds(const std::filesystem::path& golden);
+
+// Magic, sizes, and values at the edges of what fields allow.
+inline constexpr std::array<DictionaryEntry, 13> kHeaderDictionary = {{
+    {"magic", {"FSQLSHM\0", 8}},
+    {"version", {"\1\0\0\0", 4}},
+    {"page_512", {"\0\2\0\0", 4}},
+    {"page_4096", {"\0\x10\0\0", 4}},
+    {"page_65536", {"\0\0\1\0", 4}},
+    {"page_131072", {"\0\0\2\0", 4}},
+    {"slots_128", {"\x80\0\0\0", 4}},
+    {"slots_max", "\xff\xff\xff\xff"},
+    {"header_size", {"\xd8\0\0\0\0\0\0\0", 8}},
+    {"id_max", "\xff\xff\xff\xff\xff\xff\xff\x3f"},
+    {"id_limit", {"\0\0\0\0\0\0\0\x40", 8}},
+    {"cleaning", {"\0\0\0\0\0\0\0\x80", 8}},
+    {"unused_tag", {"\0\0\0\0\0\0\0\xc0", 8}},
+}};
+
+/// What all targets of headers have in common.
+template <auto kRun>
+[[nodiscard]] constexpr Target header_target(std::string_view name) {
   return {.name = name,
           .max_size = 512,
-          .run = run_sealed<Owned, InPlace>,
+          .run = kRun,
           .mutate = mutate_header,
           .cross = cross_headers,
           .units = header_units,
-          .repair = wire::seal};
+          .dictionary = kHeaderDictionary};
+}
+
+/// open_sealed, on any layout.
+template <class Owned, class InPlace>
+[[nodiscard]] constexpr Target sealed_target(std::string_view name) {
+  Target target = header_target<run_sealed<Owned, InPlace>>(name);
+  target.repair = wire::seal;
+  return target;
 }
 
 }  // namespace fsqlshm::fuzz

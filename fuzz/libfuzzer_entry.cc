@@ -3,47 +3,21 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
-#include "fuzz/entry.h"
-#include "fuzz/stats.h"
+#include "fuzz/facts.h"
 #include "fuzz/target.h"
 
-// Weak: an engine without it still links; then the custom mutator falls back to its own.
-extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
-                                                      std::size_t max_size);
+namespace {
+
+using fsqlshm::fuzz::Bytes;
+using fsqlshm::fuzz::target;
 
 // A null pointer is what an engine passes for an empty input.
-static fsqlshm::fuzz::Bytes bytes_of(const std::uint8_t* data, std::size_t size) {
-  return size == 0 ? fsqlshm::fuzz::Bytes() : fsqlshm::fuzz::Bytes(data, size);
+Bytes bytes_of(const std::uint8_t* data, std::size_t size) {
+  return size == 0 ? Bytes() : Bytes(data, size);
 }
-
-extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  const fsqlshm::fuzz::Target& target = fsqlshm::fuzz::target();
-  fsqlshm::fuzz::print_counters_at_exit(target.name);
-  // libFuzzer leaves arguments with two dashes alone: they are ours.
-  for (int i = 1; i < *argc; ++i) {
-    const std::string_view argument = (*argv)[i];
-    if (!argument.starts_with("--")) continue;
-    if (target.option == nullptr || !target.option(argument)) {
-      std::fprintf(stderr, "%s: unknown option %s\n", target.name.data(), (*argv)[i]);
-      std::exit(2);
-    }
-  }
-  return 0;
-}
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const fsqlshm::fuzz::Target& target = fsqlshm::fuzz::target();
-  const fsqlshm::fuzz::Bytes input = bytes_of(data, size);
-  if (const auto failure = target.run(input)) {
-    std::fputs(report(target, *failure, &input).c_str(), stderr);
-    std::abort();
-  }
-  return 0;
-}
-
-namespace {
 
 // Stands in where an engine has no mutator to offer: one byte is changed.
 std::size_t change_one_byte(std::uint8_t* data, std::size_t size, std::size_t max_size) {
@@ -57,11 +31,47 @@ std::size_t change_one_byte(std::uint8_t* data, std::size_t size, std::size_t ma
 
 }  // namespace
 
+// Weak: an engine without it still links; then the custom mutator falls back to its own.
+extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
+                                                      std::size_t max_size);
+
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  constexpr std::string_view kFacts = "--facts=";
+  // libFuzzer leaves arguments with two dashes alone: they are ours.
+  for (int i = 1; i < *argc; ++i) {
+    const std::string_view argument = (*argv)[i];
+    if (!argument.starts_with("--")) continue;
+    if (argument == "--describe") {
+      std::fputs(describe(target()).c_str(), stdout);
+      std::exit(0);
+    }
+    if (argument.starts_with(kFacts)) {
+      fsqlshm::fuzz::keep_facts(std::string(argument.substr(kFacts.size())));
+    } else if (target().option == nullptr || !target().option(argument)) {
+      std::fprintf(stderr, "%s: unknown option %s\n", target().name.data(), (*argv)[i]);
+      std::exit(2);
+    }
+  }
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const fsqlshm::fuzz::Target& kTarget = target();
+  const Bytes input = bytes_of(data, size);
+  if (const auto failure = kTarget.run(input)) {
+    const std::string text = report(kTarget, *failure, &input);
+    keep_failure(kTarget, *failure, text);
+    std::fputs(text.c_str(), stderr);
+    std::abort();
+  }
+  return 0;
+}
+
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
   const fsqlshm::fuzz::ByteMutator engine =
       LLVMFuzzerMutate != nullptr ? LLVMFuzzerMutate : change_one_byte;
-  const fsqlshm::fuzz::Mutate mutate = fsqlshm::fuzz::target().mutate;
+  const fsqlshm::fuzz::Mutate mutate = target().mutate;
   if (mutate == nullptr) return engine(data, size, max_size);
   return mutate({data, max_size}, std::min(size, max_size), seed, engine);
 }
@@ -70,7 +80,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std:
                                                  const std::uint8_t* data2, std::size_t size2,
                                                  std::uint8_t* out, std::size_t max_out,
                                                  unsigned seed) {
-  const fsqlshm::fuzz::Cross cross = fsqlshm::fuzz::target().cross;
+  const fsqlshm::fuzz::Cross cross = target().cross;
   if (cross == nullptr) return 0;  // the engine tries something else
   return cross({data1, size1}, {data2, size2}, {out, max_out}, seed);
 }

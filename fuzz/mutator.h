@@ -1,6 +1,6 @@
 // Mutators that know the shape of an input.
 //
-// A blind mutator almost never gets past the checksum of a header and rarely changes one argument
+// A mutator of plain bytes almost never gets past the checksum of a header and rarely changes one argument
 // of one operation. These pick whole fields and records, set them to values where code tends to
 // break, and hand part of the work to the engine's own mutator, so that dictionaries and compare
 // hints still count.
@@ -46,9 +46,13 @@ std::size_t cross_headers(Bytes first, Bytes second, MutableBytes out, std::uint
 
 /// Inputs that are a fixed head followed by records of one size.
 struct RecordShape {
-  std::size_t head_size;
-  std::size_t record_size;
-  std::size_t max_records;
+  std::size_t head_size = 0;
+  std::size_t record_size = 0;
+  std::size_t max_records = 0;
+
+  [[nodiscard]] constexpr std::size_t max_size() const {
+    return head_size + record_size * max_records;
+  }
 };
 
 /// Changes, inserts, removes, doubles, moves and swaps whole records and 8-byte words in them.
@@ -57,6 +61,17 @@ std::size_t mutate_records(const RecordShape& shape, MutableBytes buffer, std::s
 /// The first records of one input, then those of the other.
 std::size_t cross_records(const RecordShape& shape, Bytes first, Bytes second, MutableBytes out,
                           std::uint32_t seed);
+
+/// The same as a target has them.
+template <const RecordShape& kShape>
+std::size_t mutate_records(MutableBytes buffer, std::size_t size, std::uint32_t seed,
+                           ByteMutator engine) {
+  return mutate_records(kShape, buffer, size, seed, engine);
+}
+template <const RecordShape& kShape>
+std::size_t cross_records(Bytes first, Bytes second, MutableBytes out, std::uint32_t seed) {
+  return cross_records(kShape, first, second, out, seed);
+}
 
 }  // namespace fsqlshm::fuzz
 

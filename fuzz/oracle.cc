@@ -48,6 +48,30 @@ Verdict judge(Bytes bytes) noexcept {
   return Verdict::kAccept;
 }
 
+std::optional<std::uint64_t> required_bytes(Bytes header) {
+  const std::uint64_t slots = wire::get32(header, wire::kSlots);
+  const std::uint64_t readers = wire::get64(header, 136);
+  const std::uint64_t limit = ~std::uint64_t{0} >> 1;
+  std::uint64_t end = wire::kSize;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::uint64_t offset = wire::get64(header, 104 + 8 * i);
+    const std::uint64_t bytes = i == 0 ? 64 * slots : i == 3 ? readers : 128 * slots;
+    if (offset < end || offset > limit || bytes > limit - offset) return std::nullopt;
+    end = offset + bytes;
+  }
+  if (readers < (slots + 7) / 8) return std::nullopt;
+  return end;
+}
+
+std::string_view judge_file(Bytes header, std::uint64_t size) {
+  if (size < wire::kSize) return "too_small";
+  const Verdict verdict = judge(header);
+  if (verdict != Verdict::kAccept) return to_string(verdict);
+  const auto required = required_bytes(header);
+  if (!required) return "file_regions_do_not_fit";
+  return size < *required ? "file_truncated" : "accept";
+}
+
 std::array<std::uint8_t, wire::kSize> canonical(Bytes bytes) noexcept {
   std::array<std::uint8_t, wire::kSize> out{};
   std::copy_n(bytes.begin(), wire::kSize, out.begin());

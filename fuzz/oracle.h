@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "fuzz/wire.h"
@@ -27,6 +28,13 @@ inline constexpr std::size_t kVerdicts = 6;
 [[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
 
 [[nodiscard]] Verdict judge(Bytes bytes) noexcept;
+
+/// Bytes that the file of this header must have: four regions, in this order, without overlap, all
+/// within 2^63-1 bytes. None if they do not fit.
+[[nodiscard]] std::optional<std::uint64_t> required_bytes(Bytes header);
+/// What opening a file must say that begins with `header` and has `size` bytes: "accept", or the
+/// error by the library's name.
+[[nodiscard]] std::string_view judge_file(Bytes header, std::uint64_t size);
 
 /// The first 216 of `bytes` with align0 and padding zeroed: what `to_bytes` gives back after an
 /// accepted open. REQUIRES: at least 216 bytes.

@@ -1,9 +1,12 @@
 #include "fuzz/program.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace fsqlshm::fuzz {
 namespace {
+
+constexpr std::uint8_t kInPlace = 0x51;  // of half of the first byte
 
 // Where an argument comes from. Random 64-bit values would hardly ever name the current owner.
 std::uint64_t argument(std::uint8_t source, std::uint64_t raw, const State& state) noexcept {
@@ -65,7 +68,7 @@ ProgramHead decode_head(Bytes input) noexcept {
   std::copy_n(input.begin(), std::min(input.size(), bytes.size()), bytes.begin());
   ProgramHead head;
   head.from_words = (bytes[0] & 1) != 0;
-  head.in_place = bytes[0] / 2 == 0x51;
+  head.in_place = bytes[0] / 2 == kInPlace;
   head.page_size = std::uint32_t{512} << (bytes[1] % 8);
   head.slots = bytes[2];
   head.self_pid = wire::get32(bytes, 4);
@@ -90,6 +93,29 @@ Step decode_step(Bytes input, std::size_t index, const State& state) noexcept {
   step.b = argument(record[2], wire::get64(record, 16), state);
   step.c = argument(record[3], wire::get64(record, 24), state);
   return step;
+}
+
+std::vector<std::uint8_t> encode_program(const ProgramHead& head, std::vector<Step> steps) {
+  steps.resize(std::min(steps.size(), kProgramShape.max_records));
+  std::vector<std::uint8_t> input(kProgramShape.head_size +
+                                  steps.size() * kProgramShape.record_size);
+  input[0] = static_cast<std::uint8_t>((head.in_place ? 2 * kInPlace : 0) + head.from_words);
+  input[1] = static_cast<std::uint8_t>(std::countr_zero(head.page_size / 512));
+  input[2] = static_cast<std::uint8_t>(head.slots);
+  wire::put32(input, 4, head.self_pid);
+  for (std::size_t i = 0; i < head.words.size(); ++i) wire::put64(input, 8 + 8 * i, head.words[i]);
+  std::size_t offset = kProgramShape.head_size;
+  for (const Step& step : steps) {
+    const MutableBytes record(input.data() + offset, kProgramShape.record_size);
+    record[0] = static_cast<std::uint8_t>(step.call);
+    record[3] = static_cast<std::uint8_t>(static_cast<unsigned>(step.dead) << 6);
+    wire::put32(record, 4, step.pid);
+    wire::put64(record, 8, step.a);
+    wire::put64(record, 16, step.b);
+    wire::put64(record, 24, step.c);
+    offset += record.size();
+  }
+  return input;
 }
 
 std::string describe(const Step& step) {

@@ -2,14 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
+#include "fuzz/golden.h"
 #include "fuzz/model.h"
 #include "fuzz/run_program.h"
 #include "fuzz/stats.h"
-#include "fuzz/testing/golden.h"
 
 namespace fsqlshm::fuzz {
 namespace {
@@ -18,38 +17,6 @@ State words_of(Bytes header) {
   State state{};
   for (std::size_t i = 0; i < state.size(); ++i) state[i] = wire::get64(header, 24 + 8 * i);
   return state;
-}
-
-Step step_of(const nlohmann::json& op) {
-  static const std::map<std::string, Call> kNames = {
-      {"alloc_txn_id", Call::kAlloc},
-      {"publish_snapshot", Call::kPublish},
-      {"begin_snapshot_publish", Call::kBegin},
-      {"end_snapshot_publish", Call::kEnd},
-      {"load_consistent_snapshot", Call::kLoad},
-      {"reconcile", Call::kReconcile},
-      {"acquire_serialized_writer", Call::kAcquire},
-      {"release_serialized_writer", Call::kRelease},
-      {"check_serialized_writer", Call::kCheck},
-      {"check_serialized_writer_exclusion", Call::kCheckExclusion},
-      {"store_gc_horizon", Call::kStoreGcHorizon}};
-  const auto& args = op["args"];
-  Step step;
-  step.call = kNames.at(op["op"]);
-  if (step.call == Call::kAcquire) {
-    step.a = args[0];
-    step.pid = args[1];
-    step.b = args[2];
-    step.c = args[3];
-  } else if (step.call == Call::kCheckExclusion) {
-    step.a = args[0];
-    step.dead = args[1].get<bool>() ? Dead::kNobody : Dead::kEverybody;
-  } else {
-    if (args.size() > 0) step.a = args[0];
-    if (args.size() > 1) step.b = args[1];
-    if (args.size() > 2) step.c = args[2];
-  }
-  return step;
 }
 
 nlohmann::json as_golden(const Step& step, const Answer& answer) {
@@ -75,12 +42,12 @@ nlohmann::json as_golden(const Step& step, const Answer& answer) {
 
 TEST(Model, AgreesWithTheGoldenTracesInBothDialects) {
   std::size_t steps = 0;
-  for (const auto& trace : golden("traces.jsonl")) {
+  for (const auto& trace : golden_lines(FSQLSHM_CORPUS_DIR "/golden/traces.jsonl")) {
     const State start = words_of(unhex(trace["initial"]));
     for (const Dialect dialect : {Dialect::kReference, Dialect::kHardened}) {
       Model model(dialect, start);
       for (const auto& op : trace["ops"]) {
-        const Step step = step_of(op);
+        const Step step = golden_step(op);
         const Answer answer = model.perform(step);
         ASSERT_EQ(as_golden(step, answer), op["ret"]) << trace["id"] << " " << describe(step);
         ASSERT_EQ(model.state(), words_of(unhex(op["bytes"]))) << trace["id"] << describe(step);

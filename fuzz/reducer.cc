@@ -32,12 +32,12 @@ class Reducer {
   }
 
   bool drop_records() {
-    if (target_.record_size == 0) return false;
+    if (target_.records.record_size == 0) return false;
     bool changed = false;
-    const std::size_t head = target_.head_size;
+    const std::size_t head = target_.records.head_size;
     // Chunks of 8, 4, 2 and 1 records: long inputs get short quickly.
     for (std::size_t records = 8; records != 0; records /= 2) {
-      const std::size_t chunk = records * target_.record_size;
+      const std::size_t chunk = records * target_.records.record_size;
       std::size_t offset = head;
       while (offset + chunk <= best_.size()) {
         std::vector<std::uint8_t> candidate = best_;
@@ -46,7 +46,7 @@ class Reducer {
         if (accept(std::move(candidate))) {
           changed = true;
         } else {
-          offset += target_.record_size;
+          offset += target_.records.record_size;
         }
       }
     }

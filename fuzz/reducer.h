@@ -1,4 +1,4 @@
-// Makes a failing input as dull as it can be while it still fails in the same way.
+// Makes a failing input as plain as it can be while it still fails in the same way.
 
 #ifndef FSQLSHM_FUZZ_REDUCER_H_
 #define FSQLSHM_FUZZ_REDUCER_H_

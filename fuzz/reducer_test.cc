@@ -37,8 +37,7 @@ TEST(Reducer, DropsRecordsThatDoNotMatter) {
                                       .max_size = 2000,
                                       .run = nullptr,
                                       .units = program_units,
-                                      .head_size = kProgramShape.head_size,
-                                      .record_size = kProgramShape.record_size};
+                                      .records = kProgramShape};
   std::vector<std::uint8_t> input(kProgramShape.head_size + 20 * kProgramShape.record_size, 3);
   input[kProgramShape.head_size + 13 * kProgramShape.record_size + 8] = 42;
   // Fails while any record has a 42 as the first byte of its argument.

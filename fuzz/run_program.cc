@@ -3,20 +3,16 @@
 #include <algorithm>
 
 #include "fuzz/stats.h"
+#include "harness/describe.h"
 
 namespace fsqlshm::fuzz {
 namespace {
 
-constexpr std::array<std::string_view, 10> kWordNames = {"next_txn_id",
-                                                         "snapshot_seq",
-                                                         "commit_seq",
-                                                         "schema_epoch",
-                                                         "ecs_epoch",
-                                                         "gc_horizon",
-                                                         "serialized_writer_txn_id",
-                                                         "serialized_writer_pid_and_gen",
-                                                         "serialized_writer_pid_birth",
-                                                         "serialized_writer_lease_expiry"};
+std::string word_name(std::size_t index) { return std::string(field_name(kAtomicFields[index])); }
+
+std::string word_text(std::size_t index, std::uint64_t value) {
+  return harness::describe(kAtomicFields[index], value).str();
+}
 
 }  // namespace
 
@@ -52,26 +48,26 @@ void count_step(const Step& step, const Answer& answer) noexcept {
   }
 }
 
-Failure step_failure(std::string_view subject, const Step& step, std::size_t index,
+Failure step_failure(std::string_view protocol, const Step& step, std::size_t index,
                      std::string_view what, std::string detail) {
-  return {.property = std::string(subject) + ": " + std::string(to_string(step.call)) + ": " +
+  return {.property = std::string(protocol) + ": " + std::string(to_string(step.call)) + ": " +
                       std::string(what),
           .detail = "at call " + std::to_string(index) + ", " + describe(step) +
                     (detail.empty() ? "" : "\n" + detail)};
 }
 
-std::optional<Failure> compare_step(std::string_view subject, const Step& step, std::size_t index,
+std::optional<Failure> compare_step(std::string_view protocol, const Step& step, std::size_t index,
                                     const Answer& expected, const Answer& found,
                                     const State& expected_state, const State& found_state) {
   if (expected != found) {
-    return step_failure(subject, step, index, "wrong answer",
+    return step_failure(protocol, step, index, "wrong answer",
                         "expected " + describe(expected) + "\nfound    " + describe(found));
   }
   for (std::size_t i = 0; i < expected_state.size(); ++i) {
     if (expected_state[i] == found_state[i]) continue;
-    return step_failure(subject, step, index, "wrong " + std::string(kWordNames[i]),
-                        "expected " + std::to_string(expected_state[i]) + ", found " +
-                            std::to_string(found_state[i]));
+    return step_failure(
+        protocol, step, index, "wrong " + word_name(i),
+        "expected " + word_text(i, expected_state[i]) + ", found " + word_text(i, found_state[i]));
   }
   return std::nullopt;
 }
@@ -84,14 +80,14 @@ std::array<std::uint8_t, wire::kSize> header_with(std::array<std::uint8_t, wire:
   return header;
 }
 
-std::optional<Failure> compare_bytes(std::string_view subject,
+std::optional<Failure> compare_bytes(std::string_view protocol,
                                      const std::array<std::uint8_t, 216>& expected,
                                      const HeaderBytes& found) {
   if (std::memcmp(expected.data(), found.data(), expected.size()) == 0) return std::nullopt;
   for (const wire::FieldInfo& field : wire::kTable) {
     if (std::memcmp(expected.data() + field.offset, found.data() + field.offset, field.size) != 0) {
-      return Failure{.property =
-                         std::string(subject) + ": to_bytes differs in " + std::string(field.name)};
+      return Failure{.property = std::string(protocol) + ": to_bytes differs in " +
+                                 std::string(field.name)};
     }
   }
   return std::nullopt;
@@ -117,7 +113,7 @@ std::string explain_program(Bytes input) {
   if (head.from_words) state = head.words;
   std::string text;
   for (std::size_t i = 0; head.from_words && i < state.size(); ++i) {
-    text += "start: " + std::string(kWordNames[i]) + " = " + std::to_string(state[i]) + "\n";
+    text += "start: " + word_name(i) + " = " + word_text(i, state[i]) + "\n";
   }
   Model model(Dialect::kReference, state);
   for (std::size_t i = 0; i < step_count(input); ++i) {

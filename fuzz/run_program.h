@@ -11,9 +11,10 @@
 
 #include "fsqlshm/shared_memory_layout.h"
 #include "fuzz/model.h"
-#include "fuzz/plain_words.h"
 #include "fuzz/program.h"
 #include "fuzz/target.h"
+#include "harness/intercepted_words.h"
+#include "harness/plain_words.h"
 
 namespace fsqlshm::fuzz {
 
@@ -52,7 +53,7 @@ template <class Layout>
       layout.end_snapshot_publish();
       return {};
     case Call::kLoad:
-      // On an odd number the unbounded load would rightly wait for ever.
+      // On an odd number the unbounded load would rightly wait forever.
       if (layout.words().load(Field::kSnapshotSeq, std::memory_order::relaxed) % 2 == 0) {
         return triple(layout.load_consistent_snapshot());
       }
@@ -91,17 +92,17 @@ template <class Layout>
 /// Counts what the programs reached.
 void count_step(const Step& step, const Answer& answer) noexcept;
 
-/// The start of every comparison: which call, of which subject.
-[[nodiscard]] Failure step_failure(std::string_view subject, const Step& step, std::size_t index,
+/// What a comparison of a call reports: of which protocol, and where.
+[[nodiscard]] Failure step_failure(std::string_view protocol, const Step& step, std::size_t index,
                                    std::string_view what, std::string detail);
-[[nodiscard]] std::optional<Failure> compare_step(std::string_view subject, const Step& step,
+[[nodiscard]] std::optional<Failure> compare_step(std::string_view protocol, const Step& step,
                                                   std::size_t index, const Answer& expected,
                                                   const Answer& found, const State& expected_state,
                                                   const State& found_state);
 /// `header` with `state` in it.
 [[nodiscard]] std::array<std::uint8_t, wire::kSize> header_with(
     std::array<std::uint8_t, wire::kSize> header, const State& state) noexcept;
-[[nodiscard]] std::optional<Failure> compare_bytes(std::string_view subject,
+[[nodiscard]] std::optional<Failure> compare_bytes(std::string_view protocol,
                                                    const std::array<std::uint8_t, 216>& expected,
                                                    const HeaderBytes& found);
 
@@ -115,20 +116,46 @@ template <class T>
   return std::memcmp(&a, &b, sizeof(T)) != 0;
 }
 
-/// One protocol beside its model.
+/// Thrown out of an operation that does what no operation may.
+struct Misuse {
+  const char* what;
+  std::source_location where;
+};
+
+/// Counts the atomic steps of an operation, and refuses impossible memory orders.
+struct StepGuard {
+  /// No operation needs nearly as many when nothing interferes.
+  static constexpr int kStepLimit = 600;
+  int steps = 0;
+
+  void before(const harness::AtomicStep& step) {
+    count(step.where);
+    if (harness::legal_orders(step)) return;
+    throw Misuse{step.access == harness::Access::kLoad    ? "a load with a release order"
+                 : step.access == harness::Access::kStore ? "a store with an acquire order"
+                                                          : "a failure with a release order",
+                 step.where};
+  }
+  void paused() { count(std::source_location::current()); }
+  void count(std::source_location where) {
+    if (++steps > kStepLimit) throw Misuse{"more steps than any operation needs", where};
+  }
+};
+
+/// One protocol, and its model.
 template <class Protocol>
-class Subject {
+class Checked {
  public:
-  Subject(Dialect dialect, const Geometry& geometry, const State& state, std::uint32_t self_pid)
+  Checked(Dialect dialect, const Geometry& geometry, const State& state, std::uint32_t self_pid)
       : model_(dialect, state),
-        layout_(geometry, state, ProcessIdentity{self_pid, kKnownBirth | 1}) {}
+        layout_(geometry, harness::PlainWords(state, {self_pid, kKnownBirth | 1})) {}
 
   [[nodiscard]] const Model& model() const noexcept { return model_; }
-  [[nodiscard]] const State& state() const noexcept { return layout_.words().state(); }
+  [[nodiscard]] const State& state() const noexcept { return layout_.words().base().values(); }
   [[nodiscard]] HeaderBytes to_bytes() { return layout_.to_bytes(); }
 
   std::optional<Failure> step(const Step& step, std::optional<TxnId> id, std::size_t index) {
-    layout_.words().start_operation();
+    layout_.words().interceptor().steps = 0;
     Answer found;
     try {
       found = perform(layout_, step, id);
@@ -144,7 +171,8 @@ class Subject {
 
  private:
   Model model_;
-  BasicSharedMemoryLayout<PlainWords, Protocol> layout_;
+  BasicSharedMemoryLayout<harness::InterceptedWords<harness::PlainWords, StepGuard>, Protocol>
+      layout_;
 };
 
 template <class Reference, class Hardened>
@@ -158,8 +186,8 @@ std::optional<Failure> run_program(Bytes input) {
   if (auto failure = compare_bytes("creation", header, created.to_bytes())) return failure;
 
   const State start = head.from_words ? head.words : fresh;
-  Subject<Reference> reference(Dialect::kReference, created.geometry(), start, head.self_pid);
-  Subject<Hardened> hardened(Dialect::kHardened, created.geometry(), start, head.self_pid);
+  Checked<Reference> reference(Dialect::kReference, created.geometry(), start, head.self_pid);
+  Checked<Hardened> hardened(Dialect::kHardened, created.geometry(), start, head.self_pid);
   const bool start_in_domain = reference.model().in_domain();
   // The shipped combination: the real atomics, in place.
   alignas(8) auto bytes = header_with(header, start);

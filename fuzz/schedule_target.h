@@ -19,26 +19,29 @@ inline WorldOptions& schedule_options() {
   return options;
 }
 
-template <class Protocol>
-std::optional<Failure> run_schedule(Bytes input) {
-  return simulate<Protocol>(input, schedule_options());
-}
+// One byte is one decision: a death, time that passes, a turn to the end.
+inline constexpr DictionaryEntry kScheduleDictionary[] = {
+    {"kill_0", "\xd8"}, {"kill_1", "\xd9"}, {"time", "\xf8"},
+    {"end_0", "\xd4"},  {"end_1", "\xd5"},  {"expire_and_run", "\xf8\xd5"}};
 
 template <class Protocol>
-std::string explain_schedule(Bytes input) {
-  std::string trace;
-  static_cast<void>(simulate<Protocol>(input, schedule_options(), &trace));
-  return trace;
-}
-
-inline std::size_t mutate_schedule(MutableBytes buffer, std::size_t size, std::uint32_t seed,
-                                   ByteMutator engine) {
-  return mutate_records(kScheduleShape, buffer, size, seed, engine);
-}
-
-inline std::size_t cross_schedules(Bytes first, Bytes second, MutableBytes out,
-                                   std::uint32_t seed) {
-  return cross_records(kScheduleShape, first, second, out, seed);
+[[nodiscard]] constexpr Target schedule_target(std::string_view name) {
+  return {
+      .name = name,
+      .max_size = kScheduleShape.max_size(),
+      .run = [](Bytes input) { return simulate<Protocol>(input, schedule_options()); },
+      .mutate = mutate_records<kScheduleShape>,
+      .cross = cross_records<kScheduleShape>,
+      .units = schedule_units,
+      .records = kScheduleShape,
+      .explain =
+          [](Bytes input) {
+            std::string trace;
+            static_cast<void>(simulate<Protocol>(input, schedule_options(), &trace));
+            return trace;
+          },
+      .dictionary = kScheduleDictionary,
+  };
 }
 
 }  // namespace fsqlshm::fuzz

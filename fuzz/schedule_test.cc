@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "fuzz/facts.h"
 #include "fuzz/simulation.h"
 #include "fuzz/stats.h"
 
@@ -55,7 +56,7 @@ constexpr WorldOptions kHardened = {};
 template <class Protocol>
 std::string property(const std::vector<std::uint8_t>& bytes, WorldOptions options) {
   const auto failure = simulate<Protocol>(bytes, options);
-  return failure ? failure->property : "";
+  return failure ? title(*failure) : "";
 }
 
 // A step for the call itself, then the atomic ones. Reference: acquire 1 + 5, release 1 + 3 loads,
@@ -159,7 +160,7 @@ std::vector<std::string> attack(int count = 30000) {
   many_schedules(count, [&](const std::vector<std::uint8_t>& bytes) {
     if (found.size() < 50) {
       const auto failure = simulate<Protocol>(bytes, kHardened);
-      if (failure) found.push_back(failure->property);
+      if (failure) found.push_back(title(*failure));
     }
   });
   return found;

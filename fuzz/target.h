@@ -1,12 +1,14 @@
-// What a fuzz target is. Each file in targets/ defines one; the libFuzzer entry points and the
-// replay program are the same for all of them.
+// What a fuzz target is. Each file in targets/ defines one, and is all that there is to say about
+// it: the programs answer --describe from it, and everything else asks them.
 
 #ifndef FSQLSHM_FUZZ_TARGET_H_
 #define FSQLSHM_FUZZ_TARGET_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,19 +22,49 @@ namespace fsqlshm::fuzz {
 struct Failure {
   std::string property{};  ///< which one; the same for every input that breaks it the same way
   std::string detail{};    ///< what was expected and what was seen
+  std::string defect{};    ///< the defect of the published protocol that it shows, "D3"; or empty
 };
 
-/// A piece of an input that the reducer may set to `plain`, its dullest content.
+/// A piece of an input that the reducer may set to `plain`, its default bytes.
 struct Unit {
   std::string name{};
   std::size_t offset = 0;
   std::vector<std::uint8_t> plain{};
 };
 
+/// An input to begin with.
+struct Seed {
+  std::string name{};
+  std::vector<std::uint8_t> bytes{};
+};
+
+/// Bytes that the engine's own mutator is to know.
+struct DictionaryEntry {
+  std::string_view name;
+  std::string_view bytes;
+};
+
+/// The part of all executions that has to move `counter`.
+struct Share {
+  std::string_view counter{};
+  double at_least = 0;
+};
+
+/// A fault that is in what the target attacks: a run that cannot find it checks nothing. An input
+/// that shows it is kept in corpus/regressions/TARGET/NAME.
+struct KnownFault {
+  std::string_view name;        ///< the defect, or what else it is called
+  std::string_view property{};  ///< what a failure says that shows it; empty: it names the defect
+  std::string_view option{};    ///< the option that makes the target look for it alone, if one does
+  bool searched = true;         ///< whether campaigns look for it
+};
+
 struct Target {
   std::string_view name;
+  /// What the input is, and what the answers are compared with; one line for a person.
+  std::string_view description{};
   /// Largest input that makes sense, in bytes.
-  std::size_t max_size;
+  std::size_t max_size = 0;
   /// Runs one input.
   std::optional<Failure> (*run)(Bytes input) = nullptr;
   /// Null: the engine's own.
@@ -42,13 +74,25 @@ struct Target {
   std::vector<Unit> (*units)(Bytes input) = nullptr;
   /// Makes a reduced input consistent again, for example its checksum; may be null.
   void (*repair)(MutableBytes input) = nullptr;
-  /// Sizes of the repeated records after the fixed head, for the reducer; 0 if there are none.
-  std::size_t head_size = 0;
-  std::size_t record_size = 0;
+  /// The repeated records after the fixed head, for the reducer, if there are any.
+  RecordShape records{};
   /// What the input does, for a person; may be null.
   std::string (*explain)(Bytes input) = nullptr;
   /// Reads `--name=value` from the command line; false if it is not known. May be null.
   bool (*option)(std::string_view argument) = nullptr;
+
+  /// Inputs to begin with. `golden` is the folder of the golden vectors. May be null.
+  std::vector<Seed> (*seeds)(const std::filesystem::path& golden) = nullptr;
+  /// The target whose seeds these are, if it is another one.
+  std::string_view seeds_of{};
+  std::span<const DictionaryEntry> dictionary{};
+  /// Counters that a run has to move: one that does not is vacuous.
+  std::span<const std::string_view> reaches{};
+  Share share{};
+  /// How much of a campaign's time it gets, beside the others; 0: none.
+  double weight = 1;
+  /// Empty for a target that attacks the library.
+  std::span<const KnownFault> known_faults{};
 };
 
 /// The target of this program.

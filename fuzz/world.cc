@@ -299,9 +299,10 @@ void World::violate(std::string_view defect, std::string property, std::string d
     g_ignored.add();
     return;
   }
-  if (!defect.empty()) property = std::string(defect) + ": " + property;
-  if (trace_ != nullptr) note("*** " + property);
-  failure_ = Failure{.property = std::move(property), .detail = std::move(detail)};
+  if (trace_ != nullptr)
+    note("*** " + (defect.empty() ? "" : std::string(defect) + ": ") + property);
+  failure_ = Failure{
+      .property = std::move(property), .detail = std::move(detail), .defect = std::string(defect)};
 }
 
 // P2, and what broke it: a late clear of the pid is D4, of birth and lease D3; an id that is gone

@@ -6,14 +6,16 @@
 namespace fsqlshm::fuzz {
 
 const Target& target() {
-  static constexpr Target kTarget = {
-      .name = "open_raw",
-      .max_size = 512,
-      .run = run_raw<SharedMemoryLayout, SharedMemoryLayoutView>,
-      .mutate = mutate_header,
-      .cross = cross_headers,
-      .units = header_units,
-  };
+  static constexpr std::string_view kReaches[] = {
+      "accept",           "too_small",         "bad_magic",
+      "version_mismatch", "invalid_page_size", "checksum_mismatch"};
+  static constexpr Target kTarget = [] {
+    Target target = header_target<run_raw<SharedMemoryLayout, SharedMemoryLayoutView>>("open_raw");
+    target.description = "any bytes, any length and alignment; a validator from the wire table";
+    target.seeds = header_seeds;
+    target.reaches = kReaches;
+    return target;
+  }();
   return kTarget;
 }
 

@@ -7,8 +7,17 @@
 namespace fsqlshm::fuzz {
 
 const Target& target() {
-  static constexpr Target kTarget =
-      sealed_target<SharedMemoryLayout, SharedMemoryLayoutView>("open_sealed");
+  static constexpr std::string_view kReaches[] = {"accept", "too_small", "bad_magic",
+                                                  "version_mismatch", "invalid_page_size"};
+  static constexpr Target kTarget = [] {
+    Target target = sealed_target<SharedMemoryLayout, SharedMemoryLayoutView>("open_sealed");
+    target.description = "the same bytes, the checksum made right first; the same validator";
+    target.seeds = header_seeds;
+    target.reaches = kReaches;
+    target.share = {"accept", 0.85};
+    target.weight = 2;
+    return target;
+  }();
   return kTarget;
 }
 

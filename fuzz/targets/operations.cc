@@ -4,33 +4,35 @@
 #include "fuzz/target.h"
 
 namespace fsqlshm::fuzz {
-namespace {
-
-std::optional<Failure> run(Bytes input) {
-  return run_program<ReferenceProtocol, HardenedProtocol>(input);
-}
-
-std::size_t mutate(MutableBytes buffer, std::size_t size, std::uint32_t seed, ByteMutator engine) {
-  return mutate_records(kProgramShape, buffer, size, seed, engine);
-}
-
-std::size_t cross(Bytes first, Bytes second, MutableBytes out, std::uint32_t seed) {
-  return cross_records(kProgramShape, first, second, out, seed);
-}
-
-}  // namespace
 
 const Target& target() {
+  // Edges of ids, tagged words, births and leases.
+  static constexpr DictionaryEntry kDictionary[] = {
+      {"id_max", "\xff\xff\xff\xff\xff\xff\xff\x3f"},
+      {"id_limit", {"\0\0\0\0\0\0\0\x40", 8}},
+      {"claiming_77", {"\5\0\0\0\0\x4d\0\x40", 8}},
+      {"cleaning_77", {"\5\0\0\0\0\x4d\0\x80", 8}},
+      {"unused_tag", {"\0\0\0\0\0\0\0\xc0", 8}},
+      {"known_birth", {"\5\0\0\0\0\0\0\x80", 8}},
+      {"all_ones", "\xff\xff\xff\xff\xff\xff\xff\xff"},
+      {"generation_max", {"\1\0\0\0\xff\xff\xff\xff", 8}},
+  };
+  static constexpr std::string_view kReaches[] = {"acquired",       "released",  "busy",
+                                                  "judged_by_life", "odd_reads", "ids_used_up"};
   static constexpr Target kTarget = {
       .name = "operations",
-      .max_size = kProgramShape.head_size + kProgramShape.record_size * kProgramShape.max_records,
-      .run = run,
-      .mutate = mutate,
-      .cross = cross,
+      .description = "a start state and up to 32 calls; a sequential model, after every call",
+      .max_size = kProgramShape.max_size(),
+      .run = run_program<ReferenceProtocol, HardenedProtocol>,
+      .mutate = mutate_records<kProgramShape>,
+      .cross = cross_records<kProgramShape>,
       .units = program_units,
-      .head_size = kProgramShape.head_size,
-      .record_size = kProgramShape.record_size,
+      .records = kProgramShape,
       .explain = explain_program,
+      .seeds = program_seeds,
+      .dictionary = kDictionary,
+      .reaches = kReaches,
+      .weight = 3,
   };
   return kTarget;
 }

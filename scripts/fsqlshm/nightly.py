@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Sequence
 
 from fsqlshm import ROOT, campaign, command, engine, files, nightly_corpus, nights, results, runner
+from fsqlshm.fuzz import corpora
 from fsqlshm.nights import Night, Slice, State
 from fsqlshm.processes import Stopper
 from fsqlshm.results import CouldNotRun
@@ -161,7 +162,7 @@ class Run:
         slices = self.state.night_folder(night) / "slices"
         slices.mkdir(parents=True, exist_ok=True)
         self.state.corpus.mkdir(exist_ok=True)
-        nightly_corpus.settle(self.state.corpus)
+        corpora.settle(self.state.corpus)
         for part in sorted(slices.glob("*.part")):
             nightly_corpus.take(self.state.corpus, part)
             if (part / "slice.json").exists():

@@ -1,33 +1,25 @@
 """fuzz_runs.py BUILD TARGET OUT SEED RUNS EXPECTED [OPTION...]: fuzzes from nothing until something is found.
 
-Runs, not seconds, and no look at the corpus on disk each second: then libFuzzer does the same again. A finding whose title begins with
-EXPECTED is no violation.
+Runs, not seconds, and no look at the corpus on disk each second: then libFuzzer does the same again. EXPECTED is the
+known fault that is no violation, or "-".
 """
 
 import pathlib
 import sys
 import tempfile
 
-from fsqlshm.fuzz import fuzzing
+from fsqlshm import results
+from fsqlshm.fuzz import documents, targets
+from fsqlshm.fuzz.runs import Run
+from fsqlshm.processes import Stopper
 
-MAX_LENGTHS = {t.name: t.max_len for t in (*fuzzing.TARGETS.values(), fuzzing.CANARY, fuzzing.REFERENCE)}
-
-build, target, out, seed, runs, expected, *options = sys.argv[1:]
-out = pathlib.Path(out)
-started = fuzzing.now()
-one = fuzzing.Target(target, MAX_LENGTHS[target])
+build, name, out, seed, runs, expected, *options = sys.argv[1:]
+target = targets.load(pathlib.Path(build), name)
+started = results.now()
 with tempfile.TemporaryDirectory() as corpus:
-    outcome = fuzzing.fuzz(
-        build,
-        one,
-        300,
-        int(seed),
-        [corpus],
-        out / "crashes" / target,
-        fuzzing.Stopper(),
-        [f"-runs={runs}", "-reload=0", *options],
-        until_found=True,
-    )
-result = fuzzing.document(one, outcome, int(seed), {"runs": int(runs)}, started, expected)
-fuzzing.write_json(out / f"fuzz-{target}.json", result)
-sys.exit(fuzzing.exit_status([result]))
+    limits = [f"-runs={runs}", "-reload=0"]
+    crashes = pathlib.Path(out) / "crashes" / name
+    run = Run(target, int(seed), [corpus], crashes, Stopper(), [*limits, *options], until_found=True)
+    outcome = run.fuzz(300)
+result = documents.result(target, outcome, int(seed), {"runs": int(runs)}, started, expected)
+sys.exit(result.write(pathlib.Path(out) / f"fuzz-{name}.json"))

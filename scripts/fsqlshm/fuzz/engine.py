@@ -1,148 +1,161 @@
-"""The fuzz targets within a time budget, two at a time. See --help.
+"""The fuzz targets within a time budget, two at a time.
 
-First what must be found: the regressions of the published protocol, the planted fault of the canary
-from nothing, and D3, D4 and D5: from nothing if there is time for that, else from the seeds. Then every
-target gets its share of what is left. What is not found although there was time makes the run blind.
+First what must be found: the kept inputs of every target, and the faults that are known to be there, each from
+nothing if there is time for that, else from the seeds. Then every target gets its share of what is left. What is
+not found although there was time makes the run vacuous.
 """
 
+import argparse
 import concurrent.futures
+import dataclasses
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
-from fsqlshm import ROOT, engine
-from fsqlshm.fuzz import fuzzing
+from fsqlshm import command, engine, files, results
+from fsqlshm.fuzz import documents, targets
+from fsqlshm.fuzz.runs import Run
+from fsqlshm.fuzz.targets import CORPUS, Fault, Target
+from fsqlshm.processes import Command, Stopper
 
 DESCRIPTION = engine.Description("fuzz", __doc__, corpora=True, planted="canary")
 JOBS = 2
-# What the canary and a defect get at most from nothing, and from when on a miss counts.
-CANARY_SECONDS, CANARY_JUDGED_FROM = 60, 10
-DEFECT_SECONDS = 120
-# From the seeds a defect takes seconds.
-SEEDED_JUDGED_FROM = 30
+# The longest that a fault is looked for from nothing. A miss counts after all of it, or, if the fault is of the
+# kind that is found in a second, after a moment.
+FAULT_SECONDS, PLANTED_SECONDS = 120.0, 60.0
+PLANTED_JUDGED_FROM = 10.0
+# From the seeds a fault takes seconds.
+SEEDED_JUDGED_FROM = 30.0
 
 
-def parse(arguments):
-    options = engine.parse(DESCRIPTION, arguments)
-    # Shards differ in their seeds; libFuzzer's are below 2^32.
-    options.seed = (options.seed * 1000003 + int(options.shard.split("/")[0])) % (1 << 31) or 1
-    return options
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How long a known fault is looked for, where from, and from when on a miss counts."""
+
+    target: Target
+    fault: Fault
+    seconds: float
+    judged_from: float
+    seeds: list[pathlib.Path]
+
+    @property
+    def name(self) -> str:
+        """Of its document: canary, reference-D3."""
+        return f"{self.target.name.rpartition('_')[2]}-{self.fault.name}" if self.fault.option else self.target.name
 
 
-def replay_known(build):
-    """Old findings must fail as before, and what was repaired must not: instantly."""
-    problems = []
-    for defect in ("D1", "D2", "D3", "D4", "D5"):
-        command = [fuzzing.binary(build, "schedule_reference_replay"), "--quiet",
-                   fuzzing.CORPUS / "regressions" / "schedule_reference" / defect, "--option",
-                   f"only={defect}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != fuzzing.FOUND or f": {defect}:" not in done.stderr:
-            problems.append(f"the kept input of {defect} does not fail any more")
-    return problems
+def searches(all_targets: list[Target], seconds: float) -> list[Search]:
+    found = []
+    for target in all_targets:
+        for fault in target.known_faults:
+            if not fault.searched:
+                continue
+            if target.seeds_of == target.name:  # there are no seeds, and no need for any
+                found.append(Search(target, fault, min(PLANTED_SECONDS, seconds / 4), PLANTED_JUDGED_FROM, []))
+            elif seconds / 8 >= FAULT_SECONDS:
+                found.append(Search(target, fault, FAULT_SECONDS, FAULT_SECONDS, []))
+            else:
+                seeds = [CORPUS / target.seeds_of]
+                found.append(Search(target, fault, seconds / 8, SEEDED_JUDGED_FROM, seeds))
+    return sorted(found, key=lambda search: bool(search.fault.option))
 
 
-def must_find(build, target, seconds, judged_from, expected, options, stop, extra=(), seeds=()):
-    """A run that has to find `expected`, from nothing or from `seeds`; a miss is blindness if it had
-    the time."""
-    started = fuzzing.now()
-    crashes = options.out / "found" / target.name
-    with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-") as scratch:  # for what the engine adds
-        outcome = fuzzing.fuzz(build, target, seconds, options.seed,
-                               [scratch, *seeds] if seeds else [], crashes, stop, extra, True)
-    result = fuzzing.document(target, outcome, options.seed, {"seconds": seconds}, started,
-                              expected)
-    found = any(f["severity"] == "expected" for f in result["findings"])
-    result["details"]["found_after_seconds"] = outcome.seconds if found else None
-    what = "planted fault" if target.name == "canary" else expected.rstrip(":")
-    origin = "the seeds" if seeds else "nothing"
-    if found:
-        result["headline"] = f"{what} found after {outcome.seconds:.1f} s from {origin}"
-    elif seconds >= judged_from and not stop.requested.is_set() and not outcome.error:
-        result["findings"].append({
-            "severity": "vacuous", "property": "sight", "title": f"blind: {what} not found",
-            "detail": f"{outcome.executions} executions in {outcome.seconds:.0f} s from {origin} did "
-                      "not find what is known to be there.",
-            "replay": f"scripts/fuzz {target.name} --minutes 2", "artefacts": []})
-        result["status"] = "found"
-    else:
-        result["headline"] = (f"{what}: not looked for long enough, {outcome.seconds:.0f} s of the "
-                              f"{judged_from} s from {origin} after which a miss counts")
-    return result
+class Engine:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        # Shards differ in their seeds; libFuzzer's are below 2^32.
+        self.seed = (options.seed * 1000003 + int(options.shard.split("/")[0])) % (1 << 31) or 1
+        self.start = time.monotonic()
+        self.stop = Stopper()
+        self.targets = targets.load_all(targets.BUILD)
+        self.documents: list[results.Document] = []
+        for target in self.targets:
+            target.program  # a missing one is said before anything begins
+
+    def left(self) -> float:
+        return float(self.options.seconds) - (time.monotonic() - self.start)
+
+    def keep(self, name: str, result: results.Result) -> None:
+        files.write_json(self.options.out / f"fuzz-{name}.json", result.document())
+        seconds = time.monotonic() - self.start
+        engine.say("fuzz", f"{seconds:.0f} s, {name}: {result.headline}")
+        self.documents.append(result.document())
+
+    def check_kept_inputs(self, result: results.Result) -> None:
+        """Old findings must fail as before, and what was repaired must not: instantly."""
+        for target in self.targets:
+            command: Command = [target.replay, "--check", CORPUS]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != results.CLEAN:
+                title = f"{target.name}: the kept inputs do not do any more what they are kept for"
+                result.find(
+                    "vacuous", "known faults", title, detail=done.stderr, replay=f"ctest -R replay_{target.name}"
+                )
+
+    def search(self, search: Search) -> results.Result:
+        """A run that has to find a fault; a miss is vacuous if it had the time."""
+        target, fault, started = search.target, search.fault, results.now()
+        with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-") as scratch:  # for what the engine adds
+            outcome = Run(
+                target,
+                self.seed,
+                [scratch, *search.seeds] if search.seeds else [],
+                self.options.out / "found" / target.name,
+                self.stop,
+                [fault.option] if fault.option else [],
+                until_found=True,
+            ).fuzz(search.seconds)
+        result = documents.result(target, outcome, self.seed, {"seconds": search.seconds}, started, fault.name)
+        found = any(finding["severity"] == "expected" for finding in result.findings)
+        result.details["found_after_seconds"] = outcome.seconds if found else None
+        what = fault.name if fault.option else f"{fault.name} fault"
+        origin = "the seeds" if search.seeds else "nothing"
+        if found:
+            result.headline = f"{what} found after {outcome.seconds:.1f} s from {origin}"
+        elif search.seconds >= search.judged_from and not self.stop.requested and not outcome.error:
+            detail = f"{outcome.executions} executions in {outcome.seconds:.0f} s from {origin} did not find it."
+            replay = f"scripts/fuzz {target.name} --minutes 2"
+            result.find("vacuous", "known faults", f"{what} not found", detail=detail, replay=replay)
+        else:
+            result.headline = (
+                f"{what}: not looked for long enough, {outcome.seconds:.0f} s of the "
+                f"{search.judged_from:.0f} s from {origin} after which a miss counts"
+            )
+        return result
+
+    def attack(self, target: Target, share: float) -> results.Result:
+        started = results.now()
+        # Never asked to do more than is left, however long what came before took.
+        seconds = min(share, max(2.0, self.left()))
+        corpus = self.options.out / "corpus" / target.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        crashes = self.options.out / "crashes" / target.name
+        outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.stop).fuzz(seconds)
+        return documents.result(target, outcome, self.seed, {"seconds": seconds}, started)
+
+    def run(self) -> int:
+        with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+            known = searches(self.targets, self.options.seconds)
+            under_way = [(search, pool.submit(self.search, search)) for search in known]
+            for number, (search, future) in enumerate(under_way):
+                result = future.result()
+                if number == 0:
+                    self.check_kept_inputs(result)
+                self.keep(search.name, result)
+            # The targets share what is left, heavy ones first so that both jobs end together.
+            attacked = sorted((t for t in self.targets if t.attacks), key=lambda t: -t.weight)
+            unit = max(1.0 * len(attacked), self.left()) * JOBS / sum(t.weight for t in attacked)
+            attacks = {pool.submit(self.attack, target, unit * target.weight): target for target in attacked}
+            for done in concurrent.futures.as_completed(attacks):
+                self.keep(attacks[done].name, done.result())
+        return results.exit_status(self.documents)
 
 
-def main(arguments):
-    options = parse(arguments)
-    options.out = options.out.resolve()
-    options.out.mkdir(parents=True, exist_ok=True)
-    build = ROOT / "build" / "asan"
-    for target in (*fuzzing.TARGETS.values(), fuzzing.CANARY, fuzzing.REFERENCE):
-        fuzzing.binary(build, target.name)
-    stop = fuzzing.Stopper()
-    start = time.monotonic()
-    results = []
-
-    def keep(name, result):
-        fuzzing.write_json(options.out / f"fuzz-{name}.json", result)
-        fuzzing.say(f"fuzz: {time.monotonic() - start:.0f} s, {name}: {result['headline']}")
-        results.append(result)
-
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        # Sight first.
-        problems = replay_known(build)
-        canary = min(CANARY_SECONDS, options.seconds / 4)
-        defect = min(DEFECT_SECONDS, options.seconds / 8)
-        sights = {"canary": pool.submit(must_find, build, fuzzing.CANARY, canary,
-                                        CANARY_JUDGED_FROM,
-                                        "open: expected invalid_page_size, found accept", options,
-                                        stop)}
-        from_nothing = defect >= DEFECT_SECONDS
-        for name in ("D3", "D4", "D5"):
-            sights[f"reference-{name}"] = pool.submit(
-                must_find, build, fuzzing.REFERENCE, defect,
-                DEFECT_SECONDS if from_nothing else SEEDED_JUDGED_FROM, f"{name}:", options, stop,
-                [f"--only={name}"], [] if from_nothing else [fuzzing.CORPUS / "schedule"])
-        for name, sight in sights.items():
-            result = sight.result()
-            if name == "canary":
-                for problem in problems:
-                    result["findings"].append({
-                        "severity": "vacuous", "property": "sight", "title": problem,
-                        "detail": problem, "replay": "ctest -L fuzz", "artefacts": []})
-                    result["status"] = "found"
-            keep(name, result)
-
-        # The targets share what is left, heavy ones first so that both jobs end together.
-        left = max(1.0 * len(fuzzing.TARGETS), options.seconds - (time.monotonic() - start)) * JOBS
-        weights = sum(t.weight for t in fuzzing.TARGETS.values())
-
-        def attack(target):
-            started = fuzzing.now()
-            # Never asked to do more than is left, however long what came before took.
-            share = min(left * target.weight / weights,
-                        max(2.0, options.seconds - (time.monotonic() - start)))
-            corpus = [fuzzing.CORPUS / target.name, fuzzing.CORPUS / "regressions" / target.name]
-            outcome = fuzzing.fuzz(build, target, share, options.seed,
-                                   [options.out / "corpus" / target.name] +
-                                   [folder for folder in corpus if folder.is_dir()],
-                                   options.out / "crashes" / target.name, stop)
-            return target, fuzzing.document(target, outcome, options.seed, {"seconds": share},
-                                            started)
-
-        for target in fuzzing.TARGETS.values():
-            (options.out / "corpus" / target.name).mkdir(parents=True, exist_ok=True)
-        heavy_first = sorted(fuzzing.TARGETS.values(), key=lambda t: -t.weight)
-        for done in concurrent.futures.as_completed(pool.submit(attack, t) for t in heavy_first):
-            target, result = done.result()
-            keep(target.name, result)
-    return fuzzing.exit_status(results)
+def main(arguments: Sequence[str]) -> int:
+    return Engine(engine.parse(DESCRIPTION, arguments)).run()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (fuzzing.CouldNotRun, OSError) as error:
-        print(f"fuzz: {error}", file=sys.stderr)
-        sys.exit(fuzzing.COULD_NOT_RUN)
+    command.run("fuzz", main)

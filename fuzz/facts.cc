@@ -1,0 +1,106 @@
+#include "fuzz/facts.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "fuzz/stats.h"
+
+namespace fsqlshm::fuzz {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string& facts_path() {
+  static std::string path;
+  return path;
+}
+
+std::string hex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+
+// Texts of failures may hold bytes of an input.
+std::string dump(const Json& json) {
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_facts(const Json& failure) {
+  Json counters = Json::object();
+  for (const Counter* c = Counter::first(); c != nullptr; c = c->next()) {
+    counters[c->name()] = c->value();
+  }
+  std::ofstream(facts_path()) << dump({{"counters", counters}, {"failure", failure}});
+}
+
+}  // namespace
+
+std::string title(const Failure& failure) {
+  return failure.defect.empty() ? failure.property : failure.defect + ": " + failure.property;
+}
+
+const KnownFault* shown_fault(const Target& target, const Failure& failure) {
+  for (const KnownFault& fault : target.known_faults) {
+    if (fault.property.empty() ? failure.defect == fault.name
+                               : failure.property == fault.property) {
+      return &fault;
+    }
+  }
+  return nullptr;
+}
+
+std::string report(const Target& target, const Failure& failure, const Bytes* input) {
+  std::string text = "FAILED " + std::string(target.name) + ": " + title(failure) + "\n";
+  if (!failure.detail.empty()) text += failure.detail + "\n";
+  if (target.explain != nullptr && input != nullptr) text += target.explain(*input);
+  return text;
+}
+
+std::string describe(const Target& target) {
+  Json dictionary = Json::object();
+  for (const DictionaryEntry& entry : target.dictionary) dictionary[entry.name] = hex(entry.bytes);
+  Json faults = Json::array();
+  for (const KnownFault& fault : target.known_faults) {
+    faults.push_back({{"name", fault.name},
+                      {"property", fault.property},
+                      {"option", fault.option},
+                      {"searched", fault.searched}});
+  }
+  Json share;
+  if (!target.share.counter.empty()) {
+    share = {{"counter", target.share.counter}, {"at_least", target.share.at_least}};
+  }
+  return dump({{"name", target.name},
+               {"description", target.description},
+               {"max_size", target.max_size},
+               {"weight", target.weight},
+               {"seeds_of", target.seeds_of.empty() ? target.name : target.seeds_of},
+               {"dictionary", dictionary},
+               {"reaches", Json(target.reaches)},
+               {"share", share},
+               {"known_faults", faults}});
+}
+
+void keep_facts(std::string path) {
+  facts_path() = std::move(path);
+  std::atexit([] { write_facts(nullptr); });
+}
+
+void keep_failure(const Target& target, const Failure& failure, const std::string& text) {
+  if (facts_path().empty()) return;
+  const KnownFault* const fault = shown_fault(target, failure);
+  write_facts({{"title", title(failure)},
+               {"property", failure.property},
+               {"defect", failure.defect},
+               {"fault", fault != nullptr ? Json(fault->name) : Json()},
+               {"text", text}});
+}
+
+}  // namespace fsqlshm::fuzz

@@ -1,0 +1,147 @@
+"""Which lines of the core the fuzz corpora execute."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from fsqlshm import ROOT, files, results
+from fsqlshm.fuzz import targets
+from fsqlshm.fuzz.targets import Target
+
+BUILD = ROOT / "build" / "coverage"
+OUT = ROOT / "out" / "fuzz" / "coverage"
+SOURCES = [ROOT / "core" / "include", ROOT / "core" / "src"]
+NOT_COVERED = ROOT / "fuzz" / "not_covered.txt"
+
+
+class Excuse(NamedTuple):
+    """Why lines are not covered: those around the line that holds `text`."""
+
+    file: str
+    text: str
+    why: str
+
+
+def excuses() -> list[Excuse]:
+    lines = NOT_COVERED.read_text(encoding="utf-8").splitlines()
+    return [Excuse(*line.split(" | ")) for line in lines if line and not line.startswith("#")]
+
+
+class Block(NamedTuple):
+    """Lines one after the other that are not covered."""
+
+    file: str
+    lines: list[int]
+    why: str | None  # none: nothing explains them
+
+
+def blocks(uncovered: dict[str, list[int]]) -> list[Block]:
+    """The uncovered lines in blocks, each with what explains it."""
+    known = excuses()
+    found = []
+    for name, numbers in sorted(uncovered.items()):
+        source = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        runs: list[list[int]] = []
+        for number in numbers:
+            if runs and number == runs[-1][-1] + 1:
+                runs[-1].append(number)
+            else:
+                runs.append([number])
+        for run in runs:
+            text = "\n".join(source[number - 1] for number in run)
+            found.append(Block(name, run, next((e.why for e in known if e.file == name and e.text in text), None)))
+    return found
+
+
+def build() -> list[Target]:
+    programs = "engines-fuzz"
+    for command in (["cmake", "--preset", "coverage"], ["cmake", "--build", str(BUILD), "--target", programs]):
+        with open(OUT / "build.log", "ab") as log:
+            if subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False).returncode:
+                raise results.CouldNotRun(f"the coverage build failed, see {OUT}/build.log")
+    return targets.load_all(BUILD)
+
+
+def profile(target: Target, folders: Sequence[pathlib.Path]) -> pathlib.Path:
+    """Replays a corpus. The defects of the reference protocol are found; that is what it is for."""
+    to = OUT / f"{target.name}.profraw"
+    with tempfile.TemporaryDirectory(prefix="fsqlshm-coverage-") as scratch:
+        done = subprocess.run(
+            [target.replay, "--quiet", *folders],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "LLVM_PROFILE_FILE": str(to), "TMPDIR": scratch},
+        )
+    if done.returncode not in (results.CLEAN, results.FOUND) or not to.exists():
+        raise results.CouldNotRun(f"{target.name}_replay ended with {done.returncode}")
+    return to
+
+
+def show(replayed: Sequence[Target], profiles: Sequence[pathlib.Path]) -> str:
+    """Writes the HTML pages; the same line by line, as lcov."""
+    data = OUT / "merged.profdata"
+    subprocess.run(["llvm-profdata-19", "merge", "-sparse", *profiles, "-o", data], check=True)
+    objects = [word for target in replayed for word in ("-object", str(target.replay))][1:]
+    common = [f"-instr-profile={data}", *objects, *map(str, SOURCES)]
+    html = ["llvm-cov-19", "show", "-format=html", f"-output-dir={OUT}/html", "-show-line-counts-or-regions"]
+    with open(OUT / "build.log", "ab") as log:
+        subprocess.run([*html, *common], check=True, stdout=subprocess.DEVNULL, stderr=log)
+        # Line by line. The summary would take the best instantiation of a template, not all of them.
+        export = ["llvm-cov-19", "export", "-format=lcov", *common]
+        return subprocess.run(export, check=True, stdout=subprocess.PIPE, stderr=log, text=True).stdout
+
+
+def by_file(lcov: str) -> dict[str, dict[str, Any]]:
+    found = {}
+    for part in lcov.split("end_of_record"):
+        name = re.search(r"^SF:(.*)$", part, re.MULTILINE)
+        lines = re.findall(r"^DA:(\d+),(\d+)$", part, re.MULTILINE)
+        if not name or not lines:
+            continue
+        missed = [int(line) for line, times in lines if times == "0"]
+        found[str(pathlib.Path(name[1]).relative_to(ROOT))] = {
+            "count": len(lines),
+            "covered": len(lines) - len(missed),
+            "percent": 100 * (len(lines) - len(missed)) / len(lines),
+            "uncovered": missed,
+        }
+    return found
+
+
+def measure(chosen: str | None, corpora: Callable[[str], Sequence[pathlib.Path]]) -> int:
+    """Prints, and writes to coverage.json, what the target of this name covers, or, if it is None, all of them: by
+    the kept inputs, and by those in the folders that `corpora` has for a target."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    replayed, profiles = [], []
+    for target in build():
+        if target.name == chosen if chosen else target.attacks or target.seeds_of != target.name:
+            source = targets.load(BUILD, target.seeds_of)
+            folders = [*corpora(source.name), *source.kept_inputs()]
+            replayed.append(target)
+            profiles.append(
+                profile(target, [folder for folder in folders if folder.is_dir() and any(folder.iterdir())])
+            )
+    found = by_file(show(replayed, profiles))
+    count = sum(file["count"] for file in found.values())
+    covered = sum(file["covered"] for file in found.values())
+    for name, file in sorted(found.items()):
+        print(f"{file['covered']:5d} of {file['count']:5d} lines  {file['percent']:6.2f} %  {name}")
+    uncovered = blocks({name: file["uncovered"] for name, file in found.items()})
+    for block in sorted(uncovered, key=lambda block: block.why is None):
+        if block.why:
+            print(f"not covered, {len(block.lines):2d} lines: {block.file}:{block.lines[0]}: {block.why}")
+        else:
+            print(f"not covered and not explained: {block.file}:{block.lines[0]} to {block.lines[-1]}")
+    percent = 100 * covered / count
+    print(f"{covered:5d} of {count:5d} lines  {percent:6.2f} %  in all; {OUT}/html/index.html")
+    explained = sum(len(block.lines) for block in uncovered if block.why)
+    counts = {"lines": count, "covered": covered, "percent": percent, "files": found, "explained": explained}
+    files.write_json(OUT / "coverage.json", counts | {"unexplained": count - covered - explained})
+    return results.CLEAN

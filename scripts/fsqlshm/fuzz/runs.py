@@ -1,0 +1,234 @@
+"""Runs libFuzzer on a target, and keeps what it finds."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fsqlshm.fuzz.targets import Target
+from fsqlshm.processes import Stopper
+
+# A run ends after this many findings.
+MANY_FINDINGS = 10
+# libFuzzer ends by itself; one that takes this much longer is ended.
+GRACE_SECONDS = 60
+
+# What libFuzzer says as it goes on, and in the end. It has no other way to say it.
+_STATUS = re.compile(r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+)(?:.* exec/s: (\d+))?", re.MULTILINE)
+_EXECUTED = re.compile(r"^stat::number_of_executed_units:\s+(\d+)", re.MULTILINE)
+# A sanitizer's report.
+_FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (.+?) (\S+?)(?::\d+)*(?: \(.*\))?$", re.MULTILINE)
+_SUMMARY = re.compile(r"^SUMMARY: (\S+ \S+)|^==\d+==\s*ERROR: (\S+ \S+)|runtime error: (.*)$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """How an input failed: as the target says it, or as a sanitizer does."""
+
+    title: str
+    property: str
+    text: str
+    defect: str = ""
+    fault: str | None = None  # the known one that it shows
+
+    def key(self) -> str:
+        """The same for findings of one cause: numbers do not count."""
+        plain = re.sub(r"0x[0-9a-f]+|\d{2,}", "N", self.title)
+        return hashlib.sha256(plain.encode()).hexdigest()[:12]
+
+
+def crash(report: str) -> Failure:
+    """A crash is known by its kind and the innermost frames in our code."""
+    kind = next((next(g for g in m.groups() if g) for m in _SUMMARY.finditer(report)), "died")
+    frames = [m[1] for m in _FRAME.finditer(report) if "fsqlshm" in m[1]][:3]
+    return Failure(kind + (" in " + " < ".join(frames) if frames else ""), "no crash", report)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A failure whose input was kept."""
+
+    failure: Failure
+    input: str
+    replay: str
+    fresh: bool
+
+
+def keep(
+    target: str, artefact: pathlib.Path, failure: Failure, folder: pathlib.Path, options: Sequence[str] = ()
+) -> Found:
+    """Moves `artefact` to folder/KEY, unless one of its cause is there already. `options` of the target are
+    needed to see it again."""
+    place = folder / failure.key()
+    fresh = not place.exists()
+    place.mkdir(parents=True, exist_ok=True)
+    kept = place / "input"
+    if fresh:
+        shutil.move(artefact, kept)
+        (place / "report.txt").write_text(failure.text, encoding="utf-8")
+    else:
+        artefact.unlink()
+    replay = " ".join(["scripts/fuzz", target, *options, "--replay", str(kept)])
+    (place / "reproduce").write_text(replay + "\n", encoding="utf-8")
+    return Found(failure, str(kept), replay, fresh)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a run of one target did."""
+
+    executions: int = 0
+    seconds: float = 0
+    coverage: int = 0
+    features: int = 0
+    corpus: int = 0
+    counters: dict[str, int] = dataclasses.field(default_factory=dict)
+    findings: list[Found] = dataclasses.field(default_factory=list)
+    error: str = ""
+    over_time: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+    def add(self, other: "Outcome") -> None:
+        self.over_time = self.over_time or other.over_time  # of runs side by side the first one's
+        self.executions += other.executions
+        self.coverage = max(self.coverage, other.coverage)
+        self.features = max(self.features, other.features)
+        self.corpus = max(self.corpus, other.corpus)
+        for name, value in other.counters.items():
+            self.counters[name] = self.counters.get(name, 0) + value
+        self.findings += other.findings
+        self.error = self.error or other.error
+
+    def share(self, counter: str) -> float:
+        """The part of all executions that moved this counter."""
+        return self.counters.get(counter, 0) / self.executions if self.executions else 0.0
+
+
+def rows_over_time(text: str) -> list[dict[str, float]]:
+    """What libFuzzer printed as it went on, at most 200 rows. It says how many executions so far and
+    how many a second, by a clock of whole seconds; so the seconds are whole, one row each."""
+    by_second: dict[int, dict[str, float]] = {}
+    for match in _STATUS.finditer(text):
+        done, coverage, features, corpus, rate = (int(group or 0) for group in match.groups())
+        if rate > 0:
+            by_second[round(done / rate)] = {
+                "seconds": round(done / rate),
+                "executions": done,
+                "coverage": coverage,
+                "features": features,
+                "corpus": corpus,
+            }
+    rows = list(by_second.values())
+    return [rows[i * len(rows) // 200] for i in range(200)] if len(rows) > 200 else rows
+
+
+def parse_log(text: str) -> Outcome:
+    """Executions, coverage and corpus size out of what libFuzzer printed."""
+    outcome = Outcome(over_time=rows_over_time(text))
+    for match in _STATUS.finditer(text):
+        outcome.executions = max(outcome.executions, int(match[1]))
+        outcome.coverage, outcome.features, outcome.corpus = map(int, match.groups()[1:4])
+    executed = _EXECUTED.search(text)
+    if executed:
+        outcome.executions = int(executed[1])
+    return outcome
+
+
+def _facts(path: pathlib.Path) -> dict[str, Any]:
+    """What the target itself had to say in the end; nothing if it died."""
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"counters": {}, "failure": None}
+    return facts
+
+
+def _environment(scratch: str) -> Mapping[str, str]:
+    environment = {**os.environ, "TMPDIR": scratch}  # what a crashed target leaves behind goes with it
+    symbolizer = shutil.which("llvm-symbolizer-19") or shutil.which("llvm-symbolizer")
+    if symbolizer:
+        environment["ASAN_SYMBOLIZER_PATH"] = symbolizer
+    return environment
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What to fuzz, with what, and where findings go."""
+
+    target: Target
+    seed: int
+    corpus: Sequence[pathlib.Path | str]  # the first one is written to
+    crashes: pathlib.Path
+    stop: Stopper
+    options: Sequence[str] = ()  # of the target or of libFuzzer
+    until_found: bool = False
+
+    def _once(self, seconds: float, seed: int, artefacts: pathlib.Path) -> Outcome:
+        """One libFuzzer process, for `seconds` or until it finds something."""
+        # In memory where there is such a place: shm_file makes a file for every input.
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-run-", dir=memory) as scratch:
+            facts, dictionary, log = (pathlib.Path(scratch, name) for name in ("facts", "dictionary", "log"))
+            dictionary.write_text(self.target.dictionary_text(), encoding="utf-8")
+            command = [
+                self.target.program,
+                f"-max_total_time={max(1, round(seconds))}",
+                f"-seed={seed}",
+                f"-max_len={self.target.max_size}",
+                f"-dict={dictionary}",
+                f"-artifact_prefix={artefacts}/",
+                "-print_final_stats=1",
+                "-timeout=25",
+                "-rss_limit_mb=4096",
+                f"--facts={facts}",
+                *self.options,
+                *self.corpus,
+            ]
+            with open(log, "wb") as file:
+                process = self.stop.start(
+                    [str(word) for word in command], stdout=file, stderr=file, env=_environment(scratch)
+                )
+                status = self.stop.wait(process, seconds + GRACE_SECONDS)
+            text = log.read_text(encoding="utf-8", errors="replace")
+            said = _facts(facts)
+        outcome = parse_log(text)
+        outcome.counters = said["counters"]
+        left = sorted(artefacts.glob("*-*"))
+        interrupted = self.stop.requested or status is None
+        if status != 0 and not left and not interrupted:
+            outcome.error = f"{self.target.name} ended with {status}: " + text[-400:]
+        failure = Failure(**said["failure"]) if said["failure"] else crash(text[-20000:].strip())
+        outcome.findings = [keep(self.target.name, one, failure, self.crashes, self.options) for one in left]
+        return outcome
+
+    def fuzz(self, seconds: float) -> Outcome:
+        """Fuzzes for `seconds`: begins again after a finding, but gives up after many."""
+        total = Outcome()
+        start = time.monotonic()
+        seed = self.seed
+        remaining = seconds
+        while True:
+            with tempfile.TemporaryDirectory(prefix="fsqlshm-artefacts-") as artefacts:
+                one = self._once(remaining, seed, pathlib.Path(artefacts))
+            # A second run goes on where the first one ended.
+            rows = [
+                row
+                | {"seconds": row["seconds"] + seconds - remaining, "executions": row["executions"] + total.executions}
+                for row in one.over_time
+            ]
+            total.over_time, one.over_time = total.over_time + rows, []
+            total.add(one)
+            remaining = seconds - (time.monotonic() - start)
+            if one.error or not one.findings or self.until_found or len(total.findings) >= MANY_FINDINGS:
+                break
+            if remaining < 1 or self.stop.requested:
+                break
+            seed = (seed + 1) % (1 << 31)
+        total.seconds = time.monotonic() - start
+        return total

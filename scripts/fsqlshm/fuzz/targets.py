@@ -1,0 +1,108 @@
+"""The fuzz targets of a build folder: each program describes itself (--describe), nothing else knows them."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import subprocess
+from typing import Any
+
+from fsqlshm import ROOT, results
+
+CORPUS = ROOT / "corpus"
+BUILD = ROOT / "build" / "asan"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """A fault that is known to be there: a run that cannot find it checks nothing."""
+
+    name: str
+    property: str
+    option: str
+    searched: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """The part of all executions that has to move a counter."""
+
+    counter: str
+    at_least: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What a program says of itself; fuzz/target.h explains the members."""
+
+    name: str
+    description: str
+    max_size: int
+    weight: float
+    seeds_of: str
+    dictionary: dict[str, str]
+    reaches: list[str]
+    share: Share | None
+    known_faults: list[Fault]
+    build: pathlib.Path
+
+    @property
+    def attacks(self) -> bool:
+        """Whether it attacks the library; others have known faults or do nothing."""
+        return self.weight > 0 and not self.known_faults
+
+    @property
+    def program(self) -> pathlib.Path:
+        """The one with the fuzzing engine, which only clang can build."""
+        return _program(self.build, self.name)
+
+    @property
+    def replay(self) -> pathlib.Path:
+        return _program(self.build, f"{self.name}_replay")
+
+    def kept_inputs(self) -> list[pathlib.Path]:
+        """Folders of seeds and regressions: read, never written."""
+        return [folder for folder in (CORPUS / self.name, CORPUS / "regressions" / self.name) if folder.is_dir()]
+
+    def fault(self, name: str) -> Fault:
+        found = next((fault for fault in self.known_faults if fault.name == name), None)
+        if found is None:
+            raise results.CouldNotRun(f"{self.name} has no known fault {name}")
+        return found
+
+    def dictionary_text(self) -> str:
+        """What libFuzzer's -dict reads."""
+        return "".join(
+            f'{name}="{"".join(f"{chr(92)}x{byte:02x}" for byte in bytes.fromhex(text))}"\n'
+            for name, text in self.dictionary.items()
+        )
+
+
+def _program(build: pathlib.Path, name: str) -> pathlib.Path:
+    path = build / "fuzz" / name
+    if not path.is_file():
+        raise results.CouldNotRun(f"{path} is not there; cmake --preset asan && cmake --build --preset asan builds it")
+    return path
+
+
+def names(build: pathlib.Path) -> list[str]:
+    """All targets of a build folder, as CMake knows them."""
+    return _program(build, "targets.txt").read_text(encoding="utf-8").split()
+
+
+@functools.cache
+def load(build: pathlib.Path, name: str) -> Target:
+    if name not in names(build):
+        raise results.CouldNotRun(f"there is no target '{name}', but {', '.join(names(build))}")
+    command = [str(_program(build, f"{name}_replay")), "--describe"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise results.CouldNotRun(f"{name} does not describe itself: {done.stderr.strip()}")
+    said: dict[str, Any] = json.loads(done.stdout)
+    said["share"] = Share(**said["share"]) if said["share"] else None
+    said["known_faults"] = [Fault(**fault) for fault in said["known_faults"]]
+    return Target(**said, build=build)
+
+
+def load_all(build: pathlib.Path) -> list[Target]:
+    return [load(build, name) for name in names(build)]
