@@ -24,12 +24,12 @@ QUICK = [
 ]
 
 
-HELP = """\
+HELP = f"""{__doc__}
+
 Without --compare or --docs: builds, then measures in rounds, each in new processes, in
 random order, threads pinned where the machine allows it. The full run takes about 15 s
-a round, the quick one 4 s.
-
-Files are Google Benchmark's JSON: its compare.py reads them, and --compare reads its files.
+a round, the quick one 4 s."""
+END_OF_HELP = """Files are Google Benchmark's JSON: its compare.py reads them, and --compare reads its files.
 
 Exit status: 0 no significant slow-down (or nothing to compare), 1 a significant
 slow-down above the noise, 2 could not run."""
@@ -37,8 +37,7 @@ slow-down above the noise, 2 could not run."""
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = command.Parser("bench", f"{__doc__}\n\n{HELP}")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = command.Parser("bench", HELP, END_OF_HELP)
     parser.add_argument("--quick", action="store_true", help="main figures only, shorter")
     parser.add_argument("--baseline", metavar="FILE", help="compare with this earlier run")
     parser.add_argument("--save", metavar="FILE", type=pathlib.Path, help="keep the run in this file")

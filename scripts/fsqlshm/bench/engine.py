@@ -5,6 +5,7 @@ the results of what is measured. Times are reported and never judged. Every shar
 no seed decides.
 """
 
+import argparse
 import time
 from collections.abc import Sequence
 
@@ -101,7 +102,7 @@ def fill(result: Result, file: File) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status."""
-    parser = command.Parser("bench", add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default="release")  # for tests
     preset, others = parser.parse_known_args(arguments)
     options = engine.parse(DESCRIPTION, others)
