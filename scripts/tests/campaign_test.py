@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+from typing import Any
 
 import support
 
@@ -16,14 +17,12 @@ NOTHING = support.ENGINE.replace("n % 3 == 0", "False")
 NAMES = ["golden", "relacy", "fuzz", "stress", "bench"]
 
 
-class CampaignTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.top = pathlib.Path(self.folder.name)
+class CampaignTest(support.FolderTest):
+    def setUp(self) -> None:
+        super().setUp()
         self.engines = support.make_engines(self.top / "engines", NAMES, pause=0.05, text=NOTHING)
 
-    def command(self, *arguments):
+    def command(self, *arguments: str) -> list[str]:
         return [
             sys.executable,
             str(HERE / "drive.py"),
@@ -38,13 +37,13 @@ class CampaignTest(unittest.TestCase):
             *arguments,
         ]
 
-    def campaign(self, *arguments):
+    def campaign(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False, timeout=100)
 
-    def summary(self):
+    def summary(self) -> Any:
         return support.read(self.top / "out" / "summary.json")
 
-    def test_clean(self):
+    def test_clean(self) -> None:
         done = self.campaign()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("campaign: Nothing found", done.stdout)
@@ -53,7 +52,7 @@ class CampaignTest(unittest.TestCase):
             self.assertTrue((self.top / "out" / name).is_file(), name)
         self.assertNotIn("\x1b", done.stdout, "colours where there is no terminal")
 
-    def test_found_beats_could_not_run(self):
+    def test_found_beats_could_not_run(self) -> None:
         support.make_engines(self.engines, ["relacy"], text=support.ENGINE.replace("n % 3 == 0", "True"))
         support.make_engines(self.engines, ["stress"], text="#!/bin/sh\nexit 2\n")
         done = self.campaign()
@@ -61,7 +60,7 @@ class CampaignTest(unittest.TestCase):
         self.assertIn("reproduce: relacy 1", done.stdout)
         self.assertIn("wrote no result", done.stdout)
 
-    def test_engines_that_misbehave(self):
+    def test_engines_that_misbehave(self) -> None:
         bad = {
             "exit status 0 contradicts its results": support.ENGINE.replace("n % 3 == 0", "True").replace(
                 "int(bad)", "0"
@@ -77,13 +76,10 @@ class CampaignTest(unittest.TestCase):
             self.assertIn(done.returncode, (1, 2), reason)
             self.assertIn(reason, done.stdout)
 
-    def test_interrupted(self):
+    def test_interrupted(self) -> None:
         support.make_engines(self.engines, ["relacy"], pause=20, text=NOTHING)
         process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        line = ""
-        while "relacy: at work" not in line:
-            line = process.stdout.readline()
-            self.assertTrue(line)
+        support.wait_for_line(process, "relacy: at work")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 2, output)
@@ -91,7 +87,7 @@ class CampaignTest(unittest.TestCase):
         self.assertTrue((self.top / "out" / "report.html").is_file())
         self.assertEqual(self.summary()["status"], "could_not_run")
 
-    def test_subject(self):
+    def test_subject(self) -> None:
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
         self.assertIn("with --subject only these engines: none", done.stderr)
@@ -103,7 +99,7 @@ class CampaignTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual({d["engine"] for d in self.summary()["results"]}, {"stress"})
 
-    def test_bad_arguments(self):
+    def test_bad_arguments(self) -> None:
         for arguments in (
             ["--minutes", "0"],
             ["--minutes", "x"],
@@ -119,7 +115,7 @@ class CampaignTest(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
 
-    def test_on_a_terminal(self):
+    def test_on_a_terminal(self) -> None:
         """Progress is one line that is redrawn, with the time left; the verdict has a colour."""
         try:
             main, other = pty.openpty()

@@ -3,6 +3,7 @@
 docs_test.py --write brings the quotations up to date.
 """
 
+import pathlib
 import re
 import sys
 import unittest
@@ -16,15 +17,16 @@ QUOTED = re.compile(r"<!-- (docs/examples/\S+) -->\n```cpp\n(.*?)\n```\n", re.DO
 MOST_LINES = 30
 
 
-def example(path):
+def example(path: pathlib.Path) -> str:
     """What is worth quoting of a file: what stands in its namespace."""
     text = re.search(
         r"^namespace [\w:]+ \{\n\n(.*?)\n\n\}  // namespace", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
+    assert text is not None, path
     return text[1]
 
 
-def bring_up_to_date():
+def bring_up_to_date() -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         new = QUOTED.sub(lambda m: f"<!-- {m[1]} -->\n```cpp\n{example(ROOT / m[1])}\n```\n", text)
@@ -33,7 +35,7 @@ def bring_up_to_date():
 
 
 class DocsTest(unittest.TestCase):
-    def test_examples_are_quoted_as_they_are(self):
+    def test_examples_are_quoted_as_they_are(self) -> None:
         quoted = {}
         for page in PAGES:
             for name, text in QUOTED.findall(page.read_text(encoding="utf-8")):
@@ -45,7 +47,7 @@ class DocsTest(unittest.TestCase):
             self.assertEqual(text, example(path), f"{path.name} has changed: run docs_test.py --write")
             self.assertLess(len(text.splitlines()), MOST_LINES, path.name)
 
-    def test_links_lead_somewhere(self):
+    def test_links_lead_somewhere(self) -> None:
         for page in PAGES:
             text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
             for target in re.findall(r"\]\(([^)#\s]+)", text):

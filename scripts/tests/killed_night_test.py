@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 import unittest
+from typing import Any
 
 import support
 
@@ -33,7 +34,7 @@ KILLS = 3
 OPTIONS = argparse.Namespace()
 
 
-def spoiled_vectors(folder):
+def spoiled_vectors(folder: pathlib.Path) -> pathlib.Path:
     """The golden vectors, one of them with another answer than the original's."""
     shutil.copytree(ROOT / "corpus" / "golden", folder)
     lines = (folder / "open.jsonl").read_text(encoding="utf-8").splitlines()
@@ -43,7 +44,7 @@ def spoiled_vectors(folder):
     return folder
 
 
-def commands(vectors):
+def commands(vectors: pathlib.Path) -> dict[str, list[list[Any]]]:
     """What each engine runs, see support.make_real_engines."""
     times = OPTIONS.times
     relacy = [OPTIONS.build / "relacy" / "fsqlshm-relacy", "--quiet", "--search", "random"]
@@ -82,25 +83,23 @@ def commands(vectors):
     return real
 
 
-def without_steps(key):
+def without_steps(key: list[str]) -> tuple[str, ...]:
     """Processes race in the stress engine, even from one standstill to the next: at which of several steps a
     defect shows first is not for a seed to say."""
     engine, subject, severity, violated, title = key
     return engine, subject, severity, violated, re.sub(r"step \d+", "step N", title) if engine == "stress" else title
 
 
-class KilledNightTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.top = pathlib.Path(self.folder.name)
+class KilledNightTest(support.FolderTest):
+    def setUp(self) -> None:
+        super().setUp()
         real = commands(spoiled_vectors(self.top / "vectors"))
         self.engines = support.make_real_engines(self.top / "engines", real)
         # 15 s a slice are two slices of each engine; they take as long as their iterations take.
         share = 25 if len(real) > 3 else 40
         (self.top / "table").write_text("".join(f"{name} {share} 0 {name}\n" for name in real), encoding="utf-8")
 
-    def start(self, state):
+    def start(self, state: str) -> support.Running:
         return subprocess.Popen(
             [
                 sys.executable,
@@ -123,24 +122,21 @@ class KilledNightTest(unittest.TestCase):
             env={**os.environ, "FSQLSHM_TEST_NO_REPORT": "1"},
         )
 
-    def finish(self, process):
+    def finish(self, process: support.Running) -> tuple[int, str]:
         output, _ = process.communicate(timeout=600)
         return process.returncode, output
 
-    def kill_at(self, state, moment):
+    def kill_at(self, state: str, moment: float) -> bool:
         """Starts the night, or goes on with it, and kills it `moment` seconds after its first engine began.
         Returns whether it was still at work."""
         process = self.start(state)
-        line = ""
-        while "starting" not in line:
-            line = process.stdout.readline()
-            self.assertTrue(line, "nothing left to do")
+        support.wait_for_line(process, "starting")
         time.sleep(moment)
         process.kill()
         self.finish(process)
         return process.returncode == -signal.SIGKILL
 
-    def result(self, state):
+    def result(self, state: str) -> dict[str, Any]:
         """What must be the same: findings, counts of work, verdicts, and where the next night begins."""
         summary = support.read(self.top / state / "latest" / "summary.json")
         found = {
@@ -157,7 +153,7 @@ class KilledNightTest(unittest.TestCase):
             "state": support.read(self.top / state / "state.json"),
         }
 
-    def test_killed_three_times(self):
+    def test_killed_three_times(self) -> None:
         begun = time.monotonic()
         status, output = self.finish(self.start("alone"))
         took = time.monotonic() - begun
@@ -191,10 +187,8 @@ class KilledNightTest(unittest.TestCase):
             for member, expected in alone.items():
                 self.assertEqual(killed[member], expected, member)
             self.assertEqual(list((self.top / state / "tmp").iterdir()), [])
-            print(
-                f"killed after {', '.join(f'{m:.2f}' for m in moments)} s, hit {', '.join(p.name for p in interrupted)}: the same",
-                file=sys.stderr,
-            )
+            times, hit = ", ".join(f"{m:.2f}" for m in moments), ", ".join(p.name for p in interrupted)
+            print(f"killed after {times} s, hit {hit}: the same", file=sys.stderr)
 
 
 if __name__ == "__main__":

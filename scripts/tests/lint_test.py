@@ -1,5 +1,6 @@
 """What other programs read is checked by those programs' own linters, where they are installed."""
 
+import pathlib
 import re
 import shutil
 import subprocess
@@ -13,19 +14,19 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 UNITS = sorted((support.SCRIPTS / "systemd").glob("*.*"))
 
 
-def run(*command):
+def run(*command: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
 
 
 class LintTest(unittest.TestCase):
-    def test_workflows(self):
+    def test_workflows(self) -> None:
         self.assertTrue(WORKFLOWS)
         if not shutil.which("yamllint"):
             self.skipTest("yamllint is not installed")
         done = run("yamllint", "-s", *WORKFLOWS)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def test_workflows_only_call_the_scripts(self):
+    def test_workflows_only_call_the_scripts(self) -> None:
         """What CI does can be done by hand."""
         for path in WORKFLOWS:
             commands = re.findall(r"^\s+(?:- )?run: (.*)$", path.read_text(encoding="utf-8"), re.M)
@@ -37,7 +38,7 @@ class LintTest(unittest.TestCase):
                 if command.startswith("scripts/"):
                     self.assertTrue((ROOT / command.split()[0]).is_file())
 
-    def test_units(self):
+    def test_units(self) -> None:
         self.assertTrue(UNITS)
         if not shutil.which("systemd-analyze"):
             self.skipTest("systemd-analyze is not installed")
@@ -49,7 +50,7 @@ class LintTest(unittest.TestCase):
             self.skipTest(output.strip())
         self.assertEqual((done.returncode, output), (0, ""))
 
-    def test_shell_scripts(self):
+    def test_shell_scripts(self) -> None:
         if not shutil.which("shellcheck"):
             self.skipTest("shellcheck is not installed")
         scripts = [
@@ -61,13 +62,13 @@ class LintTest(unittest.TestCase):
         done = run("shellcheck", "-x", *scripts)
         self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_every_script_explains_itself(self):
+    def test_every_script_explains_itself(self) -> None:
         for name in ("bootstrap", "campaign", "nightly", "report", "merge", "test", "slurm/submit"):
             done = run(support.SCRIPTS / name, "--help")
             self.assertEqual(done.returncode, 0, name)
             self.assertIn("usage:", done.stdout, name)
 
-    def test_bad_arguments_are_refused_before_anything_is_installed_or_built(self):
+    def test_bad_arguments_are_refused_before_anything_is_installed_or_built(self) -> None:
         for words in (
             ["campaign", "--bogus"],
             ["campaign", "--minutes", "0"],
@@ -82,7 +83,7 @@ class LintTest(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (2, ""), words)
             self.assertIn(f"{words[0].split('/')[-1]}: ", done.stderr)
 
-    def test_python_compiles(self):
+    def test_python_compiles(self) -> None:
         for path in support.SCRIPTS.rglob("*.py"):
             compile(path.read_text(encoding="utf-8"), str(path), "exec")
         self.assertGreaterEqual(sys.version_info, (3, 11))

@@ -11,13 +11,8 @@ import support
 from fsqlshm import files, merge, results
 
 
-class MergeTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.top = pathlib.Path(self.folder.name)
-
-    def shard(self, index, count, documents, **changes):
+class MergeTest(support.FolderTest):
+    def shard(self, index: int, count: int, documents: list[Any], **changes: Any) -> pathlib.Path:
         folder = self.top / f"shard-{index}"
         folder.mkdir(exist_ok=True)
         for number, document in enumerate(documents):
@@ -25,7 +20,7 @@ class MergeTest(unittest.TestCase):
         files.write_json(folder / "summary.json", support.summary(documents, shard=f"{index}/{count}", **changes))
         return folder
 
-    def merge(self, *folders):
+    def merge(self, *folders: pathlib.Path) -> tuple[subprocess.CompletedProcess[str], Any]:
         done = subprocess.run(
             [str(support.SCRIPTS / "merge"), "--out", str(self.top / "merged"), *map(str, folders)],
             capture_output=True,
@@ -36,7 +31,7 @@ class MergeTest(unittest.TestCase):
         summary = self.top / "merged" / "summary.json"
         return done, support.read(summary) if summary.exists() else None
 
-    def test_counts_add_up_and_findings_are_united(self):
+    def test_counts_add_up_and_findings_are_united(self) -> None:
         one, two = support.finding(title="one"), support.finding(title="two")
         a = self.shard(1, 2, [support.document(findings=[one], counts={"executions": 10, "deaths": 1})])
         b = self.shard(2, 2, [support.document(findings=[one, two], counts={"executions": 32})], duration_seconds=99)
@@ -55,22 +50,23 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(len(list((self.top / "merged" / "corpus" / "open_raw").iterdir())), 4)
         self.assertTrue((self.top / "merged" / "report.html").is_file())
 
-    def test_a_missing_shard_is_no_success(self):
+    def test_a_missing_shard_is_no_success(self) -> None:
         a = self.shard(1, 2, [support.document()])
         done, summary = self.merge(a)
         self.assertEqual(done.returncode, 2)
         self.assertIn("shard 2/2 is missing", str(summary["results"]))
 
-    def test_a_failed_shard_is_no_success(self):
+    def test_a_failed_shard_is_no_success(self) -> None:
         a = self.shard(1, 2, [support.document()])
         b = self.shard(2, 2, [support.document(status="could_not_run", reason="the disk is full")])
         done, summary = self.merge(a, b)
         self.assertEqual(done.returncode, 2)
         self.assertEqual(summary["results"][0]["reason"], "shard 2/2: the disk is full")
 
-    def test_what_does_not_belong_together(self):
+    def test_what_does_not_belong_together(self) -> None:
         a = self.shard(1, 2, [support.document()])
-        for changes in ({"seed": 8}, {"commit": "other"}, {"minutes": 3}):
+        others: list[dict[str, Any]] = [{"seed": 8}, {"commit": "other"}, {"minutes": 3}, {"subject": "reference"}]
+        for changes in others:
             done, _ = self.merge(a, self.shard(2, 2, [support.document()], **changes))
             self.assertEqual(done.returncode, 2)
             self.assertIn("another campaign", done.stderr)
@@ -81,7 +77,7 @@ class MergeTest(unittest.TestCase):
         done, _ = self.merge(self.top / "nowhere")
         self.assertEqual(done.returncode, 2)
 
-    def test_order_does_not_matter(self):
+    def test_order_does_not_matter(self) -> None:
         documents = [
             support.document(counts={"executions": n}, findings=[support.finding(title=str(n))]) for n in (1, 2, 3)
         ]
@@ -90,7 +86,7 @@ class MergeTest(unittest.TestCase):
         self.assertEqual(there["counts"], back["counts"])
         self.assertEqual({f["title"] for f in there["findings"]}, {f["title"] for f in back["findings"]})
 
-    def test_what_does_not_add_up(self):
+    def test_what_does_not_add_up(self) -> None:
         merged = merge.merge_documents(
             [
                 support.document(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+from typing import Any
 
 import support
 
@@ -31,19 +32,17 @@ bad = True
 """
 
 
-def counts_of(summary, engine, subject):
+def counts_of(summary: Any, engine: str, subject: str) -> Any:
     return next(d["counts"] for d in summary["results"] if (d["engine"], d["subject"]) == (engine, subject))
 
 
-class NightlyTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.top = pathlib.Path(self.folder.name)
+class NightlyTest(support.FolderTest):
+    def setUp(self) -> None:
+        super().setUp()
         self.engines = support.make_engines(self.top / "engines", ["golden", "relacy", "fuzz", "stress"])
         (self.top / "table").write_text(TABLE, encoding="utf-8")
 
-    def start(self, state, *arguments, report=False):
+    def start(self, state: str, *arguments: str, report: bool = False) -> support.Running:
         environment = dict(os.environ)
         if not report:
             environment["FSQLSHM_TEST_NO_REPORT"] = "1"
@@ -67,22 +66,22 @@ class NightlyTest(unittest.TestCase):
             env=environment,
         )
 
-    def finish(self, process):
+    def finish(self, process: support.Running) -> tuple[int, str]:
         output, _ = process.communicate(timeout=100)
         return process.returncode, output
 
-    def findings(self, state):
+    def findings(self, state: str) -> set[tuple[str, ...]]:
         return {
             (f["engine"], f["subject"], f["severity"], f["property"], f["title"])
             for f in support.read(self.top / state / "findings.json")["findings"]
         }
 
-    def processes(self):
+    def processes(self) -> list[str]:
         """The pretended engines that are still alive."""
         out = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
         return [line for line in out.splitlines() if str(self.top) in line and "drive.py" not in line]
 
-    def test_a_night(self):
+    def test_a_night(self) -> None:
         status, output = self.finish(self.start("a", "--seed", "1", report=True))
         self.assertEqual(status, 1, output)
         summary = support.read(self.top / "a" / "latest" / "summary.json")
@@ -100,7 +99,7 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(summary["corpora"], {"target": 2})
         self.assertFalse(list((self.top / "a").glob("nights/*/slices/*/corpus")))
 
-    def test_the_next_night_goes_on_where_the_last_one_stopped(self):
+    def test_the_next_night_goes_on_where_the_last_one_stopped(self) -> None:
         self.finish(self.start("a", "--seed", "1"))
         state = support.read(self.top / "a" / "state.json")
         self.assertIsNone(state["night"])
@@ -112,17 +111,14 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual([h["seed"] for h in summary["history"]], [1, 8])
         self.assertTrue(summary["found_before"])
 
-    def test_killed_three_times_it_finds_the_same(self):
+    def test_killed_three_times_it_finds_the_same(self) -> None:
         status, _ = self.finish(self.start("alone", "--seed", "5"))
         self.assertEqual(status, 1)
         choose = random.Random(int(os.environ.get("FSQLSHM_TEST_SEED", time.time_ns())))
         for kill in range(3):
             process = self.start("killed", "--seed", "5")
             # Not before it is at work, or nothing would be interrupted.
-            line = ""
-            while "starting" not in line:
-                line = process.stdout.readline()
-                self.assertTrue(line, "ended before it could be killed")
+            support.wait_for_line(process, "starting")
             time.sleep(choose.uniform(0, 0.5))
             process.kill()
             self.finish(process)
@@ -137,7 +133,7 @@ class NightlyTest(unittest.TestCase):
         state = support.read(self.top / "killed" / "state.json")
         self.assertEqual(state, support.read(self.top / "alone" / "state.json"))
 
-    def test_a_killed_run_leaves_no_engine_behind(self):
+    def test_a_killed_run_leaves_no_engine_behind(self) -> None:
         # The engine's own child has a session of its own.
         start = (
             "import subprocess\nsubprocess.Popen(['/bin/sh', '-c', 'sleep 30; : ' + o.out], start_new_session=True)\n"
@@ -146,10 +142,7 @@ class NightlyTest(unittest.TestCase):
             self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(f", start + "print(f", 1)
         )
         process = self.start("a")
-        line = ""
-        while "at work" not in line:
-            line = process.stdout.readline()
-            self.assertTrue(line)
+        support.wait_for_line(process, "at work")
         self.assertEqual(len(self.processes()), 2)
         process.kill()
         self.finish(process)
@@ -160,7 +153,7 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(self.processes(), [])
 
     @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
-    def test_a_killed_run_leaves_no_scratch_behind(self):
+    def test_a_killed_run_leaves_no_scratch_behind(self) -> None:
         start = """import subprocess, tempfile
 open(tempfile.mkdtemp() + "/large", "w").close()
 memory = tempfile.mkdtemp(prefix="fsqlshm-report-test-", dir="/dev/shm")
@@ -171,10 +164,7 @@ print("memory", memory, file=sys.stderr, flush=True)
             self.engines, ["golden"], pause=30, text=support.ENGINE.replace("print(f", start + "print(f", 1)
         )
         process = self.start("a")
-        line = ""
-        while "memory" not in line:
-            line = process.stdout.readline()
-            self.assertTrue(line)
+        line = support.wait_for_line(process, "memory")
         memory = pathlib.Path(line.split()[-1])
         self.assertTrue(memory.is_dir())
         self.assertEqual(len(list((self.top / "a" / "tmp").glob("*/large"))), 1)
@@ -189,7 +179,7 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.finish(self.start("a"))
         self.assertEqual(list((self.top / "a" / "tmp").iterdir()), [])
 
-    def test_what_an_interrupted_slice_found_counts(self):
+    def test_what_an_interrupted_slice_found_counts(self) -> None:
         # The early document of the first slice has a finding (seed 3); then it is killed.
         support.make_engines(self.engines, ["golden"], pause=30)
         process = self.start("a", "--seed", "3")
@@ -205,7 +195,7 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.finish(self.start("a"))
         self.assertIn(("golden", "early", "violation", "P", "golden finds 3"), self.findings("a"))
 
-    def test_a_slice_is_done_again_as_it_was(self):
+    def test_a_slice_is_done_again_as_it_was(self) -> None:
         self.finish(self.start("alone", "--seed", "5"))
         support.make_engines(self.engines, ["golden"], afterwards=30)
         process = self.start("killed", "--seed", "5")
@@ -223,13 +213,10 @@ print("memory", memory, file=sys.stderr, flush=True)
             support.read(self.top / "killed" / "state.json"), support.read(self.top / "alone" / "state.json")
         )
 
-    def test_interrupted_it_sums_up_and_goes_on(self):
+    def test_interrupted_it_sums_up_and_goes_on(self) -> None:
         support.make_engines(self.engines, ["stress"], pause=1.5)
         process = self.start("a", "--seed", "1", report=True)
-        line = ""
-        while "stress: starting" not in line:
-            line = process.stdout.readline()
-            self.assertTrue(line)
+        support.wait_for_line(process, "stress: starting")
         process.send_signal(signal.SIGTERM)
         status, output = self.finish(process)
         self.assertIn(status, (1, 2), output)
@@ -239,27 +226,24 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.assertIn("going on with night", output)
         self.assertIsNone(support.read(self.top / "a" / "state.json")["night"])
 
-    def test_two_at_once(self):
+    def test_two_at_once(self) -> None:
         support.make_engines(self.engines, ["golden"], pause=3)
         first = self.start("a")
-        line = ""
-        while "at work" not in line:
-            line = first.stdout.readline()
-            self.assertTrue(line)
+        support.wait_for_line(first, "at work")
         status, output = self.finish(self.start("a"))
         self.assertEqual(status, 2)
         self.assertIn("another nightly run", output)
         first.terminate()
         self.finish(first)
 
-    def test_no_canary_is_no_success(self):
+    def test_no_canary_is_no_success(self) -> None:
         text = support.ENGINE.replace("n % 3 == 0", "False")
         support.make_engines(self.engines, ["golden", "relacy", "fuzz", "stress"], text=text, canary=False)
         status, output = self.finish(self.start("a"))
         self.assertEqual(status, 2, output)
         self.assertIn("canary", output)
 
-    def test_a_failing_input_is_proposed_as_a_regression(self):
+    def test_a_failing_input_is_proposed_as_a_regression(self) -> None:
         text = support.ENGINE.replace("n % 3 == 0", "False").replace("numbers = range", CRASH + "numbers = range", 1)
         support.make_engines(self.engines, ["fuzz"], text=text)
         status, output = self.finish(self.start("a", "--seed", "1"))
@@ -273,7 +257,7 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.assertEqual(len(replays), 1)
         self.assertTrue(pathlib.Path(replays[0].split()[-1]).is_file(), replays)
 
-    def test_an_engine_that_says_nothing_is_no_success(self):
+    def test_an_engine_that_says_nothing_is_no_success(self) -> None:
         support.make_engines(self.engines, ["stress"], text="#!/bin/sh\nexit 0\n")
         support.make_engines(
             self.engines, ["golden", "relacy", "fuzz"], text=support.ENGINE.replace("n % 3 == 0", "False")
@@ -282,13 +266,13 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.assertEqual(status, 2, output)
         self.assertIn("wrote no result", output)
 
-    def test_bad_arguments(self):
+    def test_bad_arguments(self) -> None:
         for arguments in (["--hours", "0"], ["--hours", "x"], ["--seed", "-1"], ["--table", "/nowhere"], ["--foo"]):
             status, output = self.finish(self.start("a", *arguments))
             self.assertEqual(status, 2, output)
             self.assertEqual(len(output.strip().splitlines()), 1, output)
 
-    def test_a_broken_state_is_no_fresh_start(self):
+    def test_a_broken_state_is_no_fresh_start(self) -> None:
         (self.top / "a").mkdir()
         (self.top / "a" / "state.json").write_text("{", encoding="utf-8")
         status, output = self.finish(self.start("a"))

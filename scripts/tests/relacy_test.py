@@ -22,11 +22,9 @@ exec {program} "$@"
 """
 
 
-class RelacyTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.top = pathlib.Path(self.folder.name)
+class RelacyTest(support.FolderTest):
+    def setUp(self) -> None:
+        super().setUp()
         self.out = self.top / "out"
         self.out.mkdir()
         self.engine = relacy
@@ -35,12 +33,12 @@ class RelacyTest(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def run_engine(self, *arguments):
+    def run_engine(self, *arguments: str) -> tuple[int, str]:
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors):
             return self.engine.main(["--out", str(self.out), *arguments]), errors.getvalue()
 
-    def test_it_audits(self):
+    def test_it_audits(self) -> None:
         code, errors = self.run_engine("--seconds", str(self.engine.AUDIT_SECONDS))
         self.assertEqual(code, 0, errors)
         orders = support.read(self.out / "relacy-orders.json")
@@ -51,14 +49,14 @@ class RelacyTest(unittest.TestCase):
         self.assertEqual(len(hardened["matrix"]), hardened["weakenings"])
         self.assertNotIn("left_out", support.read(self.out / "relacy-hardened.json")["details"])
 
-    def test_what_is_left_out_is_said(self):
-        for arguments, why in (([], "it needs 20 s, there are 1 s"), (["--shard", "2/2"], "the first shard does it")):
+    def test_what_is_left_out_is_said(self) -> None:
+        for arguments, why in (((), "it needs 20 s, there are 1 s"), (("--shard", "2/2"), "the first shard does it")):
             code, errors = self.run_engine("--seconds", "1", "--subject", "hardened", *arguments)
             self.assertEqual(code, 0, errors)
             self.assertFalse((self.out / "relacy-orders.json").exists())
             self.assertIn(why, support.read(self.out / "relacy-hardened.json")["details"]["left_out"])
 
-    def test_an_audit_that_cannot_run_is_no_success(self):
+    def test_an_audit_that_cannot_run_is_no_success(self) -> None:
         program = self.top / "program"
         program.write_text(WITHOUT_AUDIT.format(program=PROGRAM), encoding="utf-8")
         program.chmod(0o755)

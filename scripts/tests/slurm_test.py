@@ -1,7 +1,8 @@
 """A campaign over a real Slurm, of one node, that this test starts and ends by itself.
 
 Usage: slurm_test.py [BUILD], a build folder with fsqlshm-relacy and fsqlshm-golden; without it the engines
-are only pretended ones. Exit status 77 (skipped, for CTest) with a sentence where Slurm is not installed or cannot start.
+are only pretended ones. Exit status 77 (skipped, for CTest) with a sentence where Slurm is not installed or cannot
+start.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 import unittest
+from typing import Any
 
 import support
 
@@ -31,7 +33,7 @@ class CannotStart(Exception):
     """Why there is no Slurm to test with."""
 
 
-def free_ports(count):
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -45,9 +47,9 @@ class Slurm:
     """One node on the loopback, all of its files in one folder. Nobody else is on it, so nobody needs
     to prove who he is (auth/none): the project's scripts are tested, not Slurm's security."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        self.processes = []
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         controller, node = free_ports(2)
         user = pwd.getpwuid(os.getuid()).pw_name
         host = socket.gethostname().split(".")[0]
@@ -87,62 +89,60 @@ PartitionName=all Nodes=one Default=YES OverSubscribe=FORCE:4 MaxTime=10 State=U
         )
         self.environment = {**ENVIRONMENT, "SLURM_CONF": str(self.config)}
 
-    def command(self, *words, timeout=30):
+    def command(self, *words: Any, timeout: float = 30) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(w) for w in words], env=self.environment, capture_output=True, text=True, check=False, timeout=timeout
         )
 
-    def start(self):
+    def start(self) -> None:
         for words in (["slurmctld", "-D", "-c"], ["slurmd", "-D", "-N", "one"]):
             log = open(self.folder / f"{words[0]}.out", "wb")
             with log:
-                self.processes.append(
-                    subprocess.Popen(
-                        [*words, "-f", str(self.config)],
-                        env=self.environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                    )
+                self.processes[words[0]] = subprocess.Popen(
+                    [*words, "-f", str(self.config)],
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            for process in self.processes:
+            for name, process in self.processes.items():
                 if process.poll() is not None:
-                    raise CannotStart(f"{process.args[0]} ended at once: {self.last_words(process.args[0])}")
+                    raise CannotStart(f"{name} ended at once: {self.last_words(name)}")
             done = self.command("sinfo", "-h", "-o", "%T")
             if done.returncode == 0 and done.stdout.strip() == "idle":
                 return
             time.sleep(0.3)
         raise CannotStart(f"no idle node after 30 s: {self.last_words('slurmd')}; {self.last_words('slurmctld')}")
 
-    def last_words(self, name):
+    def last_words(self, name: str) -> str:
         text = ""
         for path in (self.folder / f"{name}.out", self.folder / f"{name}.log"):
             with contextlib.suppress(OSError):
                 text += path.read_text(encoding="utf-8", errors="replace")
         return " | ".join(text.strip().splitlines()[-4:])
 
-    def stop(self):
+    def stop(self) -> None:
         with contextlib.suppress(subprocess.SubprocessError, OSError):
             self.command("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name)
-        for process in reversed(self.processes):
+        for process in reversed(self.processes.values()):
             process.terminate()
-        for process in reversed(self.processes):
+        for process in reversed(self.processes.values()):
             try:
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
-    def job(self, number):
+    def job(self, number: str) -> tuple[str, str]:
         """State and exit status of a job, as the controller remembers it."""
         done = self.command("scontrol", "show", "job", "-o", number)
         words = dict(w.split("=", 1) for w in shlex.split(done.stdout.replace("'", "")) if "=" in w)
-        return words.get("JobState"), words.get("ExitCode")
+        return words.get("JobState", ""), words.get("ExitCode", "")
 
-    def wait_for(self, number, seconds=120):
+    def wait_for(self, number: str, seconds: float = 120) -> tuple[str, str]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             state, code = self.job(number)
@@ -152,21 +152,19 @@ PartitionName=all Nodes=one Default=YES OverSubscribe=FORCE:4 MaxTime=10 State=U
         raise AssertionError(f"job {number} did not end in {seconds} s: {self.command('squeue').stdout}")
 
 
-slurm = None
+slurm: Slurm  # main starts it
 
 
-class SlurmTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.top = pathlib.Path(self.folder.name)
+class SlurmTest(support.FolderTest):
+    def setUp(self) -> None:
+        super().setUp()
         self.names = ["golden", "relacy", "fuzz", "stress", "bench"]
 
-    def campaign(self, text):
+    def campaign(self, text: str) -> pathlib.Path:
         """A program that takes a campaign's arguments, with pretended engines."""
         return self.program(support.make_engines(self.top / "engines", self.names, text=text))
 
-    def program(self, engines):
+    def program(self, engines: pathlib.Path) -> pathlib.Path:
         program = self.top / "campaign"
         program.write_text(
             f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -B {shlex.quote(str(HERE / 'drive.py'))} campaign "
@@ -177,12 +175,12 @@ class SlurmTest(unittest.TestCase):
         slurm.environment["FSQLSHM_CAMPAIGN"] = str(program)
         return program
 
-    def submit(self, *arguments):
+    def submit(self, *arguments: Any) -> str:
         done = slurm.command(support.SCRIPTS / "slurm" / "submit", *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
-    def by_hand(self, program, shards, *arguments):
+    def by_hand(self, program: pathlib.Path, shards: int, *arguments: str) -> Any:
         for index in range(1, shards + 1):
             subprocess.run(
                 [
@@ -214,7 +212,7 @@ class SlurmTest(unittest.TestCase):
         )
         return support.read(self.top / "hand" / "summary.json")
 
-    def test_two_shards_are_what_two_runs_by_hand_are(self):
+    def test_two_shards_are_what_two_runs_by_hand_are(self) -> None:
         program = self.campaign(support.ENGINE)
         number = self.submit("--shards", "2", "--out", self.top / "slurm", "--seed", "3", "--", "--minutes", "0.5")
         state, code = slurm.wait_for(number)
@@ -232,8 +230,9 @@ class SlurmTest(unittest.TestCase):
         self.assertTrue((self.top / "slurm" / "report.html").is_file())
 
     @unittest.skipUnless(BUILD, "no programs to run")
-    def test_two_shards_of_real_engines(self):
+    def test_two_shards_of_real_engines(self) -> None:
         """With budgets of iterations: what a budget of time does cannot be repeated."""
+        assert BUILD is not None
         relacy = [BUILD / "relacy" / "fsqlshm-relacy", "--quiet", "--shard", "{shard}"]
         iterations = ["--iterations", "5001", "--first-iteration", "{first}"]
         real = support.make_real_engines(
@@ -286,7 +285,7 @@ class SlurmTest(unittest.TestCase):
         self.assertEqual({s["executions"] for s in clean}, {5001})
         self.assertNotIn("could_not_run", [d["status"] for d in merged["results"]])
 
-    def test_a_shard_that_dies_is_missed(self):
+    def test_a_shard_that_dies_is_missed(self) -> None:
         self.names = ["golden"]
         program = self.campaign(support.ENGINE.replace("n % 3 == 0", "False"))
         program.write_text(
@@ -299,15 +298,22 @@ class SlurmTest(unittest.TestCase):
         self.assertEqual(slurm.wait_for(number), ("FAILED", "2:0"))
         self.assertIn("shard 2/2 is missing", (self.top / "slurm" / "summary.md").read_text(encoding="utf-8"))
 
-    def test_bad_arguments(self):
-        for arguments in ([], ["--shards", "0", "--out", self.top / "x"], ["--shards", "2"], ["--bogus"], ["--shards"]):
+    def test_bad_arguments(self) -> None:
+        bad: list[list[Any]] = [
+            [],
+            ["--shards", "0", "--out", self.top / "x"],
+            ["--shards", "2"],
+            ["--bogus"],
+            ["--shards"],
+        ]
+        for arguments in bad:
             done = slurm.command(support.SCRIPTS / "slurm" / "submit", *arguments)
             self.assertEqual(done.returncode, 2)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1)
 
 
-def main():
-    global slurm  # pylint: disable=global-statement
+def main() -> int:
+    global slurm
     missing = [p for p in PROGRAMS if not shutil.which(p, path=ENVIRONMENT["PATH"])]
     if missing:
         print(

@@ -3,14 +3,18 @@
 import json
 import pathlib
 import stat
+import subprocess
 import sys
 import tempfile
+import unittest
+from collections.abc import Iterable
+from typing import Any
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
 
 
-def finding(**changes):
+def finding(**changes: Any) -> Any:
     return {
         "severity": "violation",
         "property": "P2 integrity",
@@ -21,8 +25,8 @@ def finding(**changes):
     } | changes
 
 
-def document(**changes):
-    value = {
+def document(**changes: Any) -> Any:
+    value: dict[str, Any] = {
         "schema": "fsqlshm-result/1",
         "engine": "relacy",
         "subject": "hardened",
@@ -41,7 +45,7 @@ def document(**changes):
     return value
 
 
-def summary(documents, **changes):
+def summary(documents: list[Any], **changes: Any) -> Any:
     from fsqlshm import results
 
     return {
@@ -93,7 +97,7 @@ if me == "fuzz":
     folder = pathlib.Path(o.out) / "corpus" / "target"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / str(o.seed)).write_text(str(o.seed))
-    canary = [{"severity": "expected", "property": "P", "title": "planted", "detail": "", "replay": "", "artefacts": []}]
+    canary = [{"severity": "expected", "property": "P", "title": "planted", "detail": "", "replay": ""}]
     write("canary", canary if CANARY else [], {"inputs": len(list(folder.iterdir()))}, {})
 numbers = range(1000 * (index - 1) // count, 1000 * index // count)
 bad |= write("late", found(o.seed + 1), {"executions": len(numbers)}, {})
@@ -102,7 +106,14 @@ sys.exit(int(bad))
 """
 
 
-def make_engines(folder, names, pause=0.1, text=ENGINE, afterwards=0.05, canary=True):
+def make_engines(
+    folder: pathlib.Path,
+    names: Iterable[str],
+    pause: float = 0.1,
+    text: str = ENGINE,
+    afterwards: float = 0.05,
+    canary: bool = True,
+) -> pathlib.Path:
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -133,12 +144,13 @@ values = {"out": o.out, "seed": o.seed, "shard": o.shard, "first": str(int(o.see
 print("NAME: at work", file=sys.stderr, flush=True)
 codes = []
 for command in json.loads(COMMANDS):
-    codes.append(subprocess.run([word.format(**values) for word in command], stdout=subprocess.DEVNULL, check=False).returncode)
+    words = [word.format(**values) for word in command]
+    codes.append(subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode)
 sys.exit(1 if 1 in codes else 2 if any(codes) else 0)
 """
 
 
-def make_real_engines(folder, commands):
+def make_real_engines(folder: pathlib.Path, commands: dict[str, list[list[Any]]]) -> pathlib.Path:
     """Engines of programs: {name: [[program, argument...]...]}; {out}, {seed}, {shard} and {first}, the
     first of a million iterations of its own for each seed, are filled in."""
     for name, programs in commands.items():
@@ -149,7 +161,7 @@ def make_real_engines(folder, commands):
     return pathlib.Path(folder)
 
 
-def fuzz_command(build, target, runs, expected, *options):
+def fuzz_command(build: pathlib.Path, target: str, runs: int, expected: str, *options: str) -> list[Any]:
     """A command for make_real_engines. It starts from nothing, so that it can be repeated."""
     return [
         sys.executable,
@@ -165,9 +177,30 @@ def fuzz_command(build, target, runs, expected, *options):
     ]
 
 
-def temporary():
+Running = subprocess.Popen[str]
+
+
+def wait_for_line(process: Running, text: str) -> str:
+    """The next line of its output that has the text in it."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return line
+    raise AssertionError(f"it ended, and said nothing of {text!r}")
+
+
+class FolderTest(unittest.TestCase):
+    """Tests with a folder of their own, self.top."""
+
+    def setUp(self) -> None:
+        folder = temporary()
+        self.addCleanup(folder.cleanup)
+        self.top = pathlib.Path(folder.name)
+
+
+def temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="fsqlshm-report-test-")
 
 
-def read(path):
+def read(path: pathlib.Path) -> Any:
     return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
 """The engine that runs the unit tests says what CTest's list says."""
 
-import pathlib
 import shlex
 import time
 import unittest
+from typing import Any
 
 import support
 
@@ -12,20 +12,19 @@ from fsqlshm.engines import tests
 
 LIST = """<testsuite name="x">
   <testcase name="Words.Load" status="run"><system-out>fine</system-out></testcase>
-  <testcase name="Words.Store/1" status="fail"><failure message=""/><system-out>expected 1, found 2</system-out></testcase>
+  <testcase name="Words.Store/1" status="fail"><system-out>expected 1, found 2</system-out></testcase>
   <testcase name="Words.Later" status="disabled"/>
 </testsuite>
 """
 
 
-class UnitEngineTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = support.temporary()
-        self.addCleanup(self.folder.cleanup)
-        self.list = pathlib.Path(self.folder.name) / "junit.xml"
+class UnitEngineTest(support.FolderTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.list = self.top / "junit.xml"
         self.engine = tests
 
-    def read(self, text):
+    def read(self, text: str) -> Any:
         self.list.write_text(text, encoding="utf-8")
         result = results.Result("tests", "asan", seed=1)
         self.engine.read_junit(self.list, "asan", result)
@@ -33,7 +32,7 @@ class UnitEngineTest(unittest.TestCase):
         results.check(document)
         return document
 
-    def test_a_test_that_fails_is_a_finding(self):
+    def test_a_test_that_fails_is_a_finding(self) -> None:
         document = self.read(LIST)
         self.assertEqual(document["status"], "found")
         self.assertEqual(document["counts"], {"tests": 3, "passed": 1, "skipped": 1, "failed": 1})
@@ -41,16 +40,16 @@ class UnitEngineTest(unittest.TestCase):
         self.assertEqual((finding["title"], finding["detail"]), ("Words.Store/1 fails", "expected 1, found 2"))
         self.assertEqual(shlex.split(finding["replay"])[-2:], ["-R", r"^Words\.Store/1$"])
 
-    def test_none_that_fails(self):
+    def test_none_that_fails(self) -> None:
         self.assertEqual(self.read(LIST.replace('"fail"', '"run"'))["status"], "clean")
 
-    def test_no_tests_are_no_success(self):
+    def test_no_tests_are_no_success(self) -> None:
         for text in ("", "<testsuite/>", '<testsuite><testcase name="a" status="notrun"/></testsuite>'):
             with self.assertRaises(results.CouldNotRun):
                 self.read(text)
 
-    def test_what_does_not_end_in_time_is_ended(self):
-        log = pathlib.Path(self.folder.name) / "log"
+    def test_what_does_not_end_in_time_is_ended(self) -> None:
+        log = self.top / "log"
         with self.assertRaisesRegex(results.CouldNotRun, "not ended in time"):
             self.engine.Runner(0.5).run(["sleep", "100"], log)
         commands = self.engine.Runner(100)
