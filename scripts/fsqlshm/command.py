@@ -16,9 +16,11 @@ Number = int | float
 class Parser(argparse.ArgumentParser):
     """Refuses with one line."""
 
-    def __init__(self, prog: str, description: str | None, epilog: str | None = None) -> None:
+    def __init__(self, prog: str, description: str = "", epilog: str = "", add_help: bool = True) -> None:
         layout = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
+        super().__init__(
+            prog, description=description, epilog=epilog, add_help=add_help, allow_abbrev=False, formatter_class=layout
+        )
 
     def error(self, message: str) -> NoReturn:
         raise CouldNotRun(f"{message}; see --help")
