@@ -12,12 +12,16 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 from fsqlshm import files, schema
 from fsqlshm.schema import BadDocument
+from fsqlshm.text import human
 
 SCHEMA = "fsqlshm-result/1"
 CAMPAIGN_SCHEMA = "fsqlshm-campaign/1"
 SEVERITIES = ("violation", "vacuous", "expected")
 # The exit status of every program and script.
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
+# The counts that say how much was attacked, in the order in which they are worth a line.
+TELLING = ("executions", "scenarios", "snapshot_reads", "publishes", "acquires", "kills", "crash_points",
+           "creation_points", "stop_points", "iterations", "deaths", "measurements")  # fmt: skip
 STATUS_OF_EXIT = ("clean", "found", "could_not_run")
 
 
@@ -198,10 +202,12 @@ def labels(documents: Sequence[Document]) -> list[str]:
 
 
 def headline(document: Document) -> str:
-    """The work that was done, for a table."""
+    """The work that was done, for a table: what the engine says; of merged documents the counts that say most."""
     if document["headline"]:
         return document["headline"]
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in list(document["counts"].items())[:3])
+    counts = document["counts"]
+    names = [name for name in TELLING if name in counts] or list(counts)
+    return ", ".join(f"{human(counts[name])} {name.replace('_', ' ')}" for name in names[:4])
 
 
 def verdict(documents: Sequence[Document]) -> str:

@@ -18,6 +18,7 @@ import support
 from fsqlshm import ROOT, junit, results
 from fsqlshm.report import findings, formats, main, text, trace
 from fsqlshm.report.page import page as draw
+from fsqlshm.schema import BadDocument
 
 Json = dict[str, Any]
 HOSTILE = "<script>alert(1)</script>&\"'\x00\x1b]|`*\u2028"
@@ -446,7 +447,7 @@ class DiagramTest(unittest.TestCase):
         self.assertIn("1 id -> 0 acquire reference/writer_indicator.h:85 ⋮ the same up to step 19 20 lease", said)
 
     def test_a_diagram_of_any_shape(self) -> None:
-        wrongs = (None, 3, "x", {}, [], [{}], float("nan"))
+        wrongs: tuple[Any, ...] = (None, 3, "x", {}, [], [{}], float("nan"))
         for key in ("threads", "steps", "violation", "preemptions"):
             for wrong in wrongs:
                 finding = support.finding(trace={**TRACE, key: wrong})
@@ -549,7 +550,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 class WrongTypesTest(unittest.TestCase):
     """Whatever stands in the place of something else is refused with a sentence, or shown."""
 
-    WRONG = (None, 3, "x", {}, [{}], float("nan"), 10**400, "\ud800")
+    WRONG: tuple[Any, ...] = (None, 3, "x", {}, [{}], float("nan"), 10**400, "\ud800")
 
     def setUp(self) -> None:
         folder = support.temporary()
@@ -560,7 +561,7 @@ class WrongTypesTest(unittest.TestCase):
         (self.top / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
         try:
             main.write(self.top)
-        except results.BadDocument as error:
+        except BadDocument as error:
             return str(error)
         return None
 
@@ -629,9 +630,9 @@ class CommandTest(unittest.TestCase):
         good: Json = {**everything()}
         first = good["results"][0]
         broken = ["", "{", "[]", "{}", "\xff\xfe"]
-        for change in ({"schema": "x"}, {"status": "clean"}, {"results": [{}]}, {"results": [{**first, "counts": []}]},
-                       {"seed": None}):  # fmt: skip
-            broken.append(json.dumps(good | change))
+        changes: list[Json] = [{"schema": "x"}, {"status": "clean"}, {"seed": None}, {"results": [{}]}]
+        changes.append({"results": [{**first, "counts": []}]})
+        broken += [json.dumps(good | change) for change in changes]
         for said in broken:
             self.refused(said)
         self.assertFalse((self.top / "report.html").exists())

@@ -6,7 +6,7 @@ Everything comes from what nightly.py puts into the summary: history, found_befo
 import dataclasses
 from typing import Any
 
-from fsqlshm.report.text import Json
+from fsqlshm.report.text import Json, without
 from fsqlshm.results import Summary
 
 # Of each engine the count that says how much was attacked.
@@ -69,7 +69,9 @@ def trends(summary: Summary) -> Json | None:
            if finding["severity"] != "expected" and str(finding.get("first_seen")).endswith("this one")}  # fmt: skip
     return {
         **given,
-        "history": history,
+        "nights": [
+            {**without(entry, "engines", "figures", "findings"), **entry["findings"]} for entry in reversed(history)
+        ],
         "since": label(history[-2]) if len(history) > 1 else "",
         "new": sorted(new),
         "trends": [Trend(name, [night.get(name) for night in nights]) for name in names],
