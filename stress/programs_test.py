@@ -11,31 +11,30 @@ import sys
 import tempfile
 import time
 import unittest
+from typing import Any
 
 ROLES = ("publisher", "reader", "writer", "checker", "allocator", "gc", "opener", "inspector")
 STRESS, INSPECT = sys.argv[1:3]
 del sys.argv[1:3]
 
 
-def run(*command, timeout=120):
-    return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, check=False
-    )
+def run(*command: str | float | pathlib.Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout, check=False)
 
 
 class Programs(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name)
         self.addCleanup(self.folder.cleanup)
 
-    def test_help(self):
+    def test_help(self) -> None:
         for program in (STRESS, INSPECT):
             done = run(program, "--help")
             self.assertEqual(done.returncode, 0)
             self.assertIn("Exit status", done.stdout)
 
-    def test_bad_options(self):
+    def test_bad_options(self) -> None:
         for arguments in (
             ["--nonsense"],
             ["--protocol", "other"],
@@ -58,30 +57,26 @@ class Programs(unittest.TestCase):
             self.assertTrue(done.stderr.startswith("fsqlshm-stress: "), done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
-    def test_documents(self):
+    def test_documents(self) -> None:
         json_file = self.path / "r.json"
         junit_file = self.path / "r.xml"
-        done = run(
-            STRESS, "--seconds", 1, "--seed", 5, "--quiet", "--json", json_file, "--junit", junit_file
-        )
+        done = run(STRESS, "--seconds", 1, "--seed", 5, "--quiet", "--json", json_file, "--junit", junit_file)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         document = json.loads(json_file.read_text())
         self.assertEqual(document["schema"], "fsqlshm-result/1")
         self.assertEqual(document["status"], "clean")
         self.assertEqual(document["seed"], 5)
         self.assertGreater(document["counts"]["snapshot_reads"], 0)
-        self.assertIn("failures=\"0\"", junit_file.read_text())
+        self.assertIn('failures="0"', junit_file.read_text())
 
-    def test_a_document_that_cannot_be_written(self):
+    def test_a_document_that_cannot_be_written(self) -> None:
         done = run(STRESS, "--seconds", 0.5, "--workers", 1, "--quiet", "--json", self.path / "no/r.json")
         self.assertEqual(done.returncode, 2, done.stdout)
         self.assertIn("no/r.json", done.stderr)
 
-    def test_reference_is_found_and_can_be_replayed(self):
+    def test_reference_is_found_and_can_be_replayed(self) -> None:
         json_file = self.path / "r.json"
-        done = run(
-            STRESS, "--protocol", "reference", "--seconds", 30, "--quiet", "--json", json_file
-        )
+        done = run(STRESS, "--protocol", "reference", "--seconds", 30, "--quiet", "--json", json_file)
         self.assertEqual(done.returncode, 1, done.stdout)
         finding = json.loads(json_file.read_text())["findings"][0]
         self.assertIn(f"reproduce: {finding['replay']}\n", done.stdout)
@@ -89,13 +84,13 @@ class Programs(unittest.TestCase):
         seed = json.loads(json_file.read_text())["seed"]
         self.assertEqual(finding["replay"], f"{STRESS} --protocol reference --seconds 30 --seed {seed}")
 
-    def test_expected_defects_are_clean(self):
+    def test_expected_defects_are_clean(self) -> None:
         done = run(STRESS, "crash-points", "--protocol", "reference", "--expect-defects", "--quiet")
         self.assertEqual(done.returncode, 0, done.stdout)
         for defect in ("D2", "D3", "D5", "D6"):
             self.assertIn(f"({defect}", done.stdout)
 
-    def test_a_run_without_an_end_is_meant_to_be_interrupted(self):
+    def test_a_run_without_an_end_is_meant_to_be_interrupted(self) -> None:
         process = subprocess.Popen(
             [STRESS, "--seconds", "0", "--dir", self.folder.name, "--quiet"], stdout=subprocess.DEVNULL
         )
@@ -105,16 +100,20 @@ class Programs(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(timeout=60), 0)
 
-    def test_a_lost_output_is_no_success(self):
+    def test_a_lost_output_is_no_success(self) -> None:
         with open("/dev/full", "w", encoding="utf-8") as full:
             done = subprocess.run(
                 [STRESS, "crash-points", "--quiet"],
-                stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+                check=False,
             )
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("fsqlshm-stress: ", done.stderr)
 
-    def test_the_cost_of_verification(self):
+    def test_the_cost_of_verification(self) -> None:
         json_file = self.path / "r.json"
         done = run(STRESS, "verification", "--rounds", 2, "--run-seconds", 0.2, "--quiet", "--json", json_file)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -124,7 +123,7 @@ class Programs(unittest.TestCase):
         self.assertGreater(found["checked_per_second"], 0)
         self.assertGreater(found["bare_per_second"], found["checked_per_second"])
 
-    def test_interrupt_ends_with_a_report(self):
+    def test_interrupt_ends_with_a_report(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             json_file = self.path / f"{number}.json"
             process = subprocess.Popen(
@@ -153,7 +152,7 @@ class Programs(unittest.TestCase):
 
 
 class Inspect(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.file = pathlib.Path(self.folder.name) / "x.db.fsqlite-shm"
         self.json = pathlib.Path(self.folder.name) / "x.json"
@@ -166,21 +165,21 @@ class Inspect(unittest.TestCase):
             if found and struct.unpack_from("<I", bytes.fromhex(found[0]), 16)[0] == 128:
                 header = bytes.fromhex(found[0])
                 break
-        self.assertIsNotNone(header)
+        assert header is not None
         end = struct.unpack_from("<QQ", header, 128)
         self.file.write_bytes(header.ljust(sum(end), b"\0"))
 
-    def poke(self, offset, value):
+    def poke(self, offset: int, value: int) -> None:
         with self.file.open("r+b") as out:
             out.seek(offset)
             out.write(struct.pack("<Q", value))
 
-    def inspect(self, *arguments):
+    def inspect(self, *arguments: str | float) -> tuple[subprocess.CompletedProcess[str], Any]:
         done = run(INSPECT, self.file, "--json", self.json, *arguments)
         document = json.loads(self.json.read_text()) if done.returncode != 2 else None
         return done, document
 
-    def test_a_new_header_is_healthy(self):
+    def test_a_new_header_is_healthy(self) -> None:
         before = self.file.read_bytes()
         done, document = self.inspect()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -191,7 +190,7 @@ class Inspect(unittest.TestCase):
         self.assertEqual(len(document["details"]["fields"]), 22)
         self.assertEqual(self.file.read_bytes(), before)
 
-    def test_a_dead_publisher_and_its_repair(self):
+    def test_a_dead_publisher_and_its_repair(self) -> None:
         self.poke(32, 7)
         self.poke(40, 3)
         before = self.file.read_bytes()
@@ -200,21 +199,20 @@ class Inspect(unittest.TestCase):
         self.assertEqual(document["details"]["publication"]["state"], "crash-stale")
         self.assertIn("snapshot_seq_odd", document["details"]["validate"])
         self.assertEqual(self.file.read_bytes(), before)
-        for incomplete in (
+        commands: list[list[str | int]] = [
             ["--repair"],
             ["--repair", "--commit-seq", 1, "--schema-epoch", 2],
             ["--commit-seq", 1, "--schema-epoch", 2, "--ecs-epoch", 3],
             ["--repair", "--commit-seq", -1, "--schema-epoch", 2, "--ecs-epoch", 3],
-        ):
+        ]
+        for incomplete in commands:
             self.assertEqual(self.inspect(*incomplete)[0].returncode, 2, incomplete)
             self.assertEqual(self.file.read_bytes(), before)
-        done, document = self.inspect(
-            "--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12
-        )
+        done, document = self.inspect("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(struct.unpack_from("<QQQQ", self.file.read_bytes(), 32), (8, 10, 11, 12))
 
-    def test_repair_refuses_while_a_publisher_holds_the_lock(self):
+    def test_repair_refuses_while_a_publisher_holds_the_lock(self) -> None:
         import fcntl
 
         self.poke(32, 7)
@@ -225,14 +223,12 @@ class Inspect(unittest.TestCase):
             done, document = self.inspect()
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertEqual(document["details"]["publication"]["state"], "in progress")
-            done, _ = self.inspect(
-                "--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12
-            )
+            done, _ = self.inspect("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
             self.assertEqual(done.returncode, 2)
             self.assertIn("live publisher", done.stderr)
         self.assertEqual(self.file.read_bytes(), before)
 
-    def test_writers(self):
+    def test_writers(self) -> None:
         # (id, pid and generation, birth, lease) and what is said of it
         me = os.getpid()
         stat = pathlib.Path("/proc/self/stat").read_text()
@@ -258,7 +254,7 @@ class Inspect(unittest.TestCase):
             self.assertEqual(done.returncode, status, done.stdout)
             self.assertIn(text, done.stdout)
 
-    def test_broken_files(self):
+    def test_broken_files(self) -> None:
         self.poke(144, 1)
         done, document = self.inspect()
         self.assertEqual(done.returncode, 1)
@@ -275,14 +271,14 @@ class Inspect(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("symbolic link", done.stderr)
 
-    def test_a_truncated_file_still_shows_its_header(self):
+    def test_a_truncated_file_still_shows_its_header(self) -> None:
         os.truncate(self.file, 216)
         done, document = self.inspect()
         self.assertEqual(done.returncode, 1)
         self.assertEqual(document["details"]["open"], "file_truncated")
         self.assertIn("layout checksum: right", done.stdout)
 
-    def test_works_on_a_file_in_use(self):
+    def test_works_on_a_file_in_use(self) -> None:
         process = subprocess.Popen(
             [STRESS, "--seconds", "0", "--dir", self.folder.name, "--quiet", "--publish-rate", "0"]
             + ["--workers", "1", "--chaos", "none"],
@@ -290,7 +286,7 @@ class Inspect(unittest.TestCase):
             text=True,
         )
         try:
-            files = []
+            files: list[pathlib.Path] = []
             while not files:
                 files = list(pathlib.Path(self.folder.name).glob("fsqlshm-stress.*/*.fsqlite-shm"))
                 time.sleep(0.01)
