@@ -32,13 +32,16 @@ def benchmarks(measured: Any) -> list[Json]:
             row["percentiles"] = [median(counters.get(p)) for p in PERCENTILES]
             row["sums"] = {name: sum(counters.get(name) or []) for name in ("retries", "torn", "reads")}
             rows.append({**row, "label": label(row)})
-    return rows
+    return sorted(rows, key=lambda row: (row["where"], (*RATES, row["rate"]).index(row["rate"]), row["label"]))
 
 
 def by_rate(rows: list[Json], where: str) -> Json:
-    """Read times next to a publisher: {rates, times: {label: [ns]}}."""
+    """Read times next to a publisher: {heads, times: {label: [ns]}}."""
     shown = [row for row in rows if row["group"] == "read" and row["where"] == where]
-    rates = sorted({row["rate"] for row in shown}, key=lambda rate: (RATES + (rate,)).index(rate))
+    rates = list(dict.fromkeys(row["rate"] for row in shown))
     found = {(row["label"], row["rate"]): row["median"] for row in shown}
     labels = dict.fromkeys(row["label"] for row in shown)
-    return {"rates": rates, "times": {name: [found.get((name, rate)) for rate in rates] for name in labels}}
+    return {
+        "heads": [f"{rate}#" for rate in rates],
+        "times": {name: [found.get((name, rate)) for rate in rates] for name in labels},
+    }
