@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 template <class Protocol>
 class CrashPoints {
  public:
-  CrashPoints(const CrashPointsConfig& config, fs::path folder, Result& result)
-      : config_(config), folder_(std::move(folder)), result_(result) {
+  CrashPoints(const Setting& setting, fs::path folder, Result& result)
+      : setting_(setting), folder_(std::move(folder)), result_(result) {
     fs::create_directory(folder_);
   }
 
@@ -45,7 +45,7 @@ class CrashPoints {
   // `what` the moments are: "atomic step".
   Table run(const std::vector<Operation>& operations, std::string_view what) {
     noun_ = what.substr(what.find(' ') + 1);
-    harness::Progress progress("crash points", std::chrono::seconds(0), config_.quiet);
+    harness::Progress progress("crash points", std::chrono::seconds(0), setting_.quiet);
     fmt::print("Death before each {} ({}).\n", what, Protocol::kName);
     Table table;
     for (const Operation& operation : operations) {
@@ -159,7 +159,7 @@ class CrashPoints {
                                 .file = "stress/crash_points.cc"});
   }
 
-  const CrashPointsConfig& config_;
+  const Setting& setting_;
   fs::path folder_;
   fs::path path_ = folder_ / "crash.db.fsqlite-shm";
   Result& result_;
@@ -190,13 +190,13 @@ nlohmann::json calls_json(const auto& rows) {
 }
 
 template <class Protocol>
-void run_all(const CrashPointsConfig& config, Result& result) {
-  const auto dir = RunDir::make(config.dir);
+void run_all(const Setting& setting, Result& result) {
+  const auto dir = RunDir::make(setting.dir);
   if (!dir) {
     result.could_not_run = dir.error();
     return;
   }
-  CrashPoints<Protocol> points(config, dir->path() / "points", result);
+  CrashPoints<Protocol> points(setting, dir->path() / "points", result);
   const auto steps = points.run(header_operations<Protocol>(dir->path() / "trial"), "atomic step");
   const auto calls = points.run(creations(), "system call");
   run_stop_points<Protocol>(dir->path(), result);
@@ -213,12 +213,12 @@ void run_all(const CrashPointsConfig& config, Result& result) {
 
 }  // namespace
 
-void run_crash_points(const CrashPointsConfig& config, Result& result) {
-  if (config.reference) {
-    run_all<ReferenceProtocol>(config, result);
-    if (config.expect_defects) expect_defects(result, {"D2", "D3", "D5", "D6"});
+void run_crash_points(const Setting& setting, Result& result) {
+  if (setting.reference) {
+    run_all<ReferenceProtocol>(setting, result);
+    if (setting.expect_defects) expect_defects(result, {"D2", "D3", "D5", "D6"});
   } else {
-    run_all<HardenedProtocol>(config, result);
+    run_all<HardenedProtocol>(setting, result);
   }
   if (harness::stop_requested() && !result.could_not_run) {
     result.could_not_run = "interrupted before every point was tried";

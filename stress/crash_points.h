@@ -14,15 +14,9 @@
 #include <filesystem>
 
 #include "harness/result.h"
+#include "stress/setting.h"
 
 namespace fsqlshm::stress {
-
-struct CrashPointsConfig {
-  bool reference = false;
-  bool expect_defects = false;  ///< turn the reference's known defects into "expected" findings
-  std::filesystem::path dir{};
-  bool quiet = false;
-};
 
 /// Prints the tables, and adds to `result`:
 ///   counts.crash_points, counts.atomic_steps   equal, or it is a finding
@@ -31,7 +25,7 @@ struct CrashPointsConfig {
 ///   details.crash_points   list of {operation, steps, outcomes: [one a point], completed}
 ///   details.creation       list of {way, calls: [{call, outcome}]}
 ///   details.stop_points    list of {operation, points, outcomes: {text: count}}
-void run_crash_points(const CrashPointsConfig& config, harness::Result& result);
+void run_crash_points(const Setting& setting, harness::Result& result);
 
 /// The part of it that stops processes; works in `folder`.
 template <class Protocol>

@@ -8,6 +8,7 @@
 
 namespace fsqlshm::stress {
 
+using hardened::WriterTag;
 using harness::word_at;
 
 nlohmann::json header_fields(const HeaderBytes& bytes) {
@@ -26,82 +27,48 @@ nlohmann::json header_fields(const HeaderBytes& bytes) {
 WriterReport writer_report(const HeaderBytes& bytes, std::uint64_t now_epoch_secs) {
   WriterReport report;
   const std::uint64_t state = word_at(bytes, Field::kSerializedWriterTxnId);
-  const std::uint64_t pid_and_gen = word_at(bytes, Field::kSerializedWriterPidAndGen);
-  report.generation = generation_of(pid_and_gen);
-  report.lease_expiry = word_at(bytes, Field::kSerializedWriterLeaseExpiry);
-  if (report.lease_expiry != 0) {
-    report.lease_left = static_cast<std::int64_t>(report.lease_expiry - now_epoch_secs);
+  const WriterWords words = {word_at(bytes, Field::kSerializedWriterPidAndGen),
+                             word_at(bytes, Field::kSerializedWriterPidBirth),
+                             word_at(bytes, Field::kSerializedWriterLeaseExpiry)};
+  report.generation = generation_of(words.pid_and_gen);
+  report.lease_expiry = words.lease_expiry;
+  if (words.lease_expiry != 0) {
+    report.lease_left = static_cast<std::int64_t>(words.lease_expiry - now_epoch_secs);
   }
-  const WriterWords words = {pid_and_gen, word_at(bytes, Field::kSerializedWriterPidBirth),
-                             report.lease_expiry};
-  report.process = {pid_of(pid_and_gen), words.birth};
-  switch (hardened::writer_tag(state)) {
-    case hardened::WriterTag::kClaiming:
-    case hardened::WriterTag::kCleaning:
-      report.state = hardened::writer_tag(state) == hardened::WriterTag::kClaiming
-                         ? WriterState::kClaiming
-                         : WriterState::kCleaning;
-      report.process = hardened::process_of(state);
-      report.alive = process_alive(report.process.pid, report.process.birth);
-      report.stale = !report.alive;
-      return report;
-    case hardened::WriterTag::kUnused:
-      report.state = WriterState::kUnknown;
-      break;
-    case hardened::WriterTag::kFreeOrOwned:
-      report.state = state == 0 ? WriterState::kFree : WriterState::kOwned;
-      report.id = state;
-      break;
-  }
+  const WriterTag tag = hardened::writer_tag(state);
+  const bool busy = tag == WriterTag::kClaiming || tag == WriterTag::kCleaning;
+  report.process =
+      busy ? hardened::process_of(state) : ProcessIdentity{pid_of(words.pid_and_gen), words.birth};
   report.alive = process_alive(report.process.pid, report.process.birth);
-  report.stale = state != 0 && words.stale(now_epoch_secs, process_alive);
+  if (busy) {
+    report.state = tag == WriterTag::kClaiming ? "claiming" : "cleaning";
+    report.stale = !report.alive;
+  } else {
+    report.stale = state != 0 && words.stale(now_epoch_secs, process_alive);
+    report.state = tag == WriterTag::kUnused ? "unknown" : (state == 0 ? "free" : "owned");
+    if (tag == WriterTag::kFreeOrOwned) report.id = state;
+  }
   return report;
 }
 
-std::string_view to_string(WriterState state) {
-  switch (state) {
-    case WriterState::kFree:
-      return "free";
-    case WriterState::kOwned:
-      return "owned";
-    case WriterState::kClaiming:
-      return "claiming";
-    case WriterState::kCleaning:
-      return "cleaning";
-    case WriterState::kUnknown:
-      return "unknown";
-  }
-  return "unknown";
-}
-
-std::string writer_text(const WriterReport& report) {
+std::string WriterReport::text() const {
   const std::string who =
-      report.process.pid == 0
-          ? std::string("a process that is not named")
-          : fmt::format("process {} ({})", report.process.pid, report.alive ? "alive" : "dead");
-  switch (report.state) {
-    case WriterState::kFree:
-      return "no serialized writer";
-    case WriterState::kClaiming:
-      return fmt::format("{} is about to become the serialized writer", who);
-    case WriterState::kCleaning:
-      return fmt::format("{} is clearing the serialized writer", who);
-    case WriterState::kUnknown:
-    case WriterState::kOwned:
-      break;
-  }
-  std::string text =
-      report.state == WriterState::kOwned
-          ? fmt::format("transaction {} of {} is the serialized writer", report.id, who)
-          : fmt::format("an unknown state word, with the words of {}", who);
-  if (report.lease_expiry == 0) {
+      process.pid == 0 ? std::string("a process that is not named")
+                       : fmt::format("process {} ({})", process.pid, alive ? "alive" : "dead");
+  if (state == "free") return "no serialized writer";
+  if (state == "claiming") return who + " is about to become the serialized writer";
+  if (state == "cleaning") return who + " is clearing the serialized writer";
+  std::string text = state == "owned"
+                         ? fmt::format("transaction {} of {} is the serialized writer", id, who)
+                         : fmt::format("an unknown state word, with the words of {}", who);
+  if (lease_expiry == 0) {
     text += ", without a lease";
-  } else if (report.lease_left > 0) {
-    text += fmt::format(", lease left: {} s", report.lease_left);
+  } else if (lease_left > 0) {
+    text += fmt::format(", lease left: {} s", lease_left);
   } else {
-    text += fmt::format(", its lease ran out {} s ago", -report.lease_left);
+    text += fmt::format(", its lease ran out {} s ago", -lease_left);
   }
-  return text + (report.stale ? "; the next check clears it" : "");
+  return text + (stale ? "; the next check clears it" : "");
 }
 
 }  // namespace fsqlshm::stress

@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <thread>
@@ -42,14 +41,8 @@ std::uint64_t now_epoch_secs() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 
-std::uint64_t word_of(const HeaderBytes& bytes, Field field) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes.data() + offset_of(field), sizeof(word));
-  return word;
-}
-
 // On a live header, wrong states may pass: what is wrong must stay wrong, with the same words,
-// while somebody looks 20 times.
+// at 20 looks.
 std::vector<ShmError> lasting_errors(const std::string& file, HeaderBytes& bytes) {
   std::vector<ShmError> lasting = validate(bytes);
   for (int look = 0; look < 20 && !lasting.empty(); ++look) {
@@ -64,32 +57,18 @@ std::vector<ShmError> lasting_errors(const std::string& file, HeaderBytes& bytes
   return lasting;
 }
 
-nlohmann::json writer_json(const stress::WriterReport& writer) {
-  return {{"state", stress::to_string(writer.state)},
-          {"id", writer.id},
-          {"pid", writer.process.pid},
-          {"alive", writer.alive},
-          {"generation", writer.generation},
-          {"lease_expiry", writer.lease_expiry},
-          {"lease_left", writer.lease_left},
-          {"stale", writer.stale},
-          {"text", stress::writer_text(writer)}};
-}
-
 class Inspection {
  public:
   Inspection(const harness::Program& program, const Options& options)
       : program_(program), options_(options), result_("stress", options.file) {}
 
   harness::ExitCode run() {
-    auto bytes = read_header_bytes(options_.file);
-    if (!bytes)
-      return program_.refuse(fmt::format("{}: {}", options_.file, bytes.error().message()));
     if (options_.repair) {
       if (const auto refused = repair()) return program_.refuse(*refused);
-      bytes = read_header_bytes(options_.file);
-      if (!bytes)
-        return program_.refuse(fmt::format("{}: {}", options_.file, bytes.error().message()));
+    }
+    const auto bytes = read_header_bytes(options_.file);
+    if (!bytes) {
+      return program_.refuse(fmt::format("{}: {}", options_.file, bytes.error().message()));
     }
     inspect(*bytes);
     fmt::print("{}\n", result_.findings.empty() ? "healthy" : "not healthy");
@@ -152,12 +131,12 @@ class Inspection {
   void publication(HeaderBytes& bytes, const std::expected<ReadOnlyShmFile, ShmError>& file) {
     // A number that stays odd while nobody holds the lock has no publisher any more.
     bool locked = false;
-    std::uint64_t seq = word_of(bytes, Field::kSnapshotSeq);
+    std::uint64_t seq = harness::word_at(bytes, Field::kSnapshotSeq);
     bool stale = seq % 2 == 1;
     for (int look = 0; look < 5 && stale; ++look) {
       locked = file && file->publication_locked().value_or(false);
       const auto again = read_header_bytes(options_.file);
-      stale = !locked && again && word_of(*again, Field::kSnapshotSeq) == seq;
+      stale = !locked && again && harness::word_at(*again, Field::kSnapshotSeq) == seq;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     if (seq % 2 == 0) locked = file && file->publication_locked().value_or(false);
@@ -172,9 +151,17 @@ class Inspection {
 
   void writer(const HeaderBytes& bytes) {
     const stress::WriterReport report = stress::writer_report(bytes, now_epoch_secs());
-    fmt::print("writer: {}\n", stress::writer_text(report));
-    result_.details["writer"] = writer_json(report);
-    if (report.stale) wrong("the serialized writer is stale", stress::writer_text(report));
+    fmt::print("writer: {}\n", report.text());
+    result_.details["writer"] = {{"state", report.state},
+                                 {"id", report.id},
+                                 {"pid", report.process.pid},
+                                 {"alive", report.alive},
+                                 {"generation", report.generation},
+                                 {"lease_expiry", report.lease_expiry},
+                                 {"lease_left", report.lease_left},
+                                 {"stale", report.stale},
+                                 {"text", report.text()}};
+    if (report.stale) wrong("the serialized writer is stale", report.text());
   }
 
   const harness::Program& program_;

@@ -56,7 +56,8 @@ class Race {
     const bool sure = std::ranges::any_of(test.outcomes, [](const LitmusOutcome& outcome) {
       return !outcome.defect.empty() && outcome.defect != "D6";
     });
-    wanted_ = sure && config.reference ? Expect::kForbidden : Expect::kInteresting;
+    wanted_ = sure && std::is_same_v<Protocol, ReferenceProtocol> ? Expect::kForbidden
+                                                                  : Expect::kInteresting;
   }
 
   void run() {
@@ -171,8 +172,8 @@ nlohmann::json report(const LitmusTest<Protocol>& test, const Race<Protocol>& ra
 }
 
 template <class Protocol>
-void run_all(const LitmusConfig& config, Result& result) {
-  harness::Progress progress("outcomes", std::chrono::seconds(0), config.quiet);
+void run_all(const Setting& setting, const LitmusConfig& config, Result& result) {
+  harness::Progress progress("outcomes", std::chrono::seconds(0), setting.quiet);
   std::uint64_t iterations = 0;
   nlohmann::json table = nlohmann::json::array();
   for (const LitmusTest<Protocol>& test : litmus_tests<Protocol>()) {
@@ -194,15 +195,15 @@ void run_all(const LitmusConfig& config, Result& result) {
 
 }  // namespace
 
-void run_litmus(const LitmusConfig& config, Result& result) {
+void run_litmus(const Setting& setting, const LitmusConfig& config, Result& result) {
   cpu_set_t cpus;
   if (::sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2) {
     result.could_not_run = "two threads can only meet on two processors, and there is one";
-  } else if (config.reference) {
-    run_all<ReferenceProtocol>(config, result);
-    if (config.expect_defects) expect_defects(result, {"D1", "D3"}, {"D6"});
+  } else if (setting.reference) {
+    run_all<ReferenceProtocol>(setting, config, result);
+    if (setting.expect_defects) expect_defects(result, {"D1", "D3"}, {"D6"});
   } else {
-    run_all<HardenedProtocol>(config, result);
+    run_all<HardenedProtocol>(setting, config, result);
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "fsqlshm/shared_memory_layout.h"
 #include "harness/result.h"
+#include "stress/setting.h"
 
 namespace fsqlshm::stress {
 
@@ -41,11 +42,8 @@ template <class Protocol>
 [[nodiscard]] std::vector<LitmusTest<Protocol>> litmus_tests();
 
 struct LitmusConfig {
-  bool reference = false;
-  bool expect_defects = false;
   std::uint64_t iterations = 200'000;  ///< of each race
   double race_seconds = 3;             ///< a race also ends after this time, if it was one
-  bool quiet = false;
 };
 
 /// Prints the tables, and adds to `result`:
@@ -53,7 +51,7 @@ struct LitmusConfig {
 ///   details.outcomes  list of {race, outcomes: [{outcome, verdict, meaning, count}]}
 /// A forbidden outcome that was seen is a violation. A race of which no interesting outcome was
 /// ever seen did not race: that is a vacuous finding.
-void run_litmus(const LitmusConfig& config, harness::Result& result);
+void run_litmus(const Setting& setting, const LitmusConfig& config, harness::Result& result);
 
 }  // namespace fsqlshm::stress
 

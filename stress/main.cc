@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -26,26 +27,17 @@ using namespace fsqlshm::harness;
 using namespace fsqlshm::stress;
 
 struct Options {
+  Setting setting{};
   RunConfig run{};
   LitmusConfig litmus{};
-  RecoveryConfig recovery{};
   VerificationConfig verification{};
-  std::uint64_t seed = 0;
+  std::uint64_t deaths = 500;
   std::string protocol = "hardened";
   std::string plant = "none";
   std::string dir;
   std::string shard = "1/1";
   std::vector<std::string> chaos = {"kill", "stop"};
-  bool expect_defects = false;
-
-  [[nodiscard]] bool reference() const { return protocol == "reference"; }
 };
-
-const std::map<std::string, Plant> kPlants = {{"none", Plant::kNone},
-                                              {"race", Plant::kDataRace},
-                                              {"crash", Plant::kCrash},
-                                              {"hang", Plant::kHang},
-                                              {"violation", Plant::kViolation}};
 
 // --- Commands ------------------------------------------------------------------------------------
 
@@ -59,84 +51,51 @@ void print_counts(const Result& result) {
   }
 }
 
-void run(Options& options, bool expect, Result& result) {
-  options.run.worker.reference = options.reference();
+void run(Options& options, Result& result) {
+  static const std::map<std::string, Plant> kPlants = {{"none", Plant::kNone},
+                                                       {"race", Plant::kDataRace},
+                                                       {"crash", Plant::kCrash},
+                                                       {"hang", Plant::kHang},
+                                                       {"violation", Plant::kViolation}};
+  const Setting& setting = options.setting;
+  options.run.dir = setting.dir;
+  options.run.quiet = setting.quiet;
+  options.run.worker.reference = setting.reference;
   options.run.worker.plant = kPlants.at(options.plant);
-  options.run.worker.seed = options.seed + (Shard::parse(options.shard)->index - 1) * 0x10001;
+  options.run.worker.seed = setting.seed + (Shard::parse(options.shard)->index - 1) * 0x10001;
   run_stress(options.run, result);
-  if (expect) expect_defects(result, {"D3"}, {"D2", "D5"});
+  if (setting.expect_defects) expect_defects(result, {"D3"}, {"D2", "D5"});
   print_counts(result);
-}
-
-void crash_points(Options& options, bool expect, Result& result) {
-  run_crash_points({.reference = options.reference(),
-                    .expect_defects = expect,
-                    .dir = options.dir,
-                    .quiet = options.run.quiet},
-                   result);
-}
-
-void outcomes(Options& options, bool expect, Result& result) {
-  options.litmus.reference = options.reference();
-  options.litmus.expect_defects = expect;
-  options.litmus.quiet = options.run.quiet;
-  run_litmus(options.litmus, result);
-}
-
-void recovery(Options& options, bool /*expect*/, Result& result) {
-  options.recovery.dir = options.dir;
-  options.recovery.quiet = options.run.quiet;
-  run_recovery(options.recovery, result);
-}
-
-void verification(Options& options, bool /*expect*/, Result& result) {
-  options.verification.dir = options.dir;
-  options.verification.seed = options.seed;
-  options.verification.quiet = options.run.quiet;
-  run_verification(options.verification, result);
 }
 
 struct Command {
   const char* name;
   const char* does;
-  void (*act)(Options& options, bool expect, Result& result);
+  std::function<void(Result&)> act;
   std::vector<Option> options{};
 };
 
 // The first one is what runs if no command is given.
-std::vector<Command> commands(Options& options) {
+std::vector<Command> commands(Options& o) {
   return {
-      {"run", "workers in many roles, with chaos (default)", run},
-      {"crash-points", "die and stop before every atomic step of every operation", crash_points},
+      {"run", "workers in many roles, with chaos (default)", [&](Result& r) { run(o, r); }},
+      {"crash-points", "die and stop before every atomic step of every operation",
+       [&](Result& r) { run_crash_points(o.setting, r); }},
       {"outcomes",
        "litmus tests: small races, and which of their outcomes are seen",
-       outcomes,
-       {{.name = "--iterations",
-         .target = &options.litmus.iterations,
-         .help = "of each race",
-         .check = whole_number(1)},
-        {.name = "--race-seconds",
-         .target = &options.litmus.race_seconds,
-         .help = "most time for one race",
-         .check = number(0.001, kMostSeconds)}}},
+       [&](Result& r) { run_litmus(o.setting, o.litmus, r); },
+       {{"--iterations", &o.litmus.iterations, "of each race", whole_number(1)},
+        {"--race-seconds", &o.litmus.race_seconds, "most time for one race",
+         number(0.001, kMostSeconds)}}},
       {"recovery",
        "time from the death of a publisher in the middle to the next good read",
-       recovery,
-       {{.name = "--deaths",
-         .target = &options.recovery.deaths,
-         .help = "publishers to kill",
-         .check = whole_number(1)}}},
+       [&](Result& r) { run_recovery(o.setting, o.deaths, r); },
+       {{"--deaths", &o.deaths, "publishers to kill", whole_number(1)}}},
       {"verification",
        "what it costs to check every read",
-       verification,
-       {{.name = "--rounds",
-         .target = &options.verification.rounds,
-         .help = "with and without, in turn",
-         .check = whole_number(1)},
-        {.name = "--run-seconds",
-         .target = &options.verification.seconds,
-         .help = "of each run",
-         .check = number(0.01, kMostSeconds)}}},
+       [&](Result& r) { run_verification(o.setting, o.verification, r); },
+       {{"--rounds", &o.verification.rounds, "with and without, in turn", whole_number(1)},
+        {"--run-seconds", &o.verification.seconds, "of each run", number(0.01, kMostSeconds)}}},
   };
 }
 
@@ -144,74 +103,42 @@ std::vector<Command> commands(Options& options) {
 
 std::vector<Option> general_options(Options& options) {
   return {
-      {.name = "--protocol",
-       .target = &options.protocol,
-       .help = "what to attack",
-       .check = one_of({"hardened", "reference"})},
-      {.name = "--seed",
-       .target = &options.seed,
-       .help = "what every choice follows from (default: drawn)",
-       .check = whole_number(0)},
-      {.name = "--shard",
-       .target = &options.shard,
-       .help = "I/N: part I of N machines; changes the seed",
-       .check =
-           [](const std::string& text) {
-             const auto shard = Shard::parse(text);
-             return shard ? std::string() : shard.error();
-           }},
-      {.name = "--quiet", .target = &options.run.quiet, .help = "no progress line"},
-      {.name = "--expect-defects",
-       .target = &options.expect_defects,
-       .help = "with the reference: its known defects are expected, and missing ones are findings"},
-      {.name = "--dir",
-       .target = &options.dir,
-       .help = "where the file lies (default: /dev/shm)",
-       .check = existing_folder()},
+      {"--protocol", &options.protocol, "what to attack", one_of({"hardened", "reference"})},
+      {"--seed", &options.setting.seed, "what every choice follows from (default: drawn)",
+       whole_number(0)},
+      {"--shard", &options.shard, "I/N: part I of N machines; changes the seed",
+       [](const std::string& text) {
+         const auto shard = Shard::parse(text);
+         return shard ? std::string() : shard.error();
+       }},
+      {"--quiet", &options.setting.quiet, "no progress line"},
+      {"--expect-defects", &options.setting.expect_defects,
+       "with the reference: its known defects are expected, and missing ones are findings"},
+      {"--dir", &options.dir, "where the file lies (default: /dev/shm)", existing_folder()},
   };
 }
 
 std::vector<Option> run_options(Options& options) {
   RunConfig& run = options.run;
   std::vector<Option> all = {
-      {.name = "--workers",
-       .target = &run.workers,
-       .help = "processes",
-       .check = whole_number(1, kMaxWorkers)},
-      {.name = "--seconds",
-       .target = &run.seconds,
-       .help = "wall time; 0: until interrupted or --kills",
-       .check = number(0, kMostSeconds)},
-      {.name = "--chaos",
-       .target = &options.chaos,
-       .help = "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none",
-       .check = one_of({"kill", "stop", "none"})},
-      {.name = "--chaos-rate",
-       .target = &run.chaos_rate,
-       .help = "acts of chaos a second",
-       .check = number(0.001, 1e6)},
-      {.name = "--kills",
-       .target = &run.kills,
-       .help = "end after so many kills; 0: no such end",
-       .check = whole_number(0)},
-      {.name = "--perturb",
-       .target = &run.worker.perturb,
-       .help = "disturb the timing before one atomic operation in so many; 0: never",
-       .check = whole_number(0)},
-      {.name = "--publish-rate",
-       .target = &run.worker.publish_rate,
-       .help = "publishes a second, all publishers together; 0: no limit",
-       .check = number(0, 1e9)},
-      {.name = "--plant",
-       .target = &options.plant,
-       .help = "plant a fault in the workers, to see that it is found",
-       .check = one_of({"none", "race", "crash", "hang", "violation"})},
+      {"--workers", &run.workers, "processes", whole_number(1, kMaxWorkers)},
+      {"--seconds", &run.seconds, "wall time; 0: until interrupted or --kills",
+       number(0, kMostSeconds)},
+      {"--chaos", &options.chaos,
+       "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none",
+       one_of({"kill", "stop", "none"})},
+      {"--chaos-rate", &run.chaos_rate, "acts of chaos a second", number(0.001, 1e6)},
+      {"--kills", &run.kills, "end after so many kills; 0: no such end", whole_number(0)},
+      {"--perturb", &run.worker.perturb,
+       "disturb the timing before one atomic operation in so many; 0: never", whole_number(0)},
+      {"--publish-rate", &run.worker.publish_rate,
+       "publishes a second, all publishers together; 0: no limit", number(0, 1e9)},
+      {"--plant", &options.plant, "plant a fault in the workers, to see that it is found",
+       one_of({"none", "race", "crash", "hang", "violation"})},
   };
   for (Role& role : run.worker.roles) {
-    all.push_back({.name = role.option(),
-                   .target = &role.threads,
-                   .help = "threads of each worker that " + role.does,
-                   .check = whole_number(0, 8)});
+    all.push_back({role.option(), &role.threads, "threads of each worker that " + role.does,
+                   whole_number(0, 8)});
   }
   return all;
 }
@@ -246,18 +173,20 @@ void print(const Result& result) {
 
 ExitCode attack(const Program& program, Options& options, const std::vector<Command>& commands) {
   if (const auto wrong = apply_chaos(options)) return program.refuse(*wrong);
-  options.run.dir = options.dir;
+  Setting& setting = options.setting;
+  setting.dir = options.dir;
+  setting.reference = options.protocol == "reference";
+  setting.expect_defects = setting.expect_defects && setting.reference;
   Result result("stress", options.protocol);
-  result.seed = options.seed;
+  result.seed = setting.seed;
   result.budget = {{"seconds", options.run.seconds}, {"shard", options.shard}};
   const auto asked = std::ranges::find_if(
       commands, [&](const Command& command) { return program.given(command.name); });
-  const Command& command = asked == commands.end() ? commands.front() : *asked;
-  command.act(options, options.expect_defects && options.reference(), result);
+  (asked == commands.end() ? commands.front() : *asked).act(result);
 
   // The same command repeats what was found, and what was missed.
   std::string replay = program.command_line();
-  if (!program.given("--seed")) replay += fmt::format(" --seed {}", options.seed);
+  if (!program.given("--seed")) replay += fmt::format(" --seed {}", setting.seed);
   for (Finding& finding : result.findings) finding.replay = replay;
   print(result);
   const ExitCode code = program.finish(result);
@@ -272,7 +201,7 @@ ExitCode attack(const Program& program, Options& options, const std::vector<Comm
 int main(int argc, char** argv) {
   Options options;
   std::random_device device;
-  options.seed = device();
+  options.setting.seed = device();
   Program program(
       "fsqlshm-stress",
       "Stress the shared-memory header with real processes over a real mapping.\n"

@@ -245,7 +245,7 @@ std::vector<Operation> creations() {
 }
 
 template <class Protocol>
-std::string newcomer_trouble(const fs::path& path) {
+std::string newcomer_trouble(const fs::path& path, std::uint64_t now) {
   using File = BasicShmFile<Protocol>;
   auto file = File::open_or_create(path);
   if (!file) return "the file cannot be opened: " + file.error().message();
@@ -262,9 +262,9 @@ std::string newcomer_trouble(const fs::path& path) {
   if (layout.try_load_consistent_snapshot(1) != next) return "reconcile does not repair";
   guard->reset();
 
-  if (check(*file, kLease) != Exclusion::kOk) return std::string(kBusyForEver);
-  if (!acquire(*file, 9, kLease)) return "no process can acquire";
-  if (check(*file) != Exclusion::kBusy) return "a new owner does not exclude";
+  if (check(*file, now) != Exclusion::kOk) return std::string(kBusyForEver);
+  if (!acquire(*file, 9, now + 1)) return "no process can acquire";
+  if (check(*file, now) != Exclusion::kBusy) return "a new owner does not exclude";
   if (!layout.release_serialized_writer(id_of(9))) return "a new owner cannot release";
   const auto errors = validate(file->header_bytes());
   return errors.empty() ? "" : errors.front().message();
@@ -272,7 +272,7 @@ std::string newcomer_trouble(const fs::path& path) {
 
 template std::vector<Operation> header_operations<HardenedProtocol>(const fs::path&);
 template std::vector<Operation> header_operations<ReferenceProtocol>(const fs::path&);
-template std::string newcomer_trouble<HardenedProtocol>(const fs::path&);
-template std::string newcomer_trouble<ReferenceProtocol>(const fs::path&);
+template std::string newcomer_trouble<HardenedProtocol>(const fs::path&, std::uint64_t);
+template std::string newcomer_trouble<ReferenceProtocol>(const fs::path&, std::uint64_t);
 
 }  // namespace fsqlshm::stress

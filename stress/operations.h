@@ -67,9 +67,10 @@ template <class Protocol>
 [[nodiscard]] std::vector<Operation> creations();
 
 /// Whether a newcomer can open, read, publish and acquire, and the header is valid then: what it
-/// cannot do, or nothing.
+/// cannot do, or nothing. At `now` every lease in the file is over.
 template <class Protocol>
-[[nodiscard]] std::string newcomer_trouble(const std::filesystem::path& path);
+[[nodiscard]] std::string newcomer_trouble(const std::filesystem::path& path,
+                                           std::uint64_t now = kLease);
 
 inline constexpr std::string_view kBusyForEver = "busy for ever";
 

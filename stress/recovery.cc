@@ -83,8 +83,8 @@ int publish_and_die(const std::filesystem::path& path, Board& board, std::uint64
 
 }  // namespace
 
-void run_recovery(const RecoveryConfig& config, harness::Result& result) {
-  const auto dir = RunDir::make(config.dir);
+void run_recovery(const Setting& setting, std::uint64_t deaths, harness::Result& result) {
+  const auto dir = RunDir::make(setting.dir);
   if (!dir) {
     result.could_not_run = dir.error();
     return;
@@ -110,11 +110,11 @@ void run_recovery(const RecoveryConfig& config, harness::Result& result) {
     result.could_not_run = "the helper processes did not start";
     return;
   }
-  harness::Progress progress("recovery", std::chrono::seconds(0), config.quiet);
+  harness::Progress progress("recovery", std::chrono::seconds(0), setting.quiet);
   std::vector<double> times_us;
   harness::Random random(1);
-  for (std::uint64_t i = 0; i < config.deaths && !harness::stop_requested(); ++i) {
-    progress.update(fmt::format("{} of {} deaths", i, config.deaths));
+  for (std::uint64_t i = 0; i < deaths && !harness::stop_requested(); ++i) {
+    progress.update(fmt::format("{} of {} deaths", i, deaths));
     board->killed_ns = 0;
     // Steps 3 to 6 lie between the store of the odd number and that of the even one.
     const std::uint64_t step = 3 + random.below(4);

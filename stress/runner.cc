@@ -13,8 +13,8 @@
 #include "harness/child.h"
 #include "harness/describe.h"
 #include "harness/run.h"
-#include "stress/aftermath.h"
 #include "stress/describe.h"
+#include "stress/operations.h"
 #include "stress/run_dir.h"
 #include "stress/run_findings.h"
 #include "stress/tsan.h"
@@ -74,7 +74,12 @@ class Runner {
     supervise();
     findings_.add_violations();
     stop_all();
-    reconciled_at_the_end_ = judge_aftermath(worker_config_, *control_, findings_);
+    result_.details["header"] = header_fields(file_.header_bytes());
+    if (worker_config_.reference) {
+      judge_what_is_left<ReferenceProtocol>();
+    } else {
+      judge_what_is_left<HardenedProtocol>();
+    }
     judge_ids();
     judge_vacuity();
     report();
@@ -120,7 +125,7 @@ class Runner {
       if (locked_out(now)) {
         findings_.add_with_context(
             "P4 crash", "no writer got the indicator for 5 s: they are locked out",
-            writer_text(writer_report(file_.header_bytes(), control_->clock.at(now))), "D2");
+            writer_report(file_.header_bytes(), control_->clock.at(now)).text(), "D2");
         break;
       }
       over_time_.sample(now - start_ns_, [&] { return sample(now); });
@@ -189,6 +194,37 @@ class Runner {
   }
 
   // --- Judgement ---------------------------------------------------------------------------------
+
+  // The next process must be able to repair the file, with the operations of the run's protocol, and
+  // then to use it.
+  template <class Protocol>
+  void judge_what_is_left() {
+    auto file = open_file<BasicShmFile<Protocol>>(worker_config_.file);
+    RegisterLog& log = control_->snapshot;
+    const std::uint64_t low = log.begin_read();
+    const auto snapshot = file.layout().try_load_consistent_snapshot(10);
+    died_in_publish_ = !snapshot;
+    if (snapshot && (!whole(*snapshot) ||
+                     log.end_read(low, snapshot->commit_seq.get()) != ReadVerdict::kGood)) {
+      findings_.add_with_context("snapshot integrity", "no right snapshot after the run");
+    }
+    const std::uint64_t later = control_->clock.at(now_ns()) + 1000;  // every lease is over
+    const bool free = check(file, later) == Exclusion::kOk;
+    const HeaderBytes bytes = file.header_bytes();
+    const WriterReport writer = writer_report(bytes, later);
+    for (const Field field :
+         {Field::kSerializedWriterTxnId, Field::kSerializedWriterPidAndGen,
+          Field::kSerializedWriterPidBirth, Field::kSerializedWriterLeaseExpiry}) {
+      if (!free || harness::word_at(bytes, field) == 0) continue;
+      findings_.add_with_context("P3 quiescence",
+                                 "the indicator is free, but its words are not zero",
+                                 std::string(field_name(field)), "D3");
+    }
+    const std::string trouble = newcomer_trouble<Protocol>(worker_config_.file, later);
+    if (trouble.empty()) return;
+    findings_.add_with_context("P4 crash", "after the run: " + trouble, writer.text(),
+                               trouble == kBusyForEver ? "D2" : "");
+  }
 
   void judge_ids() {
     const auto summary = auditor_.finish(next_txn_id());
@@ -273,16 +309,15 @@ class Runner {
                            {"lost_txn_ids", lost_ids_},
                            {"late_txn_ids", control_->ids.late_count()},
                            {"violations", control_->violations.count()}});
-    result_.details = {
-        {"roles", std::move(roles)},
-        {"workers", workers_.count()},
-        {"tsan", kTsan},
-        {"run_seconds", seconds_},
-        {"interrupted", interrupted_},
-        {"chaos", {{"kill", config_.kill}, {"stop", config_.stop}, {"rate", config_.chaos_rate}}},
-        {"recovered", total("reconciles") + (reconciled_at_the_end_ ? 1 : 0)},
-        {"over_time", over_time_.rows()},
-        {"header", header_fields(file_.header_bytes())}};
+    result_.details.update(
+        {{"roles", std::move(roles)},
+         {"workers", workers_.count()},
+         {"tsan", kTsan},
+         {"run_seconds", seconds_},
+         {"interrupted", interrupted_},
+         {"chaos", {{"kill", config_.kill}, {"stop", config_.stop}, {"rate", config_.chaos_rate}}},
+         {"recovered", total("reconciles") + (died_in_publish_ ? 1 : 0)},
+         {"over_time", over_time_.rows()}});
   }
 
   const RunConfig& config_;
@@ -304,7 +339,7 @@ class Runner {
   double seconds_ = 0;
   bool worker_ended_ = false;
   bool interrupted_ = false;
-  bool reconciled_at_the_end_ = false;
+  bool died_in_publish_ = false;  // the last publisher
 };
 
 }  // namespace

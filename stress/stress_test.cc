@@ -327,7 +327,7 @@ TEST(Newcomer, SeesWhatItCannotUse) {
 
 TEST(Outcomes, HardenedShowsNoForbiddenOne) {
   Result result("stress", "hardened");
-  run_litmus({.iterations = 40'000, .race_seconds = 0.5, .quiet = true}, result);
+  run_litmus({.quiet = true}, {.iterations = 40'000, .race_seconds = 0.5}, result);
   // On a busy machine two threads may never meet: that is vacuous, and a campaign says so.
   for (const auto& finding : result.findings) {
     EXPECT_EQ(finding.severity, "vacuous") << finding.title << '\n' << finding.detail;
@@ -337,7 +337,7 @@ TEST(Outcomes, HardenedShowsNoForbiddenOne) {
 
 TEST(Outcomes, ReferenceShowsForbiddenOnes) {
   Result result("stress", "reference");
-  run_litmus({.reference = true, .iterations = 1'000'000, .race_seconds = 0.7, .quiet = true},
+  run_litmus({.reference = true, .quiet = true}, {.iterations = 1'000'000, .race_seconds = 0.7},
              result);
   EXPECT_EQ(result.exit_code(), harness::kExitFound);
   EXPECT_TRUE(found_defect(result, "D1", "outcomes") || found_defect(result, "D3", "outcomes"))
@@ -346,7 +346,7 @@ TEST(Outcomes, ReferenceShowsForbiddenOnes) {
 
 TEST(Recovery, ReadersGetOnAfterDeaths) {
   Result result("stress", "hardened");
-  run_recovery({.deaths = 20, .dir = {}, .quiet = true}, result);
+  run_recovery({.quiet = true}, 20, result);
   EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
   EXPECT_EQ(result.counts["deaths"], 20);
 }

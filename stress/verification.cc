@@ -19,11 +19,11 @@ double median(std::vector<double> values) {
 }
 
 // Reads a second of all readers; none if the run was no good, and then `result` says why.
-std::optional<double> reads_per_second(const VerificationConfig& config, std::uint64_t round,
-                                       bool checked, harness::Result& result) {
-  RunConfig run = {.workers = 1, .seconds = config.seconds, .dir = config.dir, .quiet = true};
+std::optional<double> reads_per_second(const Setting& setting, const VerificationConfig& config,
+                                       std::uint64_t round, bool checked, harness::Result& result) {
+  RunConfig run = {.workers = 1, .seconds = config.seconds, .dir = setting.dir, .quiet = true};
   run.kill = run.stop = false;
-  run.worker.seed = config.seed + round;
+  run.worker.seed = setting.seed + round;
   run.worker.perturb = 0;
   run.worker.check_reads = checked;
   run.worker.only({{"publisher", 1}, {"reader", config.readers}});
@@ -42,19 +42,21 @@ std::optional<double> reads_per_second(const VerificationConfig& config, std::ui
 
 }  // namespace
 
-void run_verification(const VerificationConfig& config, harness::Result& result) {
+void run_verification(const Setting& setting, const VerificationConfig& config,
+                      harness::Result& result) {
   harness::Progress progress(
       "verification",
       std::chrono::duration<double>(2 * config.seconds * static_cast<double>(config.rounds)),
-      config.quiet);
+      setting.quiet);
   std::vector<double> checked;
   std::vector<double> bare;
   std::vector<double> cost_ns;
   const auto ns = [&](double rate) { return 1e9 * config.readers / rate; };
   for (std::uint64_t round = 0; round < config.rounds; ++round) {
     progress.update(fmt::format("round {} of {}", round + 1, config.rounds));
-    const auto with = reads_per_second(config, round, true, result);
-    const auto without = with ? reads_per_second(config, round, false, result) : std::nullopt;
+    const auto with = reads_per_second(setting, config, round, true, result);
+    const auto without =
+        with ? reads_per_second(setting, config, round, false, result) : std::nullopt;
     if (!without) return;
     checked.push_back(*with);
     bare.push_back(*without);

@@ -4,9 +4,9 @@
 #define FSQLSHM_STRESS_VERIFICATION_H_
 
 #include <cstdint>
-#include <filesystem>
 
 #include "harness/result.h"
+#include "stress/setting.h"
 
 namespace fsqlshm::stress {
 
@@ -14,9 +14,6 @@ struct VerificationConfig {
   std::uint64_t rounds = 9;
   double seconds = 1;  ///< of each run; there are two in a round
   unsigned readers = 2;
-  std::uint64_t seed = 0;
-  std::filesystem::path dir{};
-  bool quiet = false;
 };
 
 /// The runner with one publisher at 10,000 publishes a second and nothing else but readers, in turn
@@ -25,7 +22,8 @@ struct VerificationConfig {
 ///   details.verification    {"readers", "checked_per_second", "bare_per_second": medians, all
 ///                           readers together; "checked_ns", "bare_ns", "cost_ns": medians of one
 ///                           reader's time for a read, and of the rounds' differences}
-void run_verification(const VerificationConfig& config, harness::Result& result);
+void run_verification(const Setting& setting, const VerificationConfig& config,
+                      harness::Result& result);
 
 }  // namespace fsqlshm::stress
 

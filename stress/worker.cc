@@ -14,7 +14,7 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kPlanted = {.property = "self-test", .title = "a planted violation"};
+constexpr Check kPlanted = {"self-test", "a planted violation"};
 
 int g_race = 0;  // written by two threads without synchronisation, if that is planted
 

@@ -3,11 +3,10 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kOkBesideLiveOwner = {
-    .property = "P1 exclusion",
-    .title = "a check answered ok while a live owner held the indicator",
-    .values = {"owner's token", "now"},
-    .defect = "D5"};
+constexpr Check kOkBesideLiveOwner = {"P1 exclusion",
+                                      "a check answered ok while a live owner held the indicator",
+                                      {"owner's token", "now"},
+                                      "D5"};
 
 enum : std::size_t { kChecksOk, kChecksBusy };
 

@@ -8,12 +8,10 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kTooOld = {.property = "gc horizon",
-                           .title = "an older horizon came back",
-                           .values = {"loaded", "oldest allowed"}};
-constexpr Check kFromTheFuture = {.property = "gc horizon",
-                                  .title = "a horizon that no thread had stored yet",
-                                  .values = {"loaded", "youngest begun"}};
+constexpr Check kTooOld = {
+    "gc horizon", "an older horizon came back", {"loaded", "oldest allowed"}};
+constexpr Check kFromTheFuture = {
+    "gc horizon", "a horizon that no thread had stored yet", {"loaded", "youngest begun"}};
 
 enum : std::size_t { kReads, kMoves };
 

@@ -5,9 +5,8 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kWordWentBack = {.property = "monotone words",
-                                 .title = "a counter of the header went back",
-                                 .values = {"offset", "loaded", "before"}};
+constexpr Check kWordWentBack = {
+    "monotone words", "a counter of the header went back", {"offset", "loaded", "before"}};
 
 // Serialises the live header.
 class Inspector {

@@ -3,13 +3,9 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kOpenFailed = {.property = "file",
-                               .title = "the file cannot be opened any more",
-                               .values = {"error", "found"}};
-constexpr Check kGeometryChanged = {.property = "file",
-                                    .title = "the geometry of the file changed"};
-constexpr Check kCreatedTwice = {.property = "file",
-                                 .title = "a file that exists was created again"};
+constexpr Check kOpenFailed = {"file", "the file cannot be opened any more", {"error", "found"}};
+constexpr Check kGeometryChanged = {"file", "the geometry of the file changed"};
+constexpr Check kCreatedTwice = {"file", "a file that exists was created again"};
 
 // Opens the file again, now and then tries to create it again, and validates.
 struct Opener {

@@ -5,12 +5,11 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kTwoPublishers = {.property = "publication lock",
-                                  .title = "two live publishers hold the publication lock",
-                                  .values = {"other worker", "its incarnation"}};
-constexpr Check kRefused = {.property = "publication lock",
-                            .title = "the guard refused to publish",
-                            .values = {"publish", "error"}};
+constexpr Check kTwoPublishers = {"publication lock",
+                                  "two live publishers hold the publication lock",
+                                  {"other worker", "its incarnation"}};
+constexpr Check kRefused = {
+    "publication lock", "the guard refused to publish", {"publish", "error"}};
 
 enum : std::size_t { kPublishes, kReconciles, kLockBusy };
 

@@ -3,9 +3,9 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kTornTriple = {.property = "snapshot integrity",
-                               .title = "a torn triple: its parts are of different publishes",
-                               .values = {"commit_seq", "schema_epoch", "ecs_epoch"}};
+constexpr Check kTornTriple = {"snapshot integrity",
+                               "a torn triple: its parts are of different publishes",
+                               {"commit_seq", "schema_epoch", "ecs_epoch"}};
 
 enum : std::size_t { kReads, kRetries, kTimeouts };
 

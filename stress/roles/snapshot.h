@@ -8,13 +8,13 @@
 namespace fsqlshm::stress {
 
 inline constexpr Check kReadTooOld = {
-    .property = "snapshot linearizability",
-    .title = "a read returned an older snapshot than was in force when it began",
-    .values = {"returned", "oldest allowed"}};
+    "snapshot linearizability",
+    "a read returned an older snapshot than was in force when it began",
+    {"returned", "oldest allowed"}};
 inline constexpr Check kReadFromTheFuture = {
-    .property = "snapshot linearizability",
-    .title = "a read returned a snapshot whose publish had not begun",
-    .values = {"returned", "youngest begun"}};
+    "snapshot linearizability",
+    "a read returned a snapshot whose publish had not begun",
+    {"returned", "youngest begun"}};
 
 }  // namespace fsqlshm::stress
 

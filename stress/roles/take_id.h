@@ -9,15 +9,12 @@
 
 namespace fsqlshm::stress {
 
-inline constexpr Check kDuplicateTxnId = {.property = "txn ids are unique",
-                                          .title = "a transaction id was handed out twice",
-                                          .values = {"id"}};
+inline constexpr Check kDuplicateTxnId = {
+    "txn ids are unique", "a transaction id was handed out twice", {"id"}};
 inline constexpr Check kTxnIdWentBack = {
-    .property = "txn ids ascend",
-    .title = "a thread got a smaller transaction id than before",
-    .values = {"id", "before"}};
-inline constexpr Check kNoTxnId = {.property = "txn ids are unique",
-                                   .title = "the allocator says that all ids are used up"};
+    "txn ids ascend", "a thread got a smaller transaction id than before", {"id", "before"}};
+inline constexpr Check kNoTxnId = {"txn ids are unique",
+                                   "the allocator says that all ids are used up"};
 
 /// For a role with `takes_ids`. `last` is the id that this thread took before; `count` is the index
 /// of the role's count of ids.

@@ -7,9 +7,8 @@
 
 namespace fsqlshm::stress {
 
-inline constexpr Check kInvalidHeader = {.property = "valid header",
-                                         .title = "a header that validate rejects",
-                                         .values = {"error", "found", "expected"}};
+inline constexpr Check kInvalidHeader = {
+    "valid header", "a header that validate rejects", {"error", "found", "expected"}};
 
 /// The words of a live header are no snapshot of it: an odd number and a horizon ahead pass, and the
 /// writer's words may be those of different owners.

@@ -6,29 +6,24 @@ namespace fsqlshm::stress {
 namespace {
 
 constexpr Check kAcquiredBesideLiveOwner = {
-    .property = "P1 exclusion",
-    .title = "an acquire succeeded while a live owner held the indicator",
-    .values = {"new id", "new token", "owner's token"},
-    .defect = "D5"};
-constexpr Check kOwnerWordsChanged = {
-    .property = "P2 integrity",
-    .title = "an owner's words changed while it held the indicator",
-    .values = {"id word", "pid and generation", "birth", "lease"},
-    .defect = "D3"};
-constexpr Check kIndicatorWasNotClean = {
-    .property = "P3 quiescence",
-    .title = "an owner got an indicator whose words were not zero",
-    .values = {"id", "generation"},
-    .defect = "D3"};
+    "P1 exclusion",
+    "an acquire succeeded while a live owner held the indicator",
+    {"new id", "new token", "owner's token"},
+    "D5"};
+constexpr Check kOwnerWordsChanged = {"P2 integrity",
+                                      "an owner's words changed while it held the indicator",
+                                      {"id word", "pid and generation", "birth", "lease"},
+                                      "D3"};
+constexpr Check kIndicatorWasNotClean = {"P3 quiescence",
+                                         "an owner got an indicator whose words were not zero",
+                                         {"id", "generation"},
+                                         "D3"};
 constexpr Check kReleaseRefusedLiveOwner = {
-    .property = "P5 eviction",
-    .title = "a release refused an owner that still was one",
-    .values = {"id", "lease", "now"},
-    .defect = "D5"};
+    "P5 eviction", "a release refused an owner that still was one", {"id", "lease", "now"}, "D5"};
 constexpr Check kReleaseOfAnEvictedOwner = {
-    .property = "P5 eviction",
-    .title = "a release succeeded for an owner that had been succeeded by another",
-    .values = {"id", "token", "token in the log"}};
+    "P5 eviction",
+    "a release succeeded for an owner that had been succeeded by another",
+    {"id", "token", "token in the log"}};
 
 enum : std::size_t { kAcquires, kRefusals, kReleases, kEvictions, kIds };
 

@@ -1,0 +1,21 @@
+// What every command of fsqlshm-stress is told.
+
+#ifndef FSQLSHM_STRESS_SETTING_H_
+#define FSQLSHM_STRESS_SETTING_H_
+
+#include <cstdint>
+#include <filesystem>
+
+namespace fsqlshm::stress {
+
+struct Setting {
+  bool reference = false;       ///< attack this protocol, not `hardened`
+  bool expect_defects = false;  ///< with it: its known defects become "expected" findings
+  std::filesystem::path dir{};  ///< where files lie; empty: tmpfs
+  std::uint64_t seed = 0;
+  bool quiet = false;
+};
+
+}  // namespace fsqlshm::stress
+
+#endif  // FSQLSHM_STRESS_SETTING_H_
