@@ -15,7 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kOld = 5;  // publish numbers
 constexpr std::uint64_t kNew = 6;
-constexpr std::uint64_t kNext = 7;
 
 constexpr std::string_view kBusy = "busy until the lease ends";
 
@@ -254,7 +253,8 @@ std::string newcomer_trouble(const fs::path& path, std::uint64_t now) {
   if (!guard || !*guard) return "the publication lock is not free";
   const bool odd = !layout.try_load_consistent_snapshot(10);
   if ((*guard)->needs_reconcile() != odd) return "the guard does not see the death";
-  const ShmSnapshot next = triple_of(kNext);
+  // Greater than everything published, so that the gc horizon stays behind it.
+  const ShmSnapshot next = triple_of(layout.load_commit_seq().get() + 1);
   if (odd && (*guard)->publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch)) {
     return "the guard publishes before it has reconciled";
   }
