@@ -14,7 +14,6 @@ MARGIN = 44  # for the numbers of the steps
 CHARACTER = 7.25
 SMALL_CHARACTER = 6.35
 LONGEST = 46
-LONGEST_PERIOD = 3
 KINDS = {"store": "store", "fetch_add": "store", "load": "load", "die": "death"}
 
 
@@ -81,34 +80,6 @@ def _step(entry: Json, row: int, threads: int) -> Step:
     return Step(number, thread, text, place, kind, entry.get("read_step") or 0, bool(entry.get("stale")))
 
 
-def _repeated(steps: list[Step], start: int) -> int:
-    """How many rows from `start` on only repeat, at least twice, the same few rows before them. The last row is what
-    the trace is about: it is never one of them."""
-    said = [(step.thread, step.text, step.place, step.stale) for step in steps[:-1]]
-    for period in range(1, min(LONGEST_PERIOD, start) + 1):
-        rows = 0
-        while start + rows < len(said) and said[start + rows] == said[start + rows - period]:
-            rows += 1
-        rows -= rows % period
-        if rows >= 2 * period:
-            return rows
-    return 0
-
-
-def fold(steps: list[Step]) -> list[Step]:
-    """The steps with repeated turns of a spin as one row."""
-    out: list[Step] = []
-    row = 0
-    while row < len(steps):
-        out.append(steps[row])
-        repeated = _repeated(steps, row + 1)
-        if repeated:
-            last = steps[row + repeated].number
-            out.append(Step(last, steps[row].thread, f"⋮ the same up to step {last}", kind="fold"))
-        row += 1 + repeated
-    return out
-
-
 def _arrow(start: Step, end: Step) -> str:
     """The path from the dot of a store to that of a load."""
     x1, y1, x2, y2 = start.x, start.y, end.x, end.y
@@ -139,7 +110,6 @@ def diagram(trace: Json) -> Diagram:
         if len(steps) > 1 and steps[-1].kind == "note" and steps[-1].text.startswith("VIOLATION"):
             steps.pop()
         steps[-1].violating = True
-    steps = fold(steps)
     columns, place = [], float(MARGIN)
     for thread, title in enumerate(titles):
         columns.append((title, place + 16))
