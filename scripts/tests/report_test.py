@@ -16,7 +16,8 @@ from typing import Any
 import support
 
 from fsqlshm import ROOT, junit, results
-from fsqlshm.report import findings, formats, main, text, trace
+from fsqlshm.report import findings, main, sarif, text, trace
+from fsqlshm.report.page import markdown
 from fsqlshm.report.page import page as draw
 from fsqlshm.schema import BadDocument
 
@@ -333,9 +334,9 @@ class ReportTest(unittest.TestCase):
         )
         self.page(summary)
         xml.etree.ElementTree.fromstring(junit.text(summary["results"]))
-        json.loads(formats.sarif(summary))
-        markdown = formats.markdown(summary)
-        self.assertEqual(len([line for line in markdown.splitlines() if line.startswith("|")]), 3)
+        json.loads(sarif.text(summary))
+        said = markdown(summary)
+        self.assertEqual(len([line for line in said.splitlines() if line.startswith("|")]), 3)
 
     def test_details_of_any_shape(self) -> None:
         shapes = (
@@ -522,13 +523,13 @@ class FormatsTest(unittest.TestCase):
         self.assertIn("reproduce: fsqlshm-relacy --replay", failure.text or "")
 
     def test_markdown(self) -> None:
-        said = formats.markdown(everything())
+        said = markdown(everything())
         self.assertIn("# ✗ 1 violation found", said)
         self.assertIn("```sh\nfsqlshm-relacy --replay 'x/y/random/7'\n```", said)
         self.assertNotIn("a lease was cleared", said)
 
     def test_sarif_has_the_findings_with_a_line(self) -> None:
-        value = json.loads(formats.sarif(everything()))
+        value = json.loads(sarif.text(everything()))
         self.assertEqual(value["version"], "2.1.0")
         found = value["runs"][0]["results"]
         self.assertEqual(len(found), 1)

@@ -20,14 +20,11 @@ def benchmarks(measured: Any) -> list[Json]:
     for name, entry in ((measured or {}).get("benchmarks") or {}).items():
         ns, counters = entry.get("ns") or [], entry.get("counters") or {}
         if ns:
-            row = {
-                "group": "",
-                "where": "",
-                "rate": "",
-                **entry.get("facts", {}),
-                "name": name,
-                "racy": entry.get("racy"),
-            }
+            row = (
+                {"group": "", "where": "", "rate": ""}
+                | entry.get("facts", {})
+                | {"name": name, "racy": entry.get("racy")}
+            )
             row |= {"median": median(ns), "low": min(ns), "high": max(ns), "repetitions": len(ns)}
             row["percentiles"] = [median(counters.get(p)) for p in PERCENTILES]
             row["sums"] = {name: sum(counters.get(name) or []) for name in ("retries", "torn", "reads")}

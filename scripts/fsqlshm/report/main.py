@@ -10,8 +10,8 @@ import pathlib
 import sys
 
 from fsqlshm import files, junit, results
-from fsqlshm.report import formats
-from fsqlshm.report.page import page
+from fsqlshm.report import sarif
+from fsqlshm.report.page import markdown, page
 from fsqlshm.schema import BadDocument
 
 NAME = "report.html"
@@ -24,8 +24,8 @@ def write(folder: pathlib.Path, out: pathlib.Path | None = None) -> results.Summ
     texts = {
         NAME: page(summary),
         "junit.xml": junit.text(summary["results"]),
-        "summary.md": formats.markdown(summary),
-        "report.sarif": formats.sarif(summary),
+        "summary.md": markdown(summary),
+        "report.sarif": sarif.text(summary),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

@@ -1,4 +1,4 @@
-"""The report as one HTML document: what the templates in templates/ are given."""
+"""The report as one HTML document, and its summary in Markdown: what the templates in templates/ are given."""
 
 import pathlib
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from fsqlshm import results
-from fsqlshm.report import bench, checks, findings, formats, text, trends
+from fsqlshm.report import bench, checks, findings, text, trends
 from fsqlshm.results import Document, Summary
 from fsqlshm.text import duration
 
@@ -22,7 +22,7 @@ FILTERS: list[Callable[..., Any]] = [
     text.ranges,
     text.runs,
 ]
-FILTERS += [text.without, text.median, text.series, text.rates, text.spark]
+FILTERS += [text.without, text.median, text.series, text.rates, text.spark, text.escaped, text.code_block]
 FILTERS += [bench.label, bench.benchmarks, bench.by_rate, duration]
 # What a section may meet in a document that is not as its engine writes it.
 NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, jinja2.TemplateError)
@@ -31,9 +31,11 @@ ENGINES = ("relacy", "fuzz", "stress", "bench")
 
 def _environment(undefined: type[jinja2.Undefined]) -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(TEMPLATES)
+    escape = jinja2.select_autoescape(["html"])
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=undefined
+        loader=loader, autoescape=escape, trim_blocks=True, lstrip_blocks=True, undefined=undefined
     )
+    environment.globals["icons"] = {"clean": "✓", "found": "✗", "could_not_run": "!"}
     environment.filters.update({one.__name__: one for one in FILTERS})
     return environment
 
@@ -94,7 +96,6 @@ def page(summary: Summary) -> str:
     runs = zip(documents, results.labels(documents), map(_answer, documents), map(_section, documents), strict=True)
     return PAGE.get_template("page.html").render(
         summary=summary,
-        icons=formats.ICONS,
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         verdict=results.verdict(documents),
         bad=[card for card in cards if card["severity"] != "expected"],
@@ -106,3 +107,11 @@ def page(summary: Summary) -> str:
         machine=_machine(summary),
         host=text.cell(summary.get("machine")),
     )
+
+
+def markdown(summary: Summary) -> str:
+    """For a CI step's summary page."""
+    documents = summary["results"]
+    runs = list(zip(documents, results.labels(documents), map(results.headline, documents), strict=True))
+    template = PAGE.get_template("summary.md")
+    return template.render(summary=summary, verdict=results.verdict(documents), runs=runs) + "\n"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -106,3 +107,14 @@ def spark(values: Sequence[float | None], scale: Sequence[float] = (), log: bool
     return " ".join(
         f"{SPARK_WIDTH * i / last:.1f},{2 + top - top * (y - low) / ((high - low) or 1):.1f}" for i, y in points
     )
+
+
+def escaped(text: Any) -> str:
+    """One line that is safe in a table cell and in a sentence of Markdown."""
+    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", " ".join(str(text).splitlines()))
+
+
+def code_block(text: str) -> str:
+    """Fenced so that nothing in it ends it."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return f"{fence}sh\n{text}\n{fence}"
