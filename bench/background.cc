@@ -20,21 +20,16 @@ std::int64_t now_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-cpu_set_t original_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  ::sched_getaffinity(0, sizeof(set), &set);
-  return set;
-}
-const cpu_set_t kOriginalCpus = original_cpus();
-
 }  // namespace
 
 const std::vector<int>& allowed_cpus() {
   static const std::vector<int> cpus = [] {
     std::vector<int> list;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    ::sched_getaffinity(0, sizeof(set), &set);
     for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (CPU_ISSET(cpu, &kOriginalCpus)) list.push_back(cpu);
+      if (CPU_ISSET(cpu, &set)) list.push_back(cpu);
     }
     if (list.empty()) list.push_back(0);
     return list;
@@ -51,9 +46,6 @@ bool pin_to(int cpu) noexcept {
 
 int reader_cpu(std::size_t i) { return allowed_cpus()[i % allowed_cpus().size()]; }
 int publisher_cpu() { return allowed_cpus().back(); }
-
-PinScope::PinScope(int cpu) { pin_to(cpu); }
-PinScope::~PinScope() { ::sched_setaffinity(0, sizeof(kOriginalCpus), &kOriginalCpus); }
 
 std::string rate_name(double per_second) {
   if (per_second == kSaturating) return "saturating";

@@ -17,7 +17,7 @@
 
 namespace fsqlshm::bench {
 
-/// The processors that this process may run on.
+/// The processors that this process may run on. REQUIRES: first called before any pin_to.
 [[nodiscard]] const std::vector<int>& allowed_cpus();
 
 /// Moves the calling thread to `cpu`; false if the machine does not allow that.
@@ -27,15 +27,6 @@ bool pin_to(int cpu) noexcept;
 /// from the back: on two or more processors, reader 0 and the publisher never share one.
 [[nodiscard]] int reader_cpu(std::size_t i);
 [[nodiscard]] int publisher_cpu();
-
-/// Pins the calling thread for as long as this lives.
-class PinScope {
- public:
-  explicit PinScope(int cpu);
-  ~PinScope();
-  PinScope(const PinScope&) = delete;
-  PinScope& operator=(const PinScope&) = delete;
-};
 
 inline constexpr double kSaturating = std::numeric_limits<double>::infinity();
 

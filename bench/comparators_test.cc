@@ -78,7 +78,7 @@ Seen read_against_publisher(Where where) {
   S subject(*memory);
   subject.publish(triple_of(1));
   const auto publisher = start_publisher<S>(where, kSaturating, *memory);
-  const PinScope pin(reader_cpu(0));
+  pin_to(reader_cpu(0));
   Seen seen;
   std::uint64_t last = 0;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);

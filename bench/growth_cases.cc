@@ -15,7 +15,6 @@ namespace {
 /// 10 k a second or not at all. "all_per_second" is what all readers did together.
 template <class S>
 void readers(benchmark::State& state, Where where, double per_second) {
-  const PinScope pin(reader_cpu(0));
   harness::Shared<typename S::Memory> memory;
   S subject(*memory);
   subject.publish(triple_of(1));
@@ -44,7 +43,6 @@ void readers(benchmark::State& state, Where where, double per_second) {
 
 /// Ids by range(0) threads; the time is one thread's for one id.
 void allocate(benchmark::State& state) {
-  const PinScope pin(reader_cpu(0));
   harness::Shared<Hardened::Memory> memory;
   Hardened subject(*memory);
   std::vector<std::unique_ptr<Background>> others;

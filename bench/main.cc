@@ -1,8 +1,8 @@
 // fsqlshm-bench: Google Benchmark's own program. Its flags, its output and its JSON are those of
 // Google Benchmark; the label of each result has the facts of its case (see cases.h), "clock=real" if it
 // is judged by the wall, and the words "racy" and "control" where they are true. The context has
-// compiler, build_type, cpus (processors it may use), pinned, and the clock of the group "tail":
-// timer_ns_per_tick, and timer_step_ticks, the smallest difference of durations that it shows.
+// compiler, build_type, cpus (processors it may use), pinned (to one), and timer_ns_per_tick of the
+// clock of the group "tail".
 
 #include <fmt/format.h>
 
@@ -11,7 +11,6 @@
 #include <exception>
 #include <iostream>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <thread>
 
@@ -89,20 +88,7 @@ void register_case(const Case& one) {
   if (one.clock == Clock::kReal) registered->UseRealTime();
 }
 
-/// The smallest difference between two durations that the clock tells apart.
-std::uint64_t timer_step() {
-  std::set<std::uint64_t> durations;
-  for (int i = 0; i < 100'000; ++i) {
-    const std::uint64_t start = Timer::start();
-    durations.insert(Timer::stop() - start);
-  }
-  std::uint64_t step = *durations.begin();
-  for (auto it = durations.begin(); std::next(it) != durations.end(); ++it) {
-    step = std::min(step, *std::next(it) - *it);
-  }
-  return step;
-}
-
+/// Says what the results depend on, and pins this thread, which is the one that measures.
 void add_context() {
 #if defined(__clang__)
   benchmark::AddCustomContext("compiler", fmt::format("clang {}", __clang_version__));
@@ -115,10 +101,8 @@ void add_context() {
   benchmark::AddCustomContext("build_type", "debug");
 #endif
   benchmark::AddCustomContext("cpus", fmt::format("{}", fmt::join(allowed_cpus(), ",")));
-  const PinScope restore(allowed_cpus().front());
-  benchmark::AddCustomContext("pinned", pin_to(allowed_cpus().front()) ? "true" : "false");
+  benchmark::AddCustomContext("pinned", pin_to(reader_cpu(0)) ? "true" : "false");
   benchmark::AddCustomContext("timer_ns_per_tick", fmt::format("{:.6g}", Timer::ns_per_tick()));
-  benchmark::AddCustomContext("timer_step_ticks", fmt::format("{}", timer_step()));
 }
 
 Cases all_cases(const Settings& settings) {

@@ -53,28 +53,17 @@ std::uint64_t Histogram::at_percentile(double percentile) const noexcept {
   return max_;
 }
 
-std::uint64_t Histogram::count_up_to(std::uint64_t value) const noexcept {
-  const std::size_t last = index_of(std::min(value, kLimit - 1));
-  std::uint64_t seen = 0;
-  for (std::size_t i = 0; i <= last; ++i) seen += counts_[i];
-  return seen;
-}
-
 std::string Histogram::hgrm(double unit) const {
-  constexpr double kLinesPerHalving = 5;
   const auto scaled = [&](std::uint64_t value) { return static_cast<double>(value) * unit; };
   std::string text = fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile",
                                  "TotalCount", "1/(1-Percentile)");
-  double percentile = 0;
-  while (total_ > 0) {
-    const std::uint64_t value = at_percentile(percentile);
-    const std::uint64_t seen = count_up_to(value);
-    if (seen == total_) break;
-    text += fmt::format("{:12.3f} {:.12f} {:>10} {:14.2f}\n", scaled(value), percentile / 100, seen,
-                        1 / (1 - percentile / 100));
-    // Half the distance to 100 % that is left, rounded to a power of two, in five steps.
-    const double halvings = std::floor(std::log2(100 / (100 - percentile))) + 1;
-    percentile += 100 / (kLinesPerHalving * std::exp2(halvings));
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < counts_.size() && seen + counts_[i] < total_; ++i) {
+    if (counts_[i] == 0) continue;
+    seen += counts_[i];
+    const double share = static_cast<double>(seen) / static_cast<double>(total_);
+    text += fmt::format("{:12.3f} {:.12f} {:>10} {:14.2f}\n", scaled(highest_of(i)), share, seen,
+                        1 / (1 - share));
   }
   text += fmt::format("{:12.3f} {:.12f} {:>10}\n", scaled(max_), 1.0, total_);
   text += fmt::format("#[Mean    = {:12.3f}, StdDeviation   = {:12.3f}]\n", mean() * unit,

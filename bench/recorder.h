@@ -43,11 +43,8 @@ class Histogram {
   /// most v; the top of v's bucket, but never above max(). 0 if nothing was recorded.
   [[nodiscard]] std::uint64_t at_percentile(double percentile) const noexcept;
 
-  /// How many of the recorded values are in the buckets up to that of `value`.
-  [[nodiscard]] std::uint64_t count_up_to(std::uint64_t value) const noexcept;
-
-  /// The percentile distribution as HdrHistogram prints it (.hgrm), values times `unit`, five lines
-  /// for each halving of the distance to 100 %.
+  /// The percentile distribution as HdrHistogram prints it (.hgrm), values times `unit`, a line for
+  /// each value that was recorded.
   [[nodiscard]] std::string hgrm(double unit) const;
 
  private:

@@ -37,7 +37,6 @@ constexpr std::array<Traffic, 4> kTraffic = {{
 template <class Measured>
 void next_to(benchmark::State& state, const Traffic& traffic, double per_second,
              Measured measured) {
-  const PinScope pin(reader_cpu(0));
   harness::Shared<Hardened::Memory> memory;
   harness::Shared<Elsewhere> elsewhere;
   Hardened subject(*memory);

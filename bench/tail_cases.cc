@@ -91,7 +91,6 @@ class Kept {
 template <class S>
 void tail(benchmark::State& state, Where where, double per_second, Kept& kept) {
   static const double ns_per_tick = Timer::ns_per_tick();
-  const PinScope pin(reader_cpu(0));
   harness::Shared<typename S::Memory> memory;
   S subject(*memory);
   subject.publish(triple_of(1));

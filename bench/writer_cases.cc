@@ -39,7 +39,6 @@ void require(bool good) {
 
 template <class S>
 void acquire_release(benchmark::State& state) {
-  const PinScope pin(reader_cpu(0));
   Writer<S> writer;
   bool good = true;
   for (auto _ : state) {
@@ -52,7 +51,6 @@ void acquire_release(benchmark::State& state) {
 /// One check of an indicator that `prepare` has set and the check does not change.
 template <class S, class Prepare, class Alive>
 void check(benchmark::State& state, Prepare prepare, const Alive& alive, Exclusion expected) {
-  const PinScope pin(reader_cpu(0));
   Writer<S> writer;
   bool good = prepare(writer);
   for (auto _ : state) good &= writer.check(alive) == expected;
@@ -63,7 +61,6 @@ void check(benchmark::State& state, Prepare prepare, const Alive& alive, Exclusi
 /// repeated, so the acquire is part of the time.
 template <class S>
 void acquire_evict(benchmark::State& state) {
-  const PinScope pin(reader_cpu(0));
   Writer<S> writer;
   bool good = true;
   for (auto _ : state) {

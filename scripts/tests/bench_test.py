@@ -123,7 +123,8 @@ def made_up_file(scale: Mapping[str, float] | None = None, seed: int = 1, count:
     """A run with three operations of ours and one control; `scale` slows some of them."""
     generator = random.Random(seed)
     file = rounds.new_file("release", [])
-    file["context"] |= {"compiler": "test", "host_name": "private"}
+    file["context"] |= {"compiler": "test", "build_type": "release", "cpus": "0,1", "pinned": "true"}
+    file["context"] |= {"timer_ns_per_tick": "0.4", "host_name": "private"}
     file["context"]["fsqlshm"]["rounds"] = count
     for label, ns in OPERATIONS.items():
         for number in range(count):
@@ -139,7 +140,7 @@ def made_up(scale: Mapping[str, float] | None = None, seed: int = 1, count: int 
 
 
 def verdicts(old: Measured, new: Measured) -> dict[str, str]:
-    return {each["name"]: each["verdict"] for each in compare.compare(old, new)}
+    return {each.name: each.verdict for each in compare.compare(old, new)}
 
 
 class Comparison(unittest.TestCase):
@@ -154,7 +155,7 @@ class Comparison(unittest.TestCase):
         }
         self.assertEqual(verdicts(old, new), expected)
         slower = compare.slower(compare.compare(old, new))
-        self.assertEqual([each["name"] for each in slower], ["read/uncontended/hardened"])
+        self.assertEqual([each.name for each in slower], ["read/uncontended/hardened"])
         # And the other way round.
         self.assertEqual(verdicts(new, old)["read/uncontended/hardened"], "faster")
         self.assertEqual(verdicts(new, old)["publish/hardened"], "slower")
@@ -167,9 +168,9 @@ class Comparison(unittest.TestCase):
     def test_a_difference_below_the_noise_is_none(self) -> None:
         # Certain (the samples do not overlap), but under the floor of 2 %.
         old, new = made_up(spread=0.001), made_up({"publish/hardened": 1.01}, spread=0.001)
-        publish = next(r for r in compare.compare(old, new) if r["name"] == "publish/hardened")
-        self.assertLess(publish["p_corrected"], 0.05)
-        self.assertEqual(publish["verdict"], "no difference")
+        publish = next(r for r in compare.compare(old, new) if r.name == "publish/hardened")
+        self.assertLess(publish.p_corrected, 0.05)
+        self.assertEqual(publish.verdict, "no difference")
         # Large, but the runs themselves are wilder than that.
         old, new = made_up(seed=1, spread=0.5), made_up({"publish/hardened": 1.3}, 2, spread=0.5)
         self.assertEqual(verdicts(old, new)["publish/hardened"], "no difference")
@@ -296,8 +297,6 @@ class Claims(unittest.TestCase):
 class Judgement(unittest.TestCase):
     def judge(self, *rows: dict[str, Any]) -> Result:
         file = made_up_file()
-        file["context"]["cpus"] = "0,1"
-        file["context"] |= {"pinned": "true", "timer_ns_per_tick": "0.4", "timer_step_ticks": "2"}
         file["benchmarks"] += rows
         result = Result("bench", engine.SUBJECT)
         engine.fill(result, file)

@@ -3,7 +3,7 @@
 They are shown, never enforced: a figure on a busy machine is not a test.
 """
 
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from fsqlshm.bench import stats
 from fsqlshm.bench.measured import Benchmark, Measured, pick
@@ -26,13 +26,10 @@ _RATIOS = (
 )
 
 
-class Ratio(TypedDict):
-    """Medians over the rounds."""
+class Ratio(stats.Spread):
+    """Of two benchmarks in the same round."""
 
     what: str
-    median: float
-    min: float
-    max: float
     bound: float | None
     kept: bool | None
 
@@ -56,16 +53,7 @@ def ratios(measured: Measured) -> list[Ratio]:
         ratio = stats.ratio_per_round(pair[0]["ns"], pair[1]["ns"]) if pair[0] and pair[1] else None
         if ratio:
             kept = None if bound is None else ratio["median"] <= bound
-            out.append(
-                {
-                    "what": what,
-                    "median": ratio["median"],
-                    "min": ratio["min"],
-                    "max": ratio["max"],
-                    "bound": bound,
-                    "kept": kept,
-                }
-            )
+            out.append(cast(Ratio, {"what": what, **ratio, "bound": bound, "kept": kept}))
     return out
 
 
@@ -106,26 +94,3 @@ def ahead_in_tail(rows: list[AgainstPublisher]) -> dict[str, str]:
             told_apart = stats.mann_whitney(mine, row["p999"])[1] < 0.05
             out[row["subject"]] = ("ahead" if ahead else "behind") if told_apart else "no difference"
     return out
-
-
-def text(measured: Measured) -> str:
-    """Both for a person."""
-    lines = [f"{'ratio':<42}{'median':>8}{'min':>8}{'max':>8}   bound"]
-    for r in ratios(measured):
-        bound = "stated" if r["bound"] is None else f"{r['bound']:.3g} {'kept' if r['kept'] else 'MISSED'}"
-        lines.append(f"{r['what']:<42}{r['median']:8.3f}{r['min']:8.3f}{r['max']:8.3f}   {bound}")
-    rows = against_publisher(measured)
-    if rows:
-        lines.append(
-            f"\n{'against 100 k publishes/s':<26}{'throughput':>11}{'p50':>9}{'p99':>9}{'p99.9':>9}{'p99.99':>9}"
-            "   hardened's p99.9 is"
-        )
-    nan = float("nan")
-    verdicts = ahead_in_tail(rows)
-    for row in rows:
-        throughput = row["throughput"]["median"] if row["throughput"] else nan
-        ns = row["ns"] or {}
-        points = "".join(f"{ns.get(p, nan):9.0f}" for p in ("p50", "p99", "p99.9", "p99.99"))
-        name = row["subject"] + (" (racy)" if row["racy"] else "")
-        lines.append(f"{name:<26}{throughput:11.3f}{points}   {verdicts.get(row['subject'], '')}")
-    return "\n".join(lines)

@@ -2,14 +2,12 @@
 
 import argparse
 import datetime
-import os
 import pathlib
 import sys
-import time
 from collections.abc import Sequence
 
 from fsqlshm import ROOT, command
-from fsqlshm.bench import claims, compare, engine, measured, rounds
+from fsqlshm.bench import compare, engine, measured, rounds, tables
 from fsqlshm.bench.measured import File, Measured
 from fsqlshm.bench.rounds import Pass
 from fsqlshm.processes import Stopper
@@ -65,14 +63,7 @@ def measure(options: argparse.Namespace) -> tuple[File, bool]:
     stop = Stopper()
     passes = [Pass(options.filter, 0.01)] if options.filter else QUICK if options.quick else FULL
     file = rounds.new_file(options.preset, passes)
-    start = time.monotonic()
-    for number in range(1, options.rounds + 1):
-        if not rounds.one_round(file, options.preset, passes, stop, options.hgrm):
-            break
-        left = (time.monotonic() - start) / number * (options.rounds - number)
-        load = f"load {os.getloadavg()[0]:.1f}"
-        print(f"round {number} of {options.rounds}, {left:.0f} s left, {load}", file=sys.stderr)
-    file["context"]["fsqlshm"]["load"].append(round(os.getloadavg()[0], 2))
+    rounds.measure(file, stop, lambda count, _: count < int(options.rounds), options.hgrm)
     return file, stop.requested
 
 
@@ -108,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     measured.save(file, path)
     run_now = measured.gather(file)
     print(f"{ours['rounds']} rounds, {run_now['context']['compiler']}, kept in {path}")
-    print(claims.text(run_now))
+    print(f"\n{tables.ratios(run_now)}\nagainst 100 k publishes a second:\n\n{tables.against_publisher(run_now)}")
     judgement = Result("bench", engine.SUBJECT)
     engine.judge(file, judgement)
     for finding in judgement.findings:

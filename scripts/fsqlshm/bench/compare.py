@@ -1,7 +1,7 @@
 """Two runs against each other: what is faster, slower, or not told apart."""
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TypedDict
 
 from fsqlshm.bench import stats
 from fsqlshm.bench.measured import Measured
@@ -15,18 +15,27 @@ _SAME = ("machine", "compiler", "preset")
 _TAIL_POINTS = ("p50", "p99.9")
 
 
-class Row(TypedDict):
+@dataclasses.dataclass
+class Row:
     """One benchmark in both runs."""
 
     name: str
     control: bool
     old: float
     new: float
-    ratio: float
     p: float
-    p_corrected: float
     noise: float
-    verdict: str
+    p_corrected: float = 1.0
+    ratio: float = 0.0
+    verdict: str = "no difference"
+
+    def judge(self, p_corrected: float) -> None:
+        """Settles the verdict, see compare()."""
+        self.p_corrected, self.ratio = p_corrected, self.new / self.old
+        if p_corrected < SIGNIFICANCE and self.ratio > 1 + self.noise:
+            self.verdict = "slower"
+        if p_corrected < SIGNIFICANCE and self.ratio < 1 / (1 + self.noise):
+            self.verdict = "faster"
 
 
 def samples(measured: Measured) -> dict[str, tuple[bool, list[float]]]:
@@ -54,61 +63,34 @@ def compare(old: Measured, new: Measured) -> list[Row]:
     comparisons, 5 %) and larger than the noise of both runs, else "no difference".
     """
     before, after = samples(old), samples(new)
-    rows: list[Row] = []
+    rows = []
     for name in before.keys() & after.keys():
         (control, a), (_, b) = before[name], after[name]
-        if min(len(a), len(b)) < MIN_ROUNDS or min(*a, *b) <= 0:
-            continue
-        one, other = stats.median(a), stats.median(b)
-        p = stats.mann_whitney(a, b)[1]
-        noise = max(stats.noise(a), stats.noise(b))
-        rows.append(
-            {
-                "name": name,
-                "control": control,
-                "old": one,
-                "new": other,
-                "ratio": other / one,
-                "p": p,
-                "p_corrected": p,
-                "noise": noise,
-                "verdict": "",
-            }
-        )
+        if min(len(a), len(b)) >= MIN_ROUNDS and min(*a, *b) > 0:
+            noise = max(stats.noise(a), stats.noise(b))
+            rows.append(Row(name, control, stats.median(a), stats.median(b), stats.mann_whitney(a, b)[1], noise))
     for control in (False, True):
-        group = [row for row in rows if row["control"] == control]
-        for row, corrected in zip(group, stats.holm([row["p"] for row in group])):
-            row["p_corrected"] = corrected
-            row["verdict"] = _verdict(row)
-    return sorted(rows, key=lambda row: (-abs(row["ratio"] - 1), row["name"]))
-
-
-def _verdict(row: Row) -> str:
-    if row["p_corrected"] < SIGNIFICANCE:
-        if row["ratio"] > 1 + row["noise"]:
-            return "slower"
-        if row["ratio"] < 1 / (1 + row["noise"]):
-            return "faster"
-    return "no difference"
+        group = [row for row in rows if row.control == control]
+        for row, corrected in zip(group, stats.holm([row.p for row in group])):
+            row.judge(corrected)
+    return sorted(rows, key=lambda row: (-abs(row.ratio - 1), row.name))
 
 
 def text(rows: Sequence[Row], everything: bool = False) -> str:
     """The comparison for a person. Without `everything`, only what differs, and the sums."""
     lines = []
     for control, title in ((False, "this library"), (True, "controls (their code is not ours)")):
-        group = [row for row in rows if row["control"] == control]
-        counts = ", ".join(
-            f"{sum(row['verdict'] == verdict for row in group)} {verdict}"
-            for verdict in ("faster", "slower", "no difference")
-        )
-        lines.append(f"{title}: {counts}")
+        group = [row for row in rows if row.control == control]
+        verdicts = [row.verdict for row in group]
+        sums = (f"{verdicts.count(verdict)} {verdict}" for verdict in ("faster", "slower", "no difference"))
+        lines.append(f"{title}: {', '.join(sums)}")
         lines += [
-            f"  {row['verdict']:<14}{row['name']:<50}{row['old']:>12.3f} -> {row['new']:>10.3f} ns  "
-            f"x{row['ratio']:.3f}  p {row['p_corrected']:.2g}  noise {100 * row['noise']:.0f} %"
+            f"  {row.verdict:<14}{row.name:<50}{row.old:>12.3f} -> {row.new:>10.3f} ns  "
+            f"x{row.ratio:.3f}  p {row.p_corrected:.2g}  noise {100 * row.noise:.0f} %"
             for row in group
-            if everything or row["verdict"] != "no difference"
+            if everything or row.verdict != "no difference"
         ]
-    moved = sum(row["control"] and row["verdict"] != "no difference" for row in rows)
+    moved = sum(row.control and row.verdict != "no difference" for row in rows)
     if moved:
         lines.append(f"CAREFUL: {moved} controls differ too, so the machine was not the same in both runs.")
     return "\n".join(lines)
@@ -116,4 +98,4 @@ def text(rows: Sequence[Row], everything: bool = False) -> str:
 
 def slower(rows: Sequence[Row]) -> list[Row]:
     """What became slower and is ours."""
-    return [row for row in rows if row["verdict"] == "slower" and not row["control"]]
+    return [row for row in rows if row.verdict == "slower" and not row.control]

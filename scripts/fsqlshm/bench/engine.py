@@ -6,7 +6,6 @@ no seed decides.
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 
 from fsqlshm import command, engine
@@ -24,22 +23,6 @@ PASSES = [
 ]
 # Fewer racy reads may all be whole by chance.
 ENOUGH_READS = 1_000_000
-
-
-def measure(file: File, preset: str, seconds: float, stop: Stopper) -> None:
-    """Rounds until the time is used up, at least one."""
-    start = time.monotonic()
-    longest = 0.0
-    while not stop.requested:
-        began = time.monotonic()
-        if not rounds.one_round(file, preset, PASSES, stop):
-            break
-        longest = max(longest, time.monotonic() - began)
-        passed = time.monotonic() - start
-        done = file["context"]["fsqlshm"]["rounds"]
-        engine.say("bench", f"{passed:.0f} s, {max(0, seconds - passed):.0f} s left, {done} rounds")
-        if passed + longest > seconds:
-            break
 
 
 def _racy_reads(measured: Measured, rate: str | None = None) -> tuple[int, int]:
@@ -111,7 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     result.details["shard"] = options.shard
     file = rounds.new_file(preset.preset, PASSES)
     try:
-        measure(file, preset.preset, options.seconds, stop)
+        # At least one round, and no round that would not be over in time.
+        rounds.measure(file, stop, lambda count, passed: passed * (count + 1) <= float(options.seconds) * count)
         if file["context"]["fsqlshm"]["rounds"] == 0:
             result.reason = "interrupted"
     except CouldNotRun as problem:

@@ -1,5 +1,6 @@
 """What a nightly run makes of its benchmarks: a comparison with the last night, and figures for trends."""
 
+import dataclasses
 import json
 import pathlib
 import statistics
@@ -51,7 +52,7 @@ def compare_with(state_folder: pathlib.Path, night_id: str, documents: Iterable[
                 "with": f"night {last['night']}",
                 "careful": compare.differences_of_context(last["measured"], measured),
                 "compared": len(rows),
-                "rows": [row for row in rows if row["verdict"] != "no difference"],
+                "rows": [dataclasses.asdict(row) for row in rows if row.verdict != "no difference"],
             }
         except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             document["details"]["comparison"] = {"with": f"nothing: {type(error).__name__}: {error}"}

@@ -38,23 +38,10 @@ class Measured(TypedDict):
 
 
 # What Google Benchmark says of every row. All else are the benchmark's own counters.
-_OF_EVERY_ROW = {
-    "name",
-    "family_index",
-    "per_family_instance_index",
-    "run_name",
-    "run_type",
-    "repetitions",
-    "repetition_index",
-    "threads",
-    "iterations",
-    "real_time",
-    "cpu_time",
-    "time_unit",
-    "label",
-    "error_occurred",
-    "error_message",
-}
+_OF_EVERY_ROW = set(
+    "name family_index per_family_instance_index run_name run_type repetitions repetition_index threads iterations "
+    "real_time cpu_time time_unit label error_occurred error_message".split()
+)
 # Names of hosts and paths of users are private; run_name is name; the indices do not hold over several runs.
 _NOT_KEPT = {"host_name", "executable", "run_name", "family_index", "per_family_instance_index"}
 _NS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
@@ -65,47 +52,37 @@ def timed_rows(file: File) -> Iterator[dict[str, Any]]:
     return (row for row in file["benchmarks"] if row["run_type"] == "iteration")
 
 
-def _facts(row: dict[str, Any]) -> tuple[dict[str, str], set[str]]:
-    """The facts of a row and its flags, from its label: "group=read where=thread subject=plain_3 racy"."""
+def _context(file: File) -> dict[str, Any]:
+    context = file["context"]
+    out = dict(context.get("fsqlshm", {}))
+    if "compiler" in context:
+        out |= {key: context[key] for key in ("compiler", "build_type")}
+        out["cpus"] = [int(cpu) for cpu in context["cpus"].split(",")]
+        out["pinned"] = context["pinned"] == "true"
+        out["timer"] = {"ns_per_tick": float(context["timer_ns_per_tick"])}
+    return out
+
+
+def _empty(row: dict[str, Any]) -> Benchmark:
+    """What the label of a row says of its benchmark: "group=read where=thread subject=plain_3 racy"."""
     words = row.get("label", "").split()
     if not words or not words[0].startswith("group="):
         raise CouldNotRun(f"{row['name']} has no facts in its label, so it is not of fsqlshm-bench")
     facts = dict(word.split("=", 1) for word in words if "=" in word)
-    flags = {word for word in words if "=" not in word}
-    return facts, flags
-
-
-def _context(file: File) -> dict[str, Any]:
-    context = file["context"]
-    out = dict(context.get("fsqlshm", {}))
-    out |= {key: context[key] for key in ("compiler", "build_type") if key in context}
-    if "cpus" in context:
-        out["cpus"] = [int(cpu) for cpu in context["cpus"].split(",")]
-        out["pinned"] = context["pinned"] == "true"
-        out["timer"] = {key: float(context[f"timer_{key}"]) for key in ("ns_per_tick", "step_ticks")}
-    return out
+    clock = facts.pop("clock", "cpu")
+    return Benchmark(facts=facts, racy="racy" in words, control="control" in words, clock=clock, ns=[], counters={})
 
 
 def gather(file: File) -> Measured:
     """Benchmarks from rows. Rows of operations that did the wrong thing have no times."""
     benchmarks: dict[str, Benchmark] = {}
     for row in timed_rows(file):
-        if row.get("error_occurred"):
-            continue
-        facts, flags = _facts(row)
-        clock = facts.pop("clock", "cpu")
-        new: Benchmark = {
-            "facts": facts,
-            "racy": "racy" in flags,
-            "control": "control" in flags,
-            "clock": clock,
-            "ns": [],
-            "counters": {},
-        }
-        benchmark = benchmarks.setdefault("/".join(facts.values()), new)
-        benchmark["ns"].append(row[f"{clock}_time"] * _NS[row["time_unit"]])
-        for counter in row.keys() - _OF_EVERY_ROW:
-            benchmark["counters"].setdefault(counter, []).append(row[counter])
+        if not row.get("error_occurred"):
+            benchmark = _empty(row)
+            benchmark = benchmarks.setdefault("/".join(benchmark["facts"].values()), benchmark)
+            benchmark["ns"].append(row[f"{benchmark['clock']}_time"] * _NS[row["time_unit"]])
+            for counter in row.keys() - _OF_EVERY_ROW:
+                benchmark["counters"].setdefault(counter, []).append(row[counter])
     return {"context": _context(file), "benchmarks": benchmarks, "complexity": _complexity(benchmarks)}
 
 
@@ -115,7 +92,7 @@ def _complexity(benchmarks: dict[str, Benchmark]) -> dict[str, stats.Growth]:
     for name, benchmark in benchmarks.items():
         if "n" in benchmark["facts"]:
             points = families.setdefault(name.rpartition("/")[0], {})
-            points[int(benchmark["facts"]["n"])] = stats.median(benchmark["ns"])
+            points[int(benchmark["facts"]["n"])] = ns(benchmark)
     return {family: stats.growth(points) for family, points in families.items() if len(points) > 1}
 
 
@@ -126,6 +103,11 @@ def pick(measured: Measured, **facts: str) -> dict[str, Benchmark]:
         if facts.items() <= benchmark["facts"].items():
             out["/".join(value for fact, value in benchmark["facts"].items() if fact not in facts)] = benchmark
     return out
+
+
+def ns(benchmark: Benchmark) -> float:
+    """The median of the rounds."""
+    return stats.median(benchmark["ns"])
 
 
 def load(path: pathlib.Path | str) -> Measured:

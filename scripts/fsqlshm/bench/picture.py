@@ -9,7 +9,8 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen before
 
 from fsqlshm.bench import claims, stats  # noqa: E402  as above
-from fsqlshm.bench.measured import Benchmark, Measured, pick  # noqa: E402  as above
+from fsqlshm.bench.measured import Benchmark, Measured, ns, pick  # noqa: E402  as above
+from fsqlshm.bench.tables import figure  # noqa: E402  as above
 
 RATES = ("0", "1k", "10k", "100k", "1M", "saturating")
 TRAFFIC = ("elsewhere", "gc_horizon", "writer", "alloc_txn_id")
@@ -28,21 +29,6 @@ _COLOURS = {
 }
 
 Axes = Any
-
-
-def figure(value: float) -> str:
-    """Three digits, as a reader of a table wants them."""
-    for least, scale, unit in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if value >= least:
-            return f"{value / scale:.3g} {unit}"
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if value >= 10 else f"{value:.2f}"
-
-
-def ns(benchmark: Benchmark) -> float:
-    """The median of the rounds."""
-    return stats.median(benchmark["ns"])
 
 
 def _bars(axes: Axes, title: str, benchmarks: dict[str, Benchmark]) -> None:

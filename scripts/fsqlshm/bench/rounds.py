@@ -4,16 +4,17 @@ A round is a process for each pass, with its benchmarks in random order. So ever
 process, like where its memory lies, varies between the samples, and ratios are taken between figures of the same round.
 """
 
-import dataclasses
+import contextlib
 import json
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from fsqlshm import ROOT
 from fsqlshm.bench.measured import File, timed_rows
@@ -23,46 +24,31 @@ from fsqlshm.results import CouldNotRun, now
 PROGRAM = "fsqlshm-bench"
 
 
-@dataclasses.dataclass(frozen=True)
-class Pass:
+class Pass(NamedTuple):
     """What one process of a round measures."""
 
     filter: str  # as Google Benchmark takes it
     min_time: float  # seconds a measurement
 
 
-def _first_line(path: str, key: str) -> str | None:
-    try:
-        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == key:
-                return value.strip()
-    except OSError:
-        pass
-    return None
-
-
-def _output(*command: str) -> str | None:
-    """What a command prints, if there is one and it succeeds."""
-    if shutil.which(command[0]) is None:
-        return None
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    return done.stdout.strip() if done.returncode == 0 else None
+def _git(*arguments: str) -> str:
+    """What git prints; nothing if this is no clone."""
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def machine() -> dict[str, Any]:
     """The machine, as far as it says."""
-    cpuinfo = "/proc/cpuinfo"
-    virtual = _output("systemd-detect-virt")
-    if virtual is None and " hypervisor" in (_first_line(cpuinfo, "flags") or ""):
-        virtual = "yes"
-    family, model = _first_line(cpuinfo, "cpu family"), _first_line(cpuinfo, "model")
+    cpu: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            cpu.setdefault(key.strip(), value.strip())
     return {
-        "cpu": _first_line(cpuinfo, "model name") or platform.machine(),
-        "cpu_family_model": f"{family}/{model}" if family else None,
+        "cpu": cpu.get("model name") or platform.machine(),
+        "cpu_family_model": f"{cpu.get('cpu family')}/{cpu.get('model')}",
         "cpus": len(os.sched_getaffinity(0)),
-        "virtual": virtual,
-        "memory": _first_line("/proc/meminfo", "MemTotal"),
+        "virtual": "hypervisor" in cpu.get("flags", "").split(),
         "kernel": f"{platform.system()} {platform.release()}",
     }
 
@@ -108,41 +94,47 @@ def run_program(command: Sequence[str], stop: Stopper) -> File | None:
 def new_file(preset: str, passes: Sequence[Pass]) -> File:
     """A file without a round."""
     # What is generated from earlier results does not make the sources differ from the commit.
-    changes = _output("git", "status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
+    changes = _git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
     ours = {
         "started": now(),
         "machine": machine(),
-        "commit": _output("git", "rev-parse", "--short=12", "HEAD"),
+        "commit": _git("rev-parse", "--short=12", "HEAD"),
         "changed_since_commit": bool(changes),
         "preset": preset,
         "load": [],  # load average over a minute, before each round and at the end
         "rounds": 0,
-        "passes": [dataclasses.asdict(each) for each in passes],
+        "passes": [each._asdict() for each in passes],
     }
     return {"context": {"fsqlshm": ours}, "benchmarks": []}
 
 
-def one_round(file: File, preset: str, passes: Sequence[Pass], stop: Stopper, hgrm: pathlib.Path | None = None) -> bool:
+def one_round(file: File, stop: Stopper, hgrm: pathlib.Path | None = None) -> bool:
     """Runs one round and adds it; false, and nothing added, if it was interrupted."""
     ours = file["context"]["fsqlshm"]
     ours["load"].append(round(os.getloadavg()[0], 2))
     measured = []
-    for each in passes:
-        command = [
-            str(_program(preset)),
-            f"--benchmark_filter={each.filter}",
-            f"--benchmark_min_time={each.min_time}",
-            "--benchmark_enable_random_interleaving=true",
-        ]
+    for each in ours["passes"]:
+        command = [str(_program(ours["preset"])), "--benchmark_enable_random_interleaving=true"]
+        command += [f"--benchmark_{key}={value}" for key, value in each.items()]
         result = run_program(command + ([f"--hgrm={hgrm}"] if hgrm else []), stop)
         if result is None:
             return False
         measured.append(result)
     for result in measured:
         file["context"] = result["context"] | file["context"]
-        for row in timed_rows(result):
-            file["benchmarks"].append(row | {"repetition_index": ours["rounds"]})
+        file["benchmarks"] += [row | {"repetition_index": ours["rounds"]} for row in timed_rows(result)]
     ours["rounds"] += 1
     for row in file["benchmarks"]:
         row["repetitions"] = ours["rounds"]
     return True
+
+
+def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool], hgrm: pathlib.Path | None = None) -> None:
+    """Rounds as long as `goes_on` says so of how many there were and of the seconds they took."""
+    start = time.monotonic()
+    passed, ours = 0.0, file["context"]["fsqlshm"]
+    while goes_on(ours["rounds"], passed) and one_round(file, stop, hgrm):
+        passed = time.monotonic() - start
+        load = f"load {os.getloadavg()[0]:.1f}"
+        print(f"bench: {ours['rounds']} rounds in {passed:.0f} s, {load}", file=sys.stderr, flush=True)
+    ours["load"].append(round(os.getloadavg()[0], 2))

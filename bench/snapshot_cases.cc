@@ -1,4 +1,5 @@
-// Reads: alone, one after the other, and against a publisher in a thread or a process.
+// The snapshot: reads alone, one after the other, and against a publisher in a thread or a process;
+// publishes without readers, and their two halves.
 
 #include "cases.h"
 #include "comparators/all.h"
@@ -11,7 +12,6 @@ namespace {
 /// Reads in a row; the processor may overlap them as it likes.
 template <class S>
 void read_against(benchmark::State& state, Where where, double per_second) {
-  const PinScope pin(reader_cpu(0));
   harness::Shared<typename S::Memory> memory;
   S subject(*memory);
   subject.publish(triple_of(1));
@@ -25,7 +25,6 @@ void read_against(benchmark::State& state, Where where, double per_second) {
 /// triple behind it.
 template <class S>
 void read_dependent(benchmark::State& state) {
-  const PinScope pin(reader_cpu(0));
   harness::Shared<typename S::Memory> memory;
   S(*memory).publish(triple_of(1));
   std::uint64_t zero = 0;
@@ -38,9 +37,32 @@ void read_dependent(benchmark::State& state) {
   }
 }
 
+template <class S>
+void publish(benchmark::State& state) {
+  harness::Shared<typename S::Memory> memory;
+  S subject(*memory);
+  std::uint64_t n = 1;
+  for (auto _ : state) {
+    subject.publish(triple_of(++n));
+    asm volatile("" : : : "memory");
+  }
+  if (subject.read() != triple_of(n)) throw WrongResult("not what was published");
+}
+
+template <class S>
+void begin_end(benchmark::State& state) {
+  harness::Shared<typename S::Memory> memory;
+  S subject(*memory);
+  auto& layout = subject.layout();
+  for (auto _ : state) {
+    layout.begin_snapshot_publish();
+    layout.end_snapshot_publish();
+    asm volatile("" : : : "memory");
+  }
+}
+
 /// What the loop itself costs.
 void empty_loop(benchmark::State& state) {
-  const PinScope pin(reader_cpu(0));
   for (auto _ : state) consume({});
 }
 
@@ -59,6 +81,17 @@ void add_read_cases(Cases& cases, const Settings& settings) {
           Clock::kReal, [=](benchmark::State& state) { read_against<S>(state, where, rate); });
     });
   });
+}
+
+void add_publish_cases(Cases& cases) {
+  for_each_subject(AllSubjects(), [&]<class S>() {
+    // Three plain stores are not a publish of any kind.
+    if constexpr (!std::same_as<S, PlainWords<3>>) {
+      add_case_of<S>(cases, {{"group", "publish"}}, Clock::kCpu, publish<S>);
+    }
+  });
+  add_case_of<Hardened>(cases, {{"group", "begin_end"}}, Clock::kCpu, begin_end<Hardened>);
+  add_case_of<Reference>(cases, {{"group", "begin_end"}}, Clock::kCpu, begin_end<Reference>);
 }
 
 }  // namespace fsqlshm::bench
