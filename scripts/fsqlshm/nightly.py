@@ -1,12 +1,11 @@
 """Runs all engines in slices for hours, and goes on where the last run stopped. See scripts/nightly and nights.py.
 
-A slice is done when its folder nights/ID/slices/NN-NAME exists: it runs in NN-NAME.part, which gets
-its name when everything is in it. Nothing else says so, so there is no moment at which two files
-could contradict each other. What follows the last slice can be done twice with the same result.
-A slice that was interrupted is run again, from its start and with the same seed; what its first
-attempt left is kept as NN-NAME.interrupted-K, and what it had found counts too. Every slice of every night
-has a seed of its own, the next one, so it goes on where the last one stopped: to an engine another seed means
-other executions (Relacy: the next range of iterations).
+Each attempt at a slice has a folder of its own, nights/ID/slices/NN-NAME.K. The slice is done when one of them has
+a slice.json, which is written last. Nothing else says so, so there is no moment at which two files could
+contradict each other. What follows the last slice can be done twice with the same result. A slice that was
+interrupted is run again, from its start and with the same seed; what its first attempt had found counts too. Every
+slice of every night has a seed of its own, the next one, so it goes on where the last one stopped: to an engine
+another seed means other executions (Relacy: the next range of iterations).
 """
 
 import argparse
@@ -163,31 +162,24 @@ class Run:
         slices.mkdir(parents=True, exist_ok=True)
         self.state.corpus.mkdir(exist_ok=True)
         corpora.settle(self.state.corpus)
-        for part in sorted(slices.glob("*.part")):
-            nightly_corpus.take(self.state.corpus, part)
-            if (part / "slice.json").exists():
-                part.rename(part.with_suffix(""))  # was about to
-            else:
-                set_aside(part)
+        for attempt in nights.attempts(slices.parent)[1]:
+            nightly_corpus.take(self.state.corpus, attempt)
 
     def run_slice(self, one: Slice, night: pathlib.Path) -> None:
-        part = night / "slices" / f"{one['id']}.part"
+        slices = night / "slices"
+        folder = slices / f"{one['id']}.{1 + len(list(slices.glob(one['id'] + '.*')))}"
         arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
-        part.mkdir()
+        folder.mkdir()
         if self.engines[one["engine"]].corpora:
-            nightly_corpus.bring(self.state.corpus, part)
-        documents = runner.run_engine(one["engine"], part, arguments, one["seconds"], self.clock, self.stop)
-        nightly_corpus.take(self.state.corpus, part)
-        if self.stop.requested:
-            set_aside(part)
-            return
-        # From here on the slice is done, see settle.
-        files.write_json(part / "slice.json", {"documents": documents})
-        part.rename(part.with_suffix(""))
+            nightly_corpus.bring(self.state.corpus, folder)
+        documents = runner.run_engine(one["engine"], folder, arguments, one["seconds"], self.clock, self.stop)
+        nightly_corpus.take(self.state.corpus, folder)
+        if not self.stop.requested:
+            files.write_json(folder / "slice.json", {"documents": documents})
 
     def run_slices(self, night: Night) -> int:
         folder = self.state.night_folder(night)
-        done = {f.name for f in nights.slice_folders(folder)[0]}
+        done, _ = nights.attempts(folder)
         left = [one for one in night["plan"] if one["id"] not in done]
         self.clock.run_engines_for(sum(one["seconds"] for one in left))
         for name in night["left_out"]:
@@ -201,7 +193,7 @@ class Run:
             self.run_slice(one, folder)
             night["seconds"] += self.clock.elapsed() - before
             self.state.save()
-        finished = len(nights.slice_folders(folder)[0]) == len(night["plan"])
+        finished = len(nights.attempts(folder)[0]) == len(night["plan"])
         if finished:
             nightly_corpus.reduce(self.state.corpus, self.clock.say)
         summary, page = nights.sum_up(self.state, night, self.planted(night), finished)
@@ -228,14 +220,6 @@ class Run:
         tests = any(one["engine"] == "tests" for one in night["plan"])
         runner.build(self.state.night_folder(night), self.clock, self.stop, tests)
         return self.run_slices(night)
-
-
-def set_aside(part: pathlib.Path) -> None:
-    """Keeps what an interrupted slice left, under a name of its own."""
-    number = 1
-    while (folder := part.with_suffix(f".interrupted-{number}")).exists():
-        number += 1
-    part.rename(folder)
 
 
 def make_scratch(folder: pathlib.Path) -> None:

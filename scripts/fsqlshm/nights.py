@@ -8,7 +8,7 @@ The state folder (out/nightly):
   corpus/        working corpora of the fuzz targets
   bench-last.json  what the last night's benchmarks measured, to compare with
   regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
-  nights/ID/     a night: slices/NN-NAME/ for each slice that ended, then the summary and the report
+  nights/ID/     a night: slices/NN-NAME.K/ for the K-th attempt at a slice, then the summary and the report
   tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
 """
 
@@ -109,45 +109,27 @@ def read_slice(folder: pathlib.Path) -> list[Document]:
         raise CouldNotRun(f"{folder / 'slice.json'}: {error}") from error
 
 
-def placed(documents: list[Document], folder: pathlib.Path) -> list[Document]:
-    """The documents with their files' places relative to the night's folder, and what they say of files
-    of theirs as it is since the folder has its name."""
-    part = f"/{folder.name.split('.')[0]}.part/"
-    for document in documents:
-        path = document.get("document")
-        if path:
-            document["document"] = f"slices/{folder.name}/{pathlib.PurePath(path).name}"
-        for finding in document["findings"]:
-            finding["artefacts"] = [a.replace(part, f"/{folder.name}/") for a in finding.get("artefacts") or []]
-            finding["replay"] = finding["replay"].replace(part, f"/{folder.name}/")
-            finding["detail"] = finding["detail"].replace(part, f"/{folder.name}/")
-    return documents
-
-
-def found_before_interruption(folder: pathlib.Path, done_again: bool) -> list[Document]:
-    """What an interrupted slice had found. If it was done again, so was its work: that is not counted
-    twice."""
-    found = [d for d in runner.read_documents(folder) if d["status"] == "found"]
-    for document in found:
-        document.pop("reason", None)
-        if done_again:
-            document["counts"], document["details"], document["budget"] = {}, {}, {}
-    return placed(found, folder)
-
-
-def slice_folders(night: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-    """(done, interrupted) folders of a night, in order."""
-    every = sorted((night / "slices").iterdir()) if (night / "slices").is_dir() else []
-    return ([f for f in every if "." not in f.name], [f for f in every if ".interrupted-" in f.name])
+def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib.Path]]:
+    """Of a night so far: the folders of the slices that are done, by their ids, and those of interrupted attempts."""
+    every = sorted((night / "slices").iterdir())
+    done = {folder.name.split(".")[0]: folder for folder in every if (folder / "slice.json").exists()}
+    return done, [folder for folder in every if folder not in done.values()]
 
 
 def collect(night: pathlib.Path) -> list[Document]:
-    """All documents of a night so far: those of slices that ended, then what interrupted ones found."""
-    done, interrupted = slice_folders(night)
-    documents = [document for folder in done for document in placed(read_slice(folder), folder)]
-    names = {folder.name for folder in done}
+    """All documents of a night so far: those of slices that are done, then what interrupted attempts found."""
+    done, interrupted = attempts(night)
+    documents = [document for folder in done.values() for document in read_slice(folder)]
     for folder in interrupted:
-        documents += found_before_interruption(folder, folder.name.split(".")[0] in names)
+        found = [document for document in runner.read_documents(folder) if document["status"] == "found"]
+        for document in found:
+            document.pop("reason", None)
+            if folder.name.split(".")[0] in done:  # and so was its work: that is not counted twice
+                document["counts"], document["details"], document["budget"] = {}, {}, {}
+        documents += found
+    for document in documents:
+        if document.get("document"):
+            document["document"] = f"slices/{document['document']}"
     return documents
 
 
@@ -229,7 +211,7 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
     folder = state.night_folder(night)
     separate = collect(folder)
     documents = merge.merge_all(separate)
-    done = {one.name for one in slice_folders(folder)[0]}
+    done, _ = attempts(folder)
     missing = [one["id"] for one in night["plan"] if one["id"] not in done]
     if missing:
         reason = f"{len(missing)} of {len(night['plan'])} slices were not run to their end"

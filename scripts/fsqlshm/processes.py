@@ -78,7 +78,7 @@ def watchdog(child: Child) -> Iterator[None]:
     """Ends the child and its descendants if this process dies, even by SIGKILL."""
     read, write = os.pipe()
     guard = subprocess.Popen(
-        [sys.executable, "-ISs", str(pathlib.Path(__file__).with_name("watchdog.py")), str(child.pid)],
+        [sys.executable, "-Is", str(pathlib.Path(__file__).with_name("watchdog.py")), str(child.pid)],
         stdin=read,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

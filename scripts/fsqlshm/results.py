@@ -227,11 +227,3 @@ def verdict(documents: Sequence[Document]) -> str:
     if not parts and found:
         text += " but the known defects"
     return text[0].upper() + text[1:]
-
-
-# For modules that are still to be changed.
-finding_key = identity
-read_json = schema.read_json
-write_json = files.write_json
-write_text = files.write_text
-FINDING_KEY_LENGTH = 6

@@ -181,7 +181,7 @@ class KilledNightTest(support.FolderTest):
             status, output = self.finish(self.start(state))
             self.assertEqual(status, 1, output)
             self.assertIn("going on with night", output)
-            interrupted = list((self.top / state / "latest" / "slices").glob("*.interrupted-*"))
+            interrupted = support.interrupted(self.top / state / "latest")
             self.assertTrue(interrupted, "no kill hit a slice")
             killed = self.result(state)
             for member, expected in alone.items():

@@ -128,8 +128,7 @@ class NightlyTest(support.FolderTest):
         self.assertIn("going on with night", output)
         self.assertEqual(self.findings("killed"), self.findings("alone"))
         self.assertGreaterEqual(len(self.findings("alone")), 3)
-        night = self.top / "killed" / "latest" / "slices"
-        self.assertTrue(list(night.glob("*.interrupted-*")), "no kill hit a slice")
+        self.assertTrue(support.interrupted(self.top / "killed" / "latest"), "no kill hit a slice")
         state = support.read(self.top / "killed" / "state.json")
         self.assertEqual(state, support.read(self.top / "alone" / "state.json"))
 
@@ -143,14 +142,11 @@ class NightlyTest(support.FolderTest):
         )
         process = self.start("a")
         support.wait_for_line(process, "at work")
-        self.assertEqual(len(self.processes()), 2)
+        # A process is forked before it becomes another program.
+        self.assertTrue(support.until(lambda: len(self.processes()) == 2), self.processes())
         process.kill()
         self.finish(process)
-        for _ in range(100):
-            if not self.processes():
-                break
-            time.sleep(0.1)
-        self.assertEqual(self.processes(), [])
+        self.assertTrue(support.until(lambda: not self.processes()), self.processes())
 
     @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
     def test_a_killed_run_leaves_no_scratch_behind(self) -> None:
@@ -170,11 +166,7 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.assertEqual(len(list((self.top / "a" / "tmp").glob("*/large"))), 1)
         process.kill()
         self.finish(process)
-        for _ in range(100):
-            if not memory.exists():
-                break
-            time.sleep(0.1)
-        self.assertFalse(memory.exists())
+        self.assertTrue(support.until(lambda: not memory.exists()))
         support.make_engines(self.engines, ["golden"])
         self.finish(self.start("a"))
         self.assertEqual(list((self.top / "a" / "tmp").iterdir()), [])
@@ -183,11 +175,7 @@ print("memory", memory, file=sys.stderr, flush=True)
         # The early document of the first slice has a finding (seed 3); then it is killed.
         support.make_engines(self.engines, ["golden"], pause=30)
         process = self.start("a", "--seed", "3")
-        part = self.top / "a"
-        for _ in range(200):
-            if list(part.glob("nights/*/slices/*.part/early.json")):
-                break
-            time.sleep(0.05)
+        self.assertTrue(support.until(lambda: list(self.top.glob("a/nights/*/slices/*/early.json"))))
         process.kill()
         self.finish(process)
         # From now on that engine finds nothing.
@@ -199,15 +187,13 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.finish(self.start("alone", "--seed", "5"))
         support.make_engines(self.engines, ["golden"], afterwards=30)
         process = self.start("killed", "--seed", "5")
-        for _ in range(400):
-            if list(self.top.glob("killed/nights/*/slices/*.part/late.json")):
-                break
-            time.sleep(0.05)
+        self.assertTrue(support.until(lambda: list(self.top.glob("killed/nights/*/slices/*/late.json"))))
         process.kill()
         self.finish(process)
         support.make_engines(self.engines, ["golden"])
         self.finish(self.start("killed"))
-        self.assertTrue(list(self.top.glob("killed/nights/*/slices/*.interrupted-1/late.json")))
+        interrupted = support.interrupted(self.top / "killed" / "latest")
+        self.assertEqual([(folder / "late.json").exists() for folder in interrupted], [True])
         self.assertEqual(self.findings("killed"), self.findings("alone"))
         self.assertEqual(
             support.read(self.top / "killed" / "state.json"), support.read(self.top / "alone" / "state.json")

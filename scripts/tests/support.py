@@ -6,8 +6,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
@@ -187,6 +188,21 @@ def wait_for_line(process: Running, text: str) -> str:
         if text in line:
             return line
     raise AssertionError(f"it ended, and said nothing of {text!r}")
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> bool:
+    """Whether it comes true in that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def interrupted(night: pathlib.Path) -> list[pathlib.Path]:
+    """The folders of the attempts at slices that did not come to their end."""
+    return [folder for folder in (night / "slices").iterdir() if not (folder / "slice.json").exists()]
 
 
 class FolderTest(unittest.TestCase):
