@@ -194,6 +194,10 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.finish(self.start("killed"))
         interrupted = support.interrupted(self.top / "killed" / "latest")
         self.assertEqual([(folder / "late.json").exists() for folder in interrupted], [True])
+        # Its work counts once.
+        done = [support.read(self.top / state / "latest" / "summary.json") for state in ("killed", "alone")]
+        counts = [[(d["engine"], d["subject"], d["counts"]) for d in summary["results"]] for summary in done]
+        self.assertEqual(sorted(counts[0], key=str), sorted(counts[1], key=str))
         self.assertEqual(self.findings("killed"), self.findings("alone"))
         self.assertEqual(
             support.read(self.top / "killed" / "state.json"), support.read(self.top / "alone" / "state.json")
