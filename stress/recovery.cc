@@ -148,6 +148,8 @@ void run_recovery(const Setting& setting, std::uint64_t deaths, harness::Result&
       "from the death of a publisher to the next good read, {} deaths:\n"
       "median {:.1f} us, 90 % {:.1f} us, 99 % {:.1f} us, maximum {:.1f} us\n",
       times_us.size(), at(0.5), at(0.9), at(0.99), times_us.back());
+  result.headline = fmt::format("{} deaths, the next good read after {:.0f} us (median)",
+                                times_us.size(), at(0.5));
 }
 
 }  // namespace fsqlshm::stress

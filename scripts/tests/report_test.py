@@ -339,7 +339,7 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(len([line for line in said.splitlines() if line.startswith("|")]), 3)
 
     def test_details_of_any_shape(self) -> None:
-        shapes = (
+        shapes: tuple[Any, ...] = (
             None,
             3,
             "x",

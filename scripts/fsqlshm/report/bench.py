@@ -30,15 +30,3 @@ def benchmarks(measured: Any) -> list[Json]:
             row["sums"] = {name: sum(counters.get(name) or []) for name in ("retries", "torn", "reads")}
             rows.append({**row, "label": label(row)})
     return sorted(rows, key=lambda row: (row["where"], (*RATES, row["rate"]).index(row["rate"]), row["label"]))
-
-
-def by_rate(rows: list[Json], where: str) -> Json:
-    """Read times next to a publisher: {heads, times: {label: [ns]}}."""
-    shown = [row for row in rows if row["group"] == "read" and row["where"] == where]
-    rates = list(dict.fromkeys(row["rate"] for row in shown))
-    found = {(row["label"], row["rate"]): row["median"] for row in shown}
-    labels = dict.fromkeys(row["label"] for row in shown)
-    return {
-        "heads": [f"{rate}#" for rate in rates],
-        "times": {name: [found.get((name, rate)) for rate in rates] for name in labels},
-    }

@@ -23,7 +23,7 @@ FILTERS: list[Callable[..., Any]] = [
     text.runs,
 ]
 FILTERS += [text.without, text.median, text.series, text.rates, text.spark, text.escaped, text.code_block]
-FILTERS += [bench.label, bench.benchmarks, bench.by_rate, duration]
+FILTERS += [bench.label, bench.benchmarks, duration]
 # What a section may meet in a document that is not as its engine writes it.
 NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, jinja2.TemplateError)
 ENGINES = ("relacy", "fuzz", "stress", "bench")
@@ -47,19 +47,18 @@ SECTIONS = _environment(jinja2.ChainableUndefined)
 
 def _section(document: Document) -> Markup:
     """As the engine's template shows it, or plainly where the document is not what that expects."""
-    template, problem = f"{document['engine']}.html" if document["engine"] in ENGINES else "plain.html", ""
-    while True:
+    problem = ""
+    if document["engine"] in ENGINES:
         try:
-            return Markup(SECTIONS.get_template(template).render({**document, "problem": problem}))
+            return Markup(SECTIONS.get_template(f"{document['engine']}.html").render(document))
         except NOT_AS_EXPECTED as error:
-            if template == "plain.html":
-                raise
-            template, problem = "plain.html", f"{type(error).__name__}: {error}"
+            problem = f"{type(error).__name__}: {error}"
+    return Markup(SECTIONS.get_template("plain.html").render(document, problem=problem))
 
 
 def _answer(document: Document) -> str:
     """What a document says in one line."""
-    details, counts = document["details"], document["counts"]
+    details = document["details"]
     if document["headline"] or document["status"] == "could_not_run":
         return document["headline"] or document.get("reason") or "no reason given"
     try:
@@ -68,9 +67,6 @@ def _answer(document: Document) -> str:
             return f"{audit['killed']} of {audit['weakenings']} weakened memory orders make a scenario fail"
         if details.get("litmus"):
             return f"{sum(row['as_expected'] for row in details['litmus'])} of {len(details['litmus'])} as documented"
-        if details.get("recovery_us"):
-            median = details["recovery_us"]["median"]
-            return f"{counts['deaths']:,} deaths, the next good read after {median:.0f} µs (median)"
     except NOT_AS_EXPECTED:
         pass
     return results.headline(document)
