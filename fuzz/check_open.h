@@ -144,8 +144,6 @@ std::optional<Failure> run_sealed(Bytes input) {
 /// The reducer's view of a header: its fields, with the values of a fresh one.
 [[nodiscard]] std::vector<Unit> header_units(Bytes input);
 
-[[nodiscard]] std::vector<Seed> header_seeds(const std::filesystem::path& golden);
-
 // Magic, sizes, and values at the edges of what fields allow.
 inline constexpr std::array<DictionaryEntry, 13> kHeaderDictionary = {{
     {"magic", {"FSQLSHM\0", 8}},

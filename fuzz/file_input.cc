@@ -1,7 +1,6 @@
 #include "fuzz/file_input.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -14,15 +13,6 @@ namespace {
 constexpr std::size_t kHead = 16;
 constexpr std::size_t kPlanOffset = 8;
 constexpr std::uint64_t kMaxFile = std::uint64_t{8} << 20;
-
-// The bits of byte 4.
-constexpr std::uint8_t kPublishes = 1, kCreates = 2, kOpensNoFile = 4, kOrOpens = 8, kDurable = 16;
-
-// What happens at a system call: it fails like this, or the name changes hands.
-constexpr int kInterferes = 0;
-constexpr std::array<int, 14> kErrnos = {EIO,        ENOENT, EACCES, ENOSPC,     EINTR,
-                                         EEXIST,     EMFILE, ENOMEM, EROFS,      EDQUOT,
-                                         EOPNOTSUPP, EISDIR, EINVAL, kInterferes};
 
 Plan decode_plan(Bytes head) {
   Plan plan;
@@ -150,106 +140,6 @@ std::string explain_file(Bytes input) {
             "\n";
   }
   return text;
-}
-
-namespace {
-
-struct At {
-  std::uint8_t call;
-  int error;
-};
-
-// A head, and a header after it, if there is one.
-std::vector<std::uint8_t> make(std::int64_t longer, Bytes header, std::uint8_t steps = 0,
-                               std::uint8_t slots = 0, std::uint8_t room = 0,
-                               std::initializer_list<At> opening = {},
-                               std::initializer_list<At> creating = {}) {
-  std::vector<std::uint8_t> input(kHead);
-  wire::put32(input, 0, static_cast<std::uint32_t>(longer));
-  input[4] = steps;
-  input[5] = slots;
-  input[6] = 3;  // 4096
-  input[7] = room;
-  std::size_t offset = kPlanOffset;
-  const auto plan = [&](const At& at, int first) {
-    input[offset++] = static_cast<std::uint8_t>(first + at.call);
-    const auto error = std::ranges::find(kErrnos, at.error) - kErrnos.begin();
-    input[offset++] = static_cast<std::uint8_t>(error);
-  };
-  for (const At& at : opening) plan(at, 0);
-  for (const At& at : creating) plan(at, 128);
-  input.insert(input.end(), header.begin(), header.end());
-  return input;
-}
-
-using Header = std::array<std::uint8_t, wire::kSize>;
-
-// The header of one slot with another word in it.
-Header changed(std::size_t offset, std::uint64_t word) {
-  Header header = wire::fresh_header(4096, 1);
-  wire::put64(header, offset, word);
-  wire::seal(header);
-  return header;
-}
-
-void add_creations(std::vector<Seed>& seeds) {
-  const auto create = [&](const char* name, std::initializer_list<At> creating,
-                          std::uint8_t steps = kCreates, std::uint8_t room = 0) {
-    seeds.push_back({name, make(0, {}, steps, 3, room, {}, creating)});
-  };
-  create("create", {}, kCreates, 044 << 2);  // all may read it
-  create("create-or-open", {}, kCreates | kOrOpens | kDurable);
-  create("room-exact", {}, kCreates, static_cast<std::uint8_t>(Room::kExact));
-  create("room-short", {}, kCreates, static_cast<std::uint8_t>(Room::kOneByteShort));
-  create("room-disk", {}, kCreates, static_cast<std::uint8_t>(Room::kMoreThanTheDisk));
-  create("named", {{2, EOPNOTSUPP}});
-  create("named-twice", {{2, EOPNOTSUPP}, {3, EEXIST}});
-  create("named-refused", {{2, EOPNOTSUPP}, {3, EACCES}});
-  create("named-full", {{2, EOPNOTSUPP}, {4, ENOSPC}});
-  create("named-stays", {{2, EOPNOTSUPP}, {8, EIO}});
-  create("interrupted", {{3, EINTR}, {5, EINTR}});
-  create("overtaken", {{6, kInterferes}});
-  create("overtaken-opens", {{7, kInterferes}}, kCreates | kOrOpens);
-  create("exists", {{6, EEXIST}});
-  create("vanished", {{1, kInterferes}, {2, ENOENT}}, kCreates | kOrOpens);
-}
-
-}  // namespace
-
-// Files that are whole, cut short, sparse and contradictory; every system call failing in turn; the
-// name changing hands.
-std::vector<Seed> file_seeds(const std::filesystem::path& /*golden*/) {
-  const Header small = wire::fresh_header(4096, 1);
-  const Header holes = wire::fresh_header(4096, 128);
-  constexpr std::int64_t kSmallFile = 537;
-  constexpr std::int64_t kHolesLonger = 320 * 128 + 16;
-  constexpr std::int64_t kBytes = wire::kSize;
-  std::vector<Seed> seeds = {
-      {"exact", make(kSmallFile - kBytes, small)},
-      {"long", make(4096, small, kPublishes)},
-      {"odd", make(4096, changed(32, 1), kPublishes)},
-      {"cut", make(-100, small)},
-      {"one-short", make(kSmallFile - 1 - kBytes, small)},
-      {"sparse", make(8 << 20, small)},
-      {"holes", make(kHolesLonger, holes)},
-      {"empty", make(-kBytes, {})},
-      {"overlap", make(4096, changed(112, 217))},
-      {"beyond", make(4096, changed(128, std::uint64_t{1} << 63))},
-      {"few-readers", make(4096, changed(136, 0))},
-      {"fifo", make(4096, small, 0, 0, 0, {{2, kInterferes}})},
-      {"fifo-before", make(4096, small, 0, 0, 0, {{1, kInterferes}})},
-  };
-  add_creations(seeds);
-  for (std::uint8_t number = 1; number < 12; ++number) {  // one call of either task fails
-    seeds.push_back(
-        {"fails-" + std::to_string(number),
-         make(kHolesLonger, holes, kCreates | kDurable, 3, 0, {{number, EIO}}, {{number, EIO}})});
-  }
-  std::uint8_t kind = 0;
-  for (const char* name : {"missing", "folder", "link", "queue", "socket", "device"}) {
-    seeds.push_back({std::string("no-file-") + name, make(0, {}, kOpensNoFile, kind++)});
-  }
-  return seeds;
 }
 
 }  // namespace fsqlshm::fuzz

@@ -16,8 +16,8 @@
 #define FSQLSHM_FUZZ_FILE_INPUT_H_
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +26,16 @@
 #include "fuzz/target.h"
 
 namespace fsqlshm::fuzz {
+
+/// The bits of byte 4.
+inline constexpr std::uint8_t kPublishes = 1, kCreates = 2, kOpensNoFile = 4, kOrOpens = 8,
+                              kDurable = 16;
+
+/// What happens at a system call: it fails like this, or the name changes hands.
+inline constexpr int kInterferes = 0;
+inline constexpr std::array<int, 14> kErrnos = {EIO,        ENOENT, EACCES, ENOSPC,     EINTR,
+                                                EEXIST,     EMFILE, ENOMEM, EROFS,      EDQUOT,
+                                                EOPNOTSUPP, EISDIR, EINVAL, kInterferes};
 
 /// The first bytes of a file, and how long it is; the rest is a hole.
 struct Content {
@@ -64,7 +74,6 @@ std::size_t mutate_file(MutableBytes buffer, std::size_t size, std::uint32_t see
                         ByteMutator engine);
 [[nodiscard]] std::vector<Unit> file_units(Bytes input);
 [[nodiscard]] std::string explain_file(Bytes input);
-[[nodiscard]] std::vector<Seed> file_seeds(const std::filesystem::path& golden);
 
 }  // namespace fsqlshm::fuzz
 

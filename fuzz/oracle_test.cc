@@ -11,16 +11,16 @@
 #include <vector>
 
 #include "fuzz/check_open.h"
-#include "fuzz/golden.h"
 #include "fuzz/mutator.h"
 #include "fuzz/testing/faulty_layout.h"
+#include "fuzz/testing/golden.h"
 
 namespace fsqlshm::fuzz {
 namespace {
 
 TEST(Oracle, AgreesWithTheGoldenVectors) {
   std::map<std::string, int> seen;
-  for (const auto& entry : golden_lines(FSQLSHM_CORPUS_DIR "/golden/open.jsonl")) {
+  for (const auto& entry : golden("open.jsonl")) {
     const std::vector<std::uint8_t> bytes = unhex(entry["bytes"]);
     const std::string expected = entry["result"] == "ok" ? "accept" : std::string(entry["result"]);
     ++seen[expected];
@@ -39,7 +39,7 @@ TEST(Oracle, AgreesWithTheGoldenVectors) {
 }
 
 TEST(Oracle, MakesTheGoldenHeaders) {
-  for (const auto& entry : golden_lines(FSQLSHM_CORPUS_DIR "/golden/headers.jsonl")) {
+  for (const auto& entry : golden("headers.jsonl")) {
     const std::vector<std::uint8_t> expected = unhex(entry["bytes"]);
     const auto made = wire::fresh_header(entry["page_size"], entry["max_txn_slots"]);
     ASSERT_TRUE(std::ranges::equal(made, expected)) << entry["page_size"];

@@ -95,29 +95,6 @@ Step decode_step(Bytes input, std::size_t index, const State& state) noexcept {
   return step;
 }
 
-std::vector<std::uint8_t> encode_program(const ProgramHead& head, std::vector<Step> steps) {
-  steps.resize(std::min(steps.size(), kProgramShape.max_records));
-  std::vector<std::uint8_t> input(kProgramShape.head_size +
-                                  steps.size() * kProgramShape.record_size);
-  input[0] = static_cast<std::uint8_t>((head.in_place ? 2 * kInPlace : 0) + head.from_words);
-  input[1] = static_cast<std::uint8_t>(std::countr_zero(head.page_size / 512));
-  input[2] = static_cast<std::uint8_t>(head.slots);
-  wire::put32(input, 4, head.self_pid);
-  for (std::size_t i = 0; i < head.words.size(); ++i) wire::put64(input, 8 + 8 * i, head.words[i]);
-  std::size_t offset = kProgramShape.head_size;
-  for (const Step& step : steps) {
-    const MutableBytes record(input.data() + offset, kProgramShape.record_size);
-    record[0] = static_cast<std::uint8_t>(step.call);
-    record[3] = static_cast<std::uint8_t>(static_cast<unsigned>(step.dead) << 6);
-    wire::put32(record, 4, step.pid);
-    wire::put64(record, 8, step.a);
-    wire::put64(record, 16, step.b);
-    wire::put64(record, 24, step.c);
-    offset += record.size();
-  }
-  return input;
-}
-
 std::string describe(const Step& step) {
   std::string text(to_string(step.call));
   const auto add = [&](std::string_view name, std::uint64_t value) {

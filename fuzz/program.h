@@ -18,7 +18,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,13 +95,8 @@ inline constexpr RecordShape kProgramShape = {
 /// Call `index`; arguments that come from the header are taken from `state`.
 [[nodiscard]] Step decode_step(Bytes input, std::size_t index, const State& state) noexcept;
 
-/// The input that decodes to these calls, at most kProgramShape.max_records of them.
-[[nodiscard]] std::vector<std::uint8_t> encode_program(const ProgramHead& head,
-                                                       std::vector<Step> steps);
-
 [[nodiscard]] std::string describe(const Step& step);
 [[nodiscard]] std::vector<Unit> program_units(Bytes input);
-[[nodiscard]] std::vector<Seed> program_seeds(const std::filesystem::path& golden);
 
 }  // namespace fsqlshm::fuzz
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "fuzz/golden.h"
 #include "fuzz/model.h"
 #include "fuzz/run_program.h"
 #include "fuzz/stats.h"
+#include "fuzz/testing/golden.h"
 
 namespace fsqlshm::fuzz {
 namespace {
@@ -42,7 +42,7 @@ nlohmann::json as_golden(const Step& step, const Answer& answer) {
 
 TEST(Model, AgreesWithTheGoldenTracesInBothDialects) {
   std::size_t steps = 0;
-  for (const auto& trace : golden_lines(FSQLSHM_CORPUS_DIR "/golden/traces.jsonl")) {
+  for (const auto& trace : golden("traces.jsonl")) {
     const State start = words_of(unhex(trace["initial"]));
     for (const Dialect dialect : {Dialect::kReference, Dialect::kHardened}) {
       Model model(dialect, start);

@@ -85,27 +85,14 @@ std::map<std::string, Input> files_in(const fs::path& folder) {
   return files;
 }
 
-std::map<std::string, Input> seeds(const fs::path& corpus) {
-  std::map<std::string, Input> all;
-  if (target().seeds == nullptr) return all;
-  for (Seed& seed : target().seeds(corpus / "golden")) {
-    all.emplace(std::move(seed.name), std::move(seed.bytes));
-  }
-  return all;
-}
-
 // What is wrong with the tracked inputs, a sentence each.
 class Check {
  public:
   explicit Check(const fs::path& corpus) {
     const std::string name(target().name);
-    const auto made = seeds(corpus);
+    const auto seeds = files_in(corpus / name);
     const auto kept = files_in(corpus / "regressions" / name);
-    if (files_in(corpus / name) != made) {
-      wrong("the seeds in " + (corpus / name).string() +
-            " are others than the target's; --write-seeds writes them");
-    }
-    passes(made);
+    passes(seeds);
     if (target().known_faults.empty()) {
       passes(kept);
       for (const std::string_view counter : target().reaches) {
@@ -205,16 +192,5 @@ harness::ExitCode reduce_file(const fs::path& path, const fs::path& output, bool
 }
 
 harness::ExitCode check_corpus(const fs::path& corpus) { return Check(corpus).end(); }
-
-harness::ExitCode write_seeds(const fs::path& corpus) {
-  const auto made = seeds(corpus);
-  const fs::path folder = corpus / target().name;
-  for (const auto& [name, there] : files_in(folder)) {
-    if (!made.contains(name)) fs::remove(folder / name);
-  }
-  if (!made.empty()) fs::create_directories(folder);
-  for (const auto& [name, input] : made) write_input(folder / name, input);
-  return harness::kExitClean;
-}
 
 }  // namespace fsqlshm::fuzz

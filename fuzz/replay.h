@@ -19,13 +19,9 @@ harness::ExitCode replay(const std::vector<std::string>& paths, bool explain, bo
 harness::ExitCode reduce_file(const std::filesystem::path& path,
                               const std::filesystem::path& output, bool quiet);
 
-/// Whether CORPUS/TARGET holds exactly the seeds of this target, no seed and no kept input of
-/// CORPUS/regressions/TARGET fails, together they reach what a run has to reach, and each known
-/// fault is shown by its kept input.
+/// Whether no seed in CORPUS/TARGET and no kept input in CORPUS/regressions/TARGET fails, together
+/// they reach what a run has to reach, and each known fault is shown by its kept input.
 harness::ExitCode check_corpus(const std::filesystem::path& corpus);
-
-/// Writes the seeds to CORPUS/TARGET, and removes what else is there.
-harness::ExitCode write_seeds(const std::filesystem::path& corpus);
 
 }  // namespace fsqlshm::fuzz
 

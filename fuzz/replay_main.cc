@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
                                     "Runs the fuzz target " + name + " on files and folders.");
   std::vector<std::string> paths;
   std::vector<std::string> options;
-  std::string input_to_reduce, output = "reduced", corpus_to_check, corpus_to_write;
+  std::string input_to_reduce, output = "reduced", corpus_to_check;
   bool describes = false, explain = false, stats = false, quiet = false;
   program.add({"paths", &paths, "inputs: files, or folders of them"});
   program.add({"--explain", &explain, "print what each input does"});
@@ -25,7 +25,6 @@ int main(int argc, char** argv) {
   program.add({"--quiet", &quiet, "print only failures"});
   program.add({"--describe", &describes, "print what the target is, as JSON"});
   program.add({"--check", &corpus_to_check, "check the target's part of this corpus folder"});
-  program.add({"--write-seeds", &corpus_to_write, "write the target's part of this folder anew"});
   return program.run(argc, argv, [&] {
     for (const std::string& option : options) {
       if (target().option == nullptr || !target().option("--" + option)) {
@@ -37,7 +36,6 @@ int main(int argc, char** argv) {
       std::fputs(describe(target()).c_str(), stdout);
       return fsqlshm::harness::kExitClean;
     }
-    if (!corpus_to_write.empty()) return fsqlshm::fuzz::write_seeds(corpus_to_write);
     if (!corpus_to_check.empty()) return fsqlshm::fuzz::check_corpus(corpus_to_check);
     if (!input_to_reduce.empty()) {
       return fsqlshm::fuzz::reduce_file(input_to_reduce, output, quiet);

@@ -80,21 +80,6 @@ std::uint8_t encode_kill(std::size_t thread) noexcept {
   return static_cast<std::uint8_t>(kFirstKill + thread);
 }
 
-std::vector<std::uint8_t> encode_schedule(std::uint8_t processes,
-                                          const std::vector<std::vector<Op>>& threads,
-                                          const std::vector<std::uint8_t>& decisions) {
-  std::vector<std::uint8_t> bytes(kScheduleShape.head_size);
-  bytes[0] = static_cast<std::uint8_t>((threads.size() + 1) % 3);  // 2 + byte % 3 threads
-  bytes[1] = processes;
-  for (std::size_t t = 0; t < threads.size(); ++t) {
-    std::ranges::transform(
-        threads[t], bytes.begin() + static_cast<std::ptrdiff_t>(kOpsOffset + t * kOpsPerThread),
-        encode_op);
-  }
-  bytes.insert(bytes.end(), decisions.begin(), decisions.end());
-  return bytes;
-}
-
 std::vector<Unit> schedule_units(Bytes input) {
   std::vector<Unit> units;
   const auto add = [&](std::string name, std::size_t offset) {

@@ -67,10 +67,6 @@ struct Decision {
 [[nodiscard]] std::uint8_t encode_run(std::size_t thread, int steps) noexcept;
 [[nodiscard]] std::uint8_t encode_kill(std::size_t thread) noexcept;
 inline constexpr std::uint8_t kTimePassesByte = 0xf8;
-/// An input: the processes of the threads (byte 1), their operations, and decisions.
-[[nodiscard]] std::vector<std::uint8_t> encode_schedule(std::uint8_t processes,
-                                                        const std::vector<std::vector<Op>>& threads,
-                                                        const std::vector<std::uint8_t>& decisions);
 
 [[nodiscard]] std::vector<Unit> schedule_units(Bytes input);
 

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,12 +29,6 @@ struct Unit {
   std::string name{};
   std::size_t offset = 0;
   std::vector<std::uint8_t> plain{};
-};
-
-/// An input to begin with.
-struct Seed {
-  std::string name{};
-  std::vector<std::uint8_t> bytes{};
 };
 
 /// Bytes that the engine's own mutator is to know.
@@ -81,9 +74,7 @@ struct Target {
   /// Reads `--name=value` from the command line; false if it is not known. May be null.
   bool (*option)(std::string_view argument) = nullptr;
 
-  /// Inputs to begin with. `golden` is the folder of the golden vectors. May be null.
-  std::vector<Seed> (*seeds)(const std::filesystem::path& golden) = nullptr;
-  /// The target whose seeds these are, if it is another one.
+  /// The target whose seeds, in corpus/TARGET, these are, if it is another one.
   std::string_view seeds_of{};
   std::span<const DictionaryEntry> dictionary{};
   /// Counters that a run has to move: one that does not is vacuous.

@@ -21,17 +21,12 @@ static std::optional<Failure> run(Bytes input) {
   return Failure{.property = "page size: a power of two from 512 to 65536"};
 }
 
-static std::vector<Seed> seeds(const std::filesystem::path& /*golden*/) {
-  return {{"4096", {0, 16, 0, 0}}, {"4097", {1, 16, 0, 0}}};
-}
-
 const Target& target() {
   static constexpr std::string_view kReaches[] = {"accepted", "refused"};
   static constexpr Target kTarget = {.name = "page_size",
                                      .description = "any four bytes as a page size; a plain rule",
                                      .max_size = 8,
                                      .run = run,
-                                     .seeds = seeds,
                                      .reaches = kReaches};
   return kTarget;
 }

@@ -12,7 +12,6 @@ const Target& target() {
   static constexpr Target kTarget = [] {
     Target target = header_target<run_raw<SharedMemoryLayout, SharedMemoryLayoutView>>("open_raw");
     target.description = "any bytes, any length and alignment; a validator from the wire table";
-    target.seeds = header_seeds;
     target.reaches = kReaches;
     return target;
   }();

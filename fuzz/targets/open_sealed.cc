@@ -12,7 +12,6 @@ const Target& target() {
   static constexpr Target kTarget = [] {
     Target target = sealed_target<SharedMemoryLayout, SharedMemoryLayoutView>("open_sealed");
     target.description = "the same bytes, the checksum made right first; the same validator";
-    target.seeds = header_seeds;
     target.reaches = kReaches;
     target.share = {"accept", 0.85};
     target.weight = 2;

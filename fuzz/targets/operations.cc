@@ -29,7 +29,6 @@ const Target& target() {
       .units = program_units,
       .records = kProgramShape,
       .explain = explain_program,
-      .seeds = program_seeds,
       .dictionary = kDictionary,
       .reaches = kReaches,
       .weight = 3,

@@ -81,25 +81,6 @@ std::optional<Failure> run(Bytes input) {
   return std::nullopt;
 }
 
-std::vector<Seed> seeds(const std::filesystem::path& /*golden*/) {
-  std::string fields;
-  std::string negative;
-  for (int number = 4; number < 53; ++number) {
-    fields += " " + std::to_string(number);
-    negative += " -1";
-  }
-  const std::pair<const char*, std::string> texts[] = {
-      {"plain", "42 (name) S" + fields + "\n"},
-      {"parentheses", "42 (a) b) (c)) Z" + fields + "\n"},
-      {"short", "42 (name) S 1 2 3\n"},
-      {"negative", "42 (x) R" + negative + "\n"},
-      {"no-name", "42 name S 1\n"},
-  };
-  std::vector<Seed> list;
-  for (const auto& [name, text] : texts) list.push_back({name, {text.begin(), text.end()}});
-  return list;
-}
-
 }  // namespace
 
 const Target& target() {
@@ -119,7 +100,6 @@ const Target& target() {
       .description = "the text of a /proc/PID/stat; a plain parser, now and then the truth",
       .max_size = 1024,
       .run = run,
-      .seeds = seeds,
       .dictionary = kDictionary,
       .reaches = kReaches,
       .weight = 0.5,

@@ -511,7 +511,6 @@ const Target& target() {
       .mutate = mutate_file,
       .units = file_units,
       .explain = explain_file,
-      .seeds = file_seeds,
       .dictionary = kHeaderDictionary,
       .reaches = kReaches,
   };

@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -214,12 +215,14 @@ class Programs(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
 
     def test_a_corpus_that_is_not_as_the_target_says_is_found(self) -> None:
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
-            self.assertEqual(self.run_program("proc_stat_replay", "--write-seeds", folder).returncode, 0)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = pathlib.Path(temporary)
+            shutil.copytree(targets.CORPUS / "proc_stat", folder / "proc_stat")
             self.assertEqual(self.run_program("proc_stat_replay", "--check", folder).returncode, 0)
-            (folder / "proc_stat" / "plain").write_bytes(b"other")
-            self.assertEqual(self.run_program("proc_stat_replay", "--check", folder).returncode, 1)
+            for name in ("plain", "parentheses"):
+                (folder / "proc_stat" / name).unlink()
+            done = self.run_program("proc_stat_replay", "--check", folder)
+            self.assertEqual((done.returncode, done.stderr), (1, "proc_stat: no input reaches parsed\n"))
             # No input is kept for a fault, or one that shows another; this one shows D2, too.
             self.assertEqual(self.run_program("schedule_reference_replay", "--check", folder).returncode, 1)
             kept = folder / "regressions" / "schedule_reference"
