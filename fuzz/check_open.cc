@@ -9,57 +9,17 @@
 namespace fsqlshm::fuzz {
 namespace {
 
-std::string hex(Bytes bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (const std::uint8_t byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
+std::string describe(std::string_view code, std::uint64_t found) {
+  return std::string(code) + "(" + std::to_string(found) + ") ";
 }
 
-std::string describe(const Complaints& list) {
-  std::string text;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    text += std::string(list[i].code) + "(" + std::to_string(list[i].found) + ") ";
-  }
-  return text;
+// What Accessed::values are read from, as indices of the wire table: page_size, max_txn_slots, the
+// counters, and all from lock_table_offset to layout_checksum.
+constexpr std::array<std::size_t, 12> kAccessed = {2, 3, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20};
+
+std::uint64_t read(const wire::FieldInfo& field, Bytes header) {
+  return field.size == 4 ? wire::get32(header, field.offset) : wire::get64(header, field.offset);
 }
-
-std::string describe(const std::vector<ShmError>& list) {
-  std::string text;
-  for (const ShmError& error : list) {
-    text += std::string(to_string(error.code())) + "(" + std::to_string(error.found()) + ") ";
-  }
-  return text;
-}
-
-// The names of Accessed::values and the fields they come from.
-struct Accessor {
-  std::string_view name;
-  std::size_t offset;
-  std::size_t size;
-
-  [[nodiscard]] std::uint64_t read(Bytes header) const {
-    return size == 4 ? wire::get32(header, offset) : wire::get64(header, offset);
-  }
-};
-constexpr std::array<Accessor, 12> kAccessors = {{
-    {"page_size", 12, 4},
-    {"max_txn_slots", 16, 4},
-    {"load_commit_seq", 40, 8},
-    {"load_schema_epoch", 48, 8},
-    {"load_ecs_epoch", 56, 8},
-    {"load_gc_horizon", 64, 8},
-    {"lock_table_offset", 104, 8},
-    {"witness_offset", 112, 8},
-    {"txn_slot_offset", 120, 8},
-    {"committed_readers_offset", 128, 8},
-    {"committed_readers_bytes", 136, 8},
-    {"layout_checksum", 144, 8},
-}};
 
 Failure wrong_bytes(const std::string& way, Bytes expected, Bytes found) {
   std::string field = "?";
@@ -71,15 +31,14 @@ Failure wrong_bytes(const std::string& way, Bytes expected, Bytes found) {
     }
   }
   return {.property = way + ": to_bytes differs from the input in " + field,
-          .detail = "expected " + hex(expected) + "\nfound    " + hex(found)};
+          .detail = "expected " + wire::hex(expected) + "\nfound    " + wire::hex(found)};
 }
 
-// The first accessor that does not say what the bytes do; null if there is none.
-const Accessor* first_wrong(const Accessed& accessed, Bytes input) {
-  for (std::size_t i = 0; i < kAccessors.size(); ++i) {
-    if (accessed.values[i] != kAccessors[i].read(input)) return &kAccessors[i];
-  }
-  return nullptr;
+// The first accessor that does not say what the bytes do; their number if all do.
+std::size_t first_wrong(const Accessed& accessed, Bytes input) {
+  std::size_t i = 0;
+  while (i < kAccessed.size() && accessed.values[i] == read(wire::kTable[kAccessed[i]], input)) ++i;
+  return i;
 }
 
 Bytes bytes_of(const Accessed& accessed) {
@@ -109,48 +68,48 @@ bool is_right(const Opened& answer, const Expected& expected, Bytes input) {
   }
   if (expected.error) return false;
   return answer.accessed == nullptr || (is_canonical(input, bytes_of(*answer.accessed)) &&
-                                        first_wrong(*answer.accessed, input) == nullptr);
+                                        first_wrong(*answer.accessed, input) == kAccessed.size());
 }
 
 // REQUIRES: !is_right(answer, expected, input).
 [[gnu::cold]] Failure what_is_wrong(const Opened& answer, const Expected& expected, Bytes input) {
   const std::string way(answer.way);
   const auto error = answer.error != nullptr ? std::optional(answer.error->code()) : std::nullopt;
-  const std::string_view found = error ? to_string(*error) : to_string(Verdict::kAccept);
+  const std::string_view found = error ? to_string(*error) : to_string(Judgement::kAccept);
   if (error != expected.error || found != expected.name) {
     return {.property =
                 way + ": expected " + std::string(expected.name) + ", found " + std::string(found),
             .detail = std::to_string(input.size()) +
-                      " bytes: " + hex(input.first(std::min(input.size(), wire::kSize)))};
+                      " bytes: " + wire::hex(input.first(std::min(input.size(), wire::kSize)))};
   }
   if (answer.error != nullptr) return *check_message(*answer.error);
   const Accessed& accessed = *answer.accessed;
   if (!is_canonical(input, bytes_of(accessed))) {
     return wrong_bytes(way, canonical(input), bytes_of(accessed));
   }
-  const Accessor& accessor = *first_wrong(accessed, input);
-  const auto index = static_cast<std::size_t>(&accessor - kAccessors.data());
-  return {.property = way + ": " + std::string(accessor.name) + "() differs from the bytes",
-          .detail = "expected " + std::to_string(accessor.read(input)) + ", found " +
-                    std::to_string(accessed.values[index])};
+  const std::size_t wrong = first_wrong(accessed, input);
+  const wire::FieldInfo& field = wire::kTable[kAccessed[wrong]];
+  return {.property = way + ": " + std::string(field.name) + "() differs from the bytes",
+          .detail = "expected " + std::to_string(read(field, input)) + ", found " +
+                    std::to_string(accessed.values[wrong])};
 }
 
 }  // namespace
 
-Expected expect(Verdict verdict) noexcept {
-  static constexpr std::array<std::optional<ShmErrorCode>, kVerdicts> kErrors = {
+Expected expect(Judgement judgement) noexcept {
+  static constexpr std::array<std::optional<ShmErrorCode>, kJudgements> kErrors = {
       std::nullopt,
       ShmErrorCode::kTooSmall,
       ShmErrorCode::kBadMagic,
       ShmErrorCode::kVersionMismatch,
       ShmErrorCode::kInvalidPageSize,
       ShmErrorCode::kChecksumMismatch};
-  return {kErrors[static_cast<std::size_t>(verdict)], to_string(verdict)};
+  return {kErrors[static_cast<std::size_t>(judgement)], to_string(judgement)};
 }
 
-Expected expect_in_place(Verdict verdict, Bytes input) noexcept {
+Expected expect_in_place(Judgement judgement, Bytes input) noexcept {
   const bool misaligned = reinterpret_cast<std::uintptr_t>(input.data()) % 8 != 0;
-  if (!misaligned || verdict == Verdict::kTooSmall) return expect(verdict);
+  if (!misaligned || judgement == Judgement::kTooSmall) return expect(judgement);
   return {ShmErrorCode::kMisaligned, "misaligned"};
 }
 
@@ -166,9 +125,14 @@ std::optional<Failure> check_validate(Bytes input, const std::vector<ShmError>& 
     same = to_string(found[i].code()) == expected[i].code && found[i].found() == expected[i].found;
   }
   if (!same) {
+    std::string text = "expected ";
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      text += describe(expected[i].code, expected[i].found);
+    }
+    text += "\nfound    ";
+    for (const ShmError& error : found) text += describe(to_string(error.code()), error.found());
     return Failure{.property = "validate: finds something else than the rules say",
-                   .detail = "expected " + describe(expected) + "\nfound    " + describe(found) +
-                             "\nheader   " + hex(input.first(wire::kSize))};
+                   .detail = text + "\nheader   " + wire::hex(input.first(wire::kSize))};
   }
   if (found.empty() || !read_texts(input)) return std::nullopt;
   return check_message(found[input[wire::kChecksum + 1] % found.size()]);
@@ -188,11 +152,11 @@ Placed::Placed(Bytes input) {
 
 Placed::~Placed() { ASAN_UNPOISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64); }
 
-void count_outcome(Verdict verdict) noexcept {
-  static Counter counters[kVerdicts] = {
+void count_outcome(Judgement judgement) noexcept {
+  static Counter counters[kJudgements] = {
       Counter("accept"),           Counter("too_small"),         Counter("bad_magic"),
       Counter("version_mismatch"), Counter("invalid_page_size"), Counter("checksum_mismatch")};
-  counters[static_cast<std::size_t>(verdict)].add();
+  counters[static_cast<std::size_t>(judgement)].add();
 }
 
 std::vector<Unit> header_units(Bytes input) {

@@ -51,10 +51,10 @@ struct Expected {
 };
 
 /// What `open` has to answer to bytes that are judged so.
-[[nodiscard]] Expected expect(Verdict verdict) noexcept;
+[[nodiscard]] Expected expect(Judgement judgement) noexcept;
 /// The same for `input` in place: size comes first, then the address, and the words are read only
 /// if they can be.
-[[nodiscard]] Expected expect_in_place(Verdict verdict, Bytes input) noexcept;
+[[nodiscard]] Expected expect_in_place(Judgement judgement, Bytes input) noexcept;
 
 /// Whether this input is one of the few, by its own bytes, for which `validate` and the accessors
 /// in place are checked too: they cost several times what `open` does.
@@ -88,17 +88,17 @@ template <class Layout>
 /// Opens `input`, at any alignment, as a copy and in place, and validates it.
 /// `Owned` and `InPlace` are the layouts under test.
 template <class Owned, class InPlace>
-std::optional<Failure> check_open(MutableBytes input, Verdict verdict) {
+std::optional<Failure> check_open(MutableBytes input, Judgement judgement) {
   const std::span<std::byte> bytes = std::as_writable_bytes(input);
   const bool closely = look_closely(input);
-  if (auto failure = check_opened("open", Owned::open(bytes), true, expect(verdict), input)) {
+  if (auto failure = check_opened("open", Owned::open(bytes), true, expect(judgement), input)) {
     return failure;
   }
   if (auto failure = check_opened("open in place", InPlace::open(bytes), closely,
-                                  expect_in_place(verdict, input), input)) {
+                                  expect_in_place(judgement, input), input)) {
     return failure;
   }
-  if (verdict != Verdict::kAccept || !closely) return std::nullopt;
+  if (judgement != Judgement::kAccept || !closely) return std::nullopt;
   return check_validate(input, validate(bytes));
 }
 
@@ -119,14 +119,14 @@ class Placed {
   MutableBytes bytes_;
 };
 
-/// Adds to the counter of that verdict.
-void count_outcome(Verdict verdict) noexcept;
+/// Adds to the counter of that judgement.
+void count_outcome(Judgement judgement) noexcept;
 
 /// The body of open_raw.
 template <class Owned, class InPlace>
 std::optional<Failure> run_raw(Bytes input) {
   Placed placed(input);
-  const Verdict expected = judge(placed.bytes());
+  const Judgement expected = judge(placed.bytes());
   count_outcome(expected);
   return check_open<Owned, InPlace>(placed.bytes(), expected);
 }
@@ -136,7 +136,7 @@ template <class Owned, class InPlace>
 std::optional<Failure> run_sealed(Bytes input) {
   Placed placed(input);
   wire::seal(placed.bytes());
-  const Verdict expected = judge(placed.bytes());
+  const Judgement expected = judge(placed.bytes());
   count_outcome(expected);
   return check_open<Owned, InPlace>(placed.bytes(), expected);
 }

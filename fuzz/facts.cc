@@ -17,16 +17,6 @@ std::string& facts_path() {
   return path;
 }
 
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += {kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return text;
-}
-
 // Texts of failures may hold bytes of an input.
 std::string dump(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -65,7 +55,10 @@ std::string report(const Target& target, const Failure& failure, const Bytes* in
 
 std::string describe(const Target& target) {
   Json dictionary = Json::object();
-  for (const DictionaryEntry& entry : target.dictionary) dictionary[entry.name] = hex(entry.bytes);
+  for (const DictionaryEntry& entry : target.dictionary) {
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(entry.bytes.data());
+    dictionary[entry.name] = wire::hex({bytes, entry.bytes.size()});
+  }
   Json faults = Json::array();
   for (const KnownFault& fault : target.known_faults) {
     faults.push_back({{"name", fault.name},

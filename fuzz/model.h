@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "fuzz/program.h"
+#include "fuzz/calls.h"
 
 namespace fsqlshm::fuzz {
 

@@ -66,38 +66,21 @@ void mutate_field(MutableBytes header, Random& random, ByteMutator engine) {
 }  // namespace
 
 std::uint64_t boundary_value(Random& random) noexcept {
-  constexpr std::uint64_t kMaxId = (std::uint64_t{1} << 62) - 1;
-  constexpr std::array<std::uint64_t, 24> kValues = {0,
-                                                     1,
-                                                     2,
-                                                     127,
-                                                     128,
-                                                     215,
-                                                     216,
-                                                     217,
-                                                     511,
-                                                     512,
-                                                     4096,
-                                                     65536,
-                                                     65537,
-                                                     0x7fffffff,
-                                                     0x80000000,
-                                                     0xffffffff,
-                                                     0x100000000,
-                                                     kMaxId - 1,
-                                                     kMaxId,
-                                                     kMaxId + 1,
-                                                     std::uint64_t{1} << 63,
-                                                     std::uint64_t{3} << 62,
-                                                     ~std::uint64_t{0} - 1,
-                                                     ~std::uint64_t{0}};
+  constexpr std::uint64_t kIdLimit = std::uint64_t{1} << 62;
+  constexpr std::uint64_t kMost = ~std::uint64_t{0};
+  // clang-format off
+  constexpr std::uint64_t kValues[] = {
+      0, 1, 2, 127, 128, 215, 216, 217, 511, 512, 4096, 65536, 65537,
+      0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
+      kIdLimit - 2, kIdLimit - 1, kIdLimit, 2 * kIdLimit, 3 * kIdLimit, kMost - 1, kMost};
+  // clang-format on
   switch (random.below(4)) {
     case 0:
       return (std::uint64_t{1} << random.below(64)) + random.below(3) - 1;
     case 1:
       return random.below(256);
     default:
-      return kValues[random.below(kValues.size())];
+      return kValues[random.below(std::size(kValues))];
   }
 }
 

@@ -6,8 +6,8 @@
 #include <set>
 #include <vector>
 
+#include "fuzz/calls.h"
 #include "fuzz/oracle.h"
-#include "fuzz/program.h"
 #include "fuzz/schedule.h"
 
 namespace fsqlshm::fuzz {
@@ -47,7 +47,7 @@ TEST(HeaderMutator, LeavesAboutOneInSixteenUnsealedAndAcceptsMost) {
   int accepted = 0;
   constexpr int kCount = 40000;
   mutate_often(mutate_header, 512, kCount, [&](Bytes bytes) {
-    if (judge(bytes) == Verdict::kAccept) ++accepted;
+    if (judge(bytes) == Judgement::kAccept) ++accepted;
     if (bytes.size() < wire::kSize) return;
     ++whole;
     if (wire::get64(bytes, wire::kChecksum) == wire::checksum(bytes)) ++sealed;
@@ -59,9 +59,9 @@ TEST(HeaderMutator, LeavesAboutOneInSixteenUnsealedAndAcceptsMost) {
 }
 
 TEST(HeaderMutator, ReachesEveryVerdict) {
-  std::set<Verdict> seen;
+  std::set<Judgement> seen;
   mutate_often(mutate_header, 512, 20000, [&](Bytes bytes) { seen.insert(judge(bytes)); });
-  EXPECT_EQ(seen.size(), kVerdicts);
+  EXPECT_EQ(seen.size(), kJudgements);
 }
 
 TEST(HeaderMutator, ChangesEveryField) {
@@ -111,7 +111,7 @@ TEST(HeaderCrossover, DoesNotSpreadWhatIsRefused) {
   int accepted = 0;
   for (std::uint32_t seed = 0; seed < 1000; ++seed) {
     const std::size_t size = cross_headers(bad, good, out, seed);
-    if (judge(Bytes(out).first(size)) == Verdict::kAccept) ++accepted;
+    if (judge(Bytes(out).first(size)) == Judgement::kAccept) ++accepted;
   }
   EXPECT_GT(accepted, 800);
   EXPECT_LT(accepted, 1000);
@@ -161,7 +161,7 @@ void expect_records_stay_in_shape(const Shape& shape) {
 }
 
 TEST(RecordMutator, KeepsTheShape) {
-  expect_records_stay_in_shape(kProgramShape);
+  expect_records_stay_in_shape(kCallsShape);
   expect_records_stay_in_shape(kScheduleShape);
 }
 
@@ -170,26 +170,26 @@ TEST(RecordMutator, HonoursEverySizeLimit) {
     std::vector<std::uint8_t> buffer(limit);
     std::size_t size = 0;
     for (std::uint32_t seed = 0; seed < 50; ++seed) {
-      size = mutate_records(kProgramShape, buffer, size, seed, seed % 8 == 0 ? grow : fill);
+      size = mutate_records(kCallsShape, buffer, size, seed, seed % 8 == 0 ? grow : fill);
       ASSERT_LE(size, limit);
     }
   }
 }
 
 TEST(RecordCrossover, ConcatenatesRecordsWithinTheLimit) {
-  std::vector<std::uint8_t> first(kProgramShape.head_size + 10 * kProgramShape.record_size, 1);
-  std::vector<std::uint8_t> second(kProgramShape.head_size + 10 * kProgramShape.record_size, 2);
-  std::vector<std::uint8_t> out(kProgramShape.head_size + 12 * kProgramShape.record_size);
+  std::vector<std::uint8_t> first(kCallsShape.head_size + 10 * kCallsShape.record_size, 1);
+  std::vector<std::uint8_t> second(kCallsShape.head_size + 10 * kCallsShape.record_size, 2);
+  std::vector<std::uint8_t> out(kCallsShape.head_size + 12 * kCallsShape.record_size);
   bool mixed = false;
   for (std::uint32_t seed = 0; seed < 200; ++seed) {
-    const std::size_t size = cross_records(kProgramShape, first, second, out, seed);
+    const std::size_t size = cross_records(kCallsShape, first, second, out, seed);
     ASSERT_LE(size, out.size());
-    ASSERT_EQ((size - kProgramShape.head_size) % kProgramShape.record_size, 0U);
-    const Bytes records = Bytes(out).first(size).subspan(kProgramShape.head_size);
+    ASSERT_EQ((size - kCallsShape.head_size) % kCallsShape.record_size, 0U);
+    const Bytes records = Bytes(out).first(size).subspan(kCallsShape.head_size);
     mixed |= std::ranges::count(records, 1) != 0 && std::ranges::count(records, 2) != 0;
   }
   EXPECT_TRUE(mixed);
-  EXPECT_EQ(cross_records(kProgramShape, {}, second, out, 1), 0U);
+  EXPECT_EQ(cross_records(kCallsShape, {}, second, out, 1), 0U);
 }
 
 TEST(HeaderMutator, UsesTheEngine) {

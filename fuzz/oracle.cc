@@ -5,47 +5,27 @@
 
 namespace fsqlshm::fuzz {
 
-std::string_view to_string(Verdict verdict) noexcept {
-  switch (verdict) {
-    case Verdict::kAccept:
-      return "accept";
-    case Verdict::kTooSmall:
-      return "too_small";
-    case Verdict::kBadMagic:
-      return "bad_magic";
-    case Verdict::kVersionMismatch:
-      return "version_mismatch";
-    case Verdict::kInvalidPageSize:
-      return "invalid_page_size";
-    case Verdict::kChecksumMismatch:
-      return "checksum_mismatch";
-  }
-  return "unknown";
+std::string_view to_string(Judgement judgement) noexcept {
+  constexpr std::array<std::string_view, kJudgements> kNames = {
+      "accept",           "too_small",         "bad_magic",
+      "version_mismatch", "invalid_page_size", "checksum_mismatch"};
+  return kNames[static_cast<std::size_t>(judgement)];
 }
 
-Verdict judge(Bytes bytes) noexcept {
-  if (bytes.size() < wire::kSize) return Verdict::kTooSmall;
+Judgement judge(Bytes bytes) noexcept {
+  if (bytes.size() < wire::kSize) return Judgement::kTooSmall;
   if (wire::get64(bytes, 0) != std::bit_cast<std::uint64_t>(wire::kMagic)) {
-    return Verdict::kBadMagic;
+    return Judgement::kBadMagic;
   }
-  if (wire::get32(bytes, wire::kVersion) != 1) return Verdict::kVersionMismatch;
-  switch (wire::get32(bytes, wire::kPageSize)) {
-    case 512:
-    case 1024:
-    case 2048:
-    case 4096:
-    case 8192:
-    case 16384:
-    case 32768:
-    case 65536:
-      break;
-    default:
-      return Verdict::kInvalidPageSize;
+  if (wire::get32(bytes, wire::kVersion) != 1) return Judgement::kVersionMismatch;
+  const std::uint32_t page_size = wire::get32(bytes, wire::kPageSize);
+  if (page_size < 512 || page_size > 65536 || !std::has_single_bit(page_size)) {
+    return Judgement::kInvalidPageSize;
   }
   if (wire::get64(bytes, wire::kChecksum) != wire::checksum(bytes)) {
-    return Verdict::kChecksumMismatch;
+    return Judgement::kChecksumMismatch;
   }
-  return Verdict::kAccept;
+  return Judgement::kAccept;
 }
 
 std::optional<std::uint64_t> required_bytes(Bytes header) {
@@ -65,8 +45,8 @@ std::optional<std::uint64_t> required_bytes(Bytes header) {
 
 std::string_view judge_file(Bytes header, std::uint64_t size) {
   if (size < wire::kSize) return "too_small";
-  const Verdict verdict = judge(header);
-  if (verdict != Verdict::kAccept) return to_string(verdict);
+  const Judgement judgement = judge(header);
+  if (judgement != Judgement::kAccept) return to_string(judgement);
   const auto required = required_bytes(header);
   if (!required) return "file_regions_do_not_fit";
   return size < *required ? "file_truncated" : "accept";

@@ -14,7 +14,7 @@
 namespace fsqlshm::fuzz {
 
 /// The five refusals, in the order in which they apply.
-enum class Verdict : std::uint8_t {
+enum class Judgement : std::uint8_t {
   kAccept,
   kTooSmall,
   kBadMagic,
@@ -22,12 +22,12 @@ enum class Verdict : std::uint8_t {
   kInvalidPageSize,
   kChecksumMismatch,
 };
-inline constexpr std::size_t kVerdicts = 6;
+inline constexpr std::size_t kJudgements = 6;
 
 /// As the library spells it: "bad_magic"; "accept" for kAccept.
-[[nodiscard]] std::string_view to_string(Verdict verdict) noexcept;
+[[nodiscard]] std::string_view to_string(Judgement judgement) noexcept;
 
-[[nodiscard]] Verdict judge(Bytes bytes) noexcept;
+[[nodiscard]] Judgement judge(Bytes bytes) noexcept;
 
 /// Bytes that the file of this header must have: four regions, in this order, without overlap, all
 /// within 2^63-1 bytes. None if they do not fit.

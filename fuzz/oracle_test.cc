@@ -35,7 +35,7 @@ TEST(Oracle, AgreesWithTheGoldenVectors) {
       ASSERT_FALSE(is_canonical(bytes, other)) << entry["id"] << " byte " << i;
     }
   }
-  EXPECT_EQ(seen.size(), kVerdicts);
+  EXPECT_EQ(seen.size(), kJudgements);
 }
 
 TEST(Oracle, MakesTheGoldenHeaders) {
@@ -57,23 +57,23 @@ TEST(Oracle, TheTableHasNoGaps) {
 
 TEST(Oracle, ReportsTheFirstRefusalThatApplies) {
   std::vector<std::uint8_t> bytes(wire::kSize, 0xaa);
-  EXPECT_EQ(judge(Bytes(bytes).first(215)), Verdict::kTooSmall);
-  EXPECT_EQ(judge(bytes), Verdict::kBadMagic);
+  EXPECT_EQ(judge(Bytes(bytes).first(215)), Judgement::kTooSmall);
+  EXPECT_EQ(judge(bytes), Judgement::kBadMagic);
   std::ranges::copy(wire::kMagic, bytes.begin());
-  EXPECT_EQ(judge(bytes), Verdict::kVersionMismatch);
+  EXPECT_EQ(judge(bytes), Judgement::kVersionMismatch);
   wire::put32(bytes, wire::kVersion, 1);
-  EXPECT_EQ(judge(bytes), Verdict::kInvalidPageSize);
+  EXPECT_EQ(judge(bytes), Judgement::kInvalidPageSize);
   wire::put32(bytes, wire::kPageSize, 1024);
-  EXPECT_EQ(judge(bytes), Verdict::kChecksumMismatch);
+  EXPECT_EQ(judge(bytes), Judgement::kChecksumMismatch);
   wire::seal(bytes);
-  EXPECT_EQ(judge(bytes), Verdict::kAccept);
+  EXPECT_EQ(judge(bytes), Judgement::kAccept);
 }
 
 TEST(Oracle, PageSizesAreTheEightPowersOfTwo) {
   int accepted = 0;
   for (std::uint32_t size = 0; size <= 140000; ++size) {
     auto header = wire::fresh_header(size, 1);
-    if (judge(header) == Verdict::kAccept) ++accepted;
+    if (judge(header) == Judgement::kAccept) ++accepted;
   }
   EXPECT_EQ(accepted, 8);
 }
@@ -196,12 +196,12 @@ TEST(CheckOpen, FindsAnAccessorThatLies) {
   const auto header = wire::fresh_header(4096, 128);
   const Accessed honest = access(SharedMemoryLayout(*PageSize::from_raw(4096), 128));
   EXPECT_FALSE(
-      check_answer({.way = "open", .accessed = &honest}, expect(Verdict::kAccept), header));
+      check_answer({.way = "open", .accessed = &honest}, expect(Judgement::kAccept), header));
   for (std::size_t i = 0; i < honest.values.size(); ++i) {
     Accessed lying = honest;
     lying.values[i] ^= 1;
     const auto failure =
-        check_answer({.way = "open", .accessed = &lying}, expect(Verdict::kAccept), header);
+        check_answer({.way = "open", .accessed = &lying}, expect(Judgement::kAccept), header);
     ASSERT_TRUE(failure) << i;
     EXPECT_THAT(failure->property, testing::EndsWith("() differs from the bytes"));
   }
@@ -210,17 +210,17 @@ TEST(CheckOpen, FindsAnAccessorThatLies) {
 TEST(CheckOpen, NamesTheWrongAnswer) {
   const auto header = wire::fresh_header(4096, 128);
   const ShmError error(ShmErrorCode::kBadMagic);
-  const auto property = [&](const Opened& answer, Verdict verdict) {
-    const auto failure = check_answer(answer, expect(verdict), header);
+  const auto property = [&](const Opened& answer, Judgement judgement) {
+    const auto failure = check_answer(answer, expect(judgement), header);
     return failure ? failure->property : std::string();
   };
-  EXPECT_EQ(property({.way = "open", .error = &error}, Verdict::kBadMagic), "");
-  EXPECT_EQ(property({.way = "open"}, Verdict::kAccept), "");
-  EXPECT_EQ(property({.way = "open", .error = &error}, Verdict::kAccept),
+  EXPECT_EQ(property({.way = "open", .error = &error}, Judgement::kBadMagic), "");
+  EXPECT_EQ(property({.way = "open"}, Judgement::kAccept), "");
+  EXPECT_EQ(property({.way = "open", .error = &error}, Judgement::kAccept),
             "open: expected accept, found bad_magic");
-  EXPECT_EQ(property({.way = "open", .error = &error}, Verdict::kTooSmall),
+  EXPECT_EQ(property({.way = "open", .error = &error}, Judgement::kTooSmall),
             "open: expected too_small, found bad_magic");
-  EXPECT_EQ(property({.way = "open"}, Verdict::kVersionMismatch),
+  EXPECT_EQ(property({.way = "open"}, Judgement::kVersionMismatch),
             "open: expected version_mismatch, found accept");
 }
 

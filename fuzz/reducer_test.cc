@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "fuzz/calls.h"
 #include "fuzz/check_open.h"
 #include "fuzz/oracle.h"
-#include "fuzz/program.h"
 #include "fuzz/testing/faulty_layout.h"
 
 namespace fsqlshm::fuzz {
@@ -36,20 +36,20 @@ TEST(Reducer, DropsRecordsThatDoNotMatter) {
   static constexpr Target kRecords = {.name = "test",
                                       .max_size = 2000,
                                       .run = nullptr,
-                                      .units = program_units,
-                                      .records = kProgramShape};
-  std::vector<std::uint8_t> input(kProgramShape.head_size + 20 * kProgramShape.record_size, 3);
-  input[kProgramShape.head_size + 13 * kProgramShape.record_size + 8] = 42;
+                                      .units = call_units,
+                                      .records = kCallsShape};
+  std::vector<std::uint8_t> input(kCallsShape.head_size + 20 * kCallsShape.record_size, 3);
+  input[kCallsShape.head_size + 13 * kCallsShape.record_size + 8] = 42;
   // Fails while any record has a 42 as the first byte of its argument.
   const auto fails = [](Bytes bytes) {
-    for (std::size_t i = kProgramShape.head_size; i + kProgramShape.record_size <= bytes.size();
-         i += kProgramShape.record_size) {
+    for (std::size_t i = kCallsShape.head_size; i + kCallsShape.record_size <= bytes.size();
+         i += kCallsShape.record_size) {
       if (bytes[i + 8] == 42) return true;
     }
     return false;
   };
   const std::vector<std::uint8_t> reduced = reduce(kRecords, input, fails);
-  ASSERT_EQ(reduced.size(), kProgramShape.head_size + kProgramShape.record_size);
+  ASSERT_EQ(reduced.size(), kCallsShape.head_size + kCallsShape.record_size);
   EXPECT_EQ(std::ranges::count(reduced, 3), 7);  // the other bytes of that argument
 }
 

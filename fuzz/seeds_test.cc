@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "fsqlshm/process.h"
+#include "fuzz/calls.h"
 #include "fuzz/check_open.h"
 #include "fuzz/file_input.h"
-#include "fuzz/program.h"
 #include "fuzz/schedule.h"
 #include "fuzz/testing/golden.h"
 
@@ -99,20 +99,19 @@ Seeds header_seeds() {
   return seeds;
 }
 
-// --- programs ------------------------------------------------------------------------------------
+// --- calls ---------------------------------------------------------------------------------------
 
-std::vector<std::uint8_t> encode_program(const ProgramHead& head, std::vector<Step> steps) {
-  steps.resize(std::min(steps.size(), kProgramShape.max_records));
-  std::vector<std::uint8_t> input(kProgramShape.head_size +
-                                  steps.size() * kProgramShape.record_size);
+std::vector<std::uint8_t> encode_calls(const StartState& head, std::vector<Step> steps) {
+  steps.resize(std::min(steps.size(), kCallsShape.max_records));
+  std::vector<std::uint8_t> input(kCallsShape.head_size + steps.size() * kCallsShape.record_size);
   input[0] = static_cast<std::uint8_t>((head.in_place ? 2 * 0x51 : 0) + head.from_words);
   input[1] = static_cast<std::uint8_t>(std::countr_zero(head.page_size / 512));
   input[2] = static_cast<std::uint8_t>(head.slots);
   wire::put32(input, 4, head.self_pid);
   for (std::size_t i = 0; i < head.words.size(); ++i) wire::put64(input, 8 + 8 * i, head.words[i]);
-  std::size_t offset = kProgramShape.head_size;
+  std::size_t offset = kCallsShape.head_size;
   for (const Step& step : steps) {
-    const MutableBytes record(input.data() + offset, kProgramShape.record_size);
+    const MutableBytes record(input.data() + offset, kCallsShape.record_size);
     record[0] = static_cast<std::uint8_t>(step.call);
     record[3] = static_cast<std::uint8_t>(static_cast<unsigned>(step.dead) << 6);
     wire::put32(record, 4, step.pid);
@@ -125,21 +124,21 @@ std::vector<std::uint8_t> encode_program(const ProgramHead& head, std::vector<St
 }
 
 // Every fifth golden trace, what the golden traces cannot know, and calls on the real atomics.
-Seeds program_seeds() {
+Seeds call_seeds() {
   Seeds seeds;
   const auto traces = golden("traces.jsonl");
   for (std::size_t i = 0; i < traces.size(); i += 5) {
     const std::vector<std::uint8_t> header = unhex(traces[i]["initial"]);
-    ProgramHead head = {.from_words = true,
-                        .page_size = wire::get32(header, wire::kPageSize),
-                        .slots = std::min(wire::get32(header, wire::kSlots), 255U),
-                        .self_pid = 42};
+    StartState head = {.from_words = true,
+                       .page_size = wire::get32(header, wire::kPageSize),
+                       .slots = std::min(wire::get32(header, wire::kSlots), 255U),
+                       .self_pid = 42};
     for (std::size_t word = 0; word < head.words.size(); ++word) {
       head.words[word] = wire::get64(header, wire::kFirstAtomic + 8 * word);
     }
     std::vector<Step> steps;
     for (const auto& op : traces[i]["ops"]) steps.push_back(golden_step(op));
-    seeds.insert({"trace-" + traces[i]["id"].dump(), encode_program(head, steps)});
+    seeds.insert({"trace-" + traces[i]["id"].dump(), encode_calls(head, steps)});
   }
 
   // Words that only the hardened protocol writes.
@@ -149,32 +148,31 @@ Seeds program_seeds() {
   std::uint64_t tag = 0;
   for (const char* const name : {"claiming", "cleaning", "unused"}) {
     const std::uint64_t writer = ++tag << 62 | std::uint64_t{77} << 40 | kTicks;
-    const ProgramHead head = {
+    const StartState head = {
         .from_words = true,
         .page_size = 4096,
         .self_pid = 42,
         .words = {7, 0, 3, 2, 1, 0, writer, std::uint64_t{1} << 32 | 77, kKnownBirth | kTicks, 0}};
     seeds.insert(
-        {name, encode_program(head, {{.call = Call::kCheck},
-                                     {.call = Call::kAcquire, .pid = 1, .a = 9, .b = 2, .c = 3},
-                                     check,
-                                     check_of_the_dead})});
+        {name, encode_calls(head, {{.call = Call::kCheck},
+                                   {.call = Call::kAcquire, .pid = 1, .a = 9, .b = 2, .c = 3},
+                                   check,
+                                   check_of_the_dead})});
   }
 
-  seeds.insert({"no-ids", encode_program({.page_size = 4096, .self_pid = 42},
-                                         {{.call = Call::kAcquire, .pid = 1, .b = 2, .c = 3},
-                                          {.call = Call::kRelease, .a = std::uint64_t{1} << 62}})});
-  seeds.insert(
-      {"in-place",
-       encode_program({.in_place = true, .page_size = 4096, .self_pid = 42},
-                      {{.call = Call::kAcquire, .pid = 1, .a = 9, .b = kKnownBirth, .c = 3},
-                       check,
-                       {.call = Call::kPublish, .a = 1, .b = 2, .c = 3},
-                       {.call = Call::kLoad},
-                       {.call = Call::kAlloc},
-                       {.call = Call::kLoadCounters},
-                       {.call = Call::kBegin},
-                       {.call = Call::kTryLoad, .a = 5}})});
+  seeds.insert({"no-ids", encode_calls({.page_size = 4096, .self_pid = 42},
+                                       {{.call = Call::kAcquire, .pid = 1, .b = 2, .c = 3},
+                                        {.call = Call::kRelease, .a = std::uint64_t{1} << 62}})});
+  seeds.insert({"in-place",
+                encode_calls({.in_place = true, .page_size = 4096, .self_pid = 42},
+                             {{.call = Call::kAcquire, .pid = 1, .a = 9, .b = kKnownBirth, .c = 3},
+                              check,
+                              {.call = Call::kPublish, .a = 1, .b = 2, .c = 3},
+                              {.call = Call::kLoad},
+                              {.call = Call::kAlloc},
+                              {.call = Call::kLoadCounters},
+                              {.call = Call::kBegin},
+                              {.call = Call::kTryLoad, .a = 5}})});
   return seeds;
 }
 
@@ -378,9 +376,9 @@ void write(const fs::path& folder, const Seeds& seeds) {
 
 TEST(Seeds, AreReproducible) {
   const std::pair<const char*, Seeds> all[] = {
-      {"open_raw", header_seeds()},    {"open_sealed", header_seeds()},
-      {"operations", program_seeds()}, {"schedule", schedule_seeds()},
-      {"shm_file", file_seeds()},      {"proc_stat", proc_stat_seeds()}};
+      {"open_raw", header_seeds()}, {"open_sealed", header_seeds()},
+      {"operations", call_seeds()}, {"schedule", schedule_seeds()},
+      {"shm_file", file_seeds()},   {"proc_stat", proc_stat_seeds()}};
   for (const auto& [target, seeds] : all) {
     const fs::path folder = fs::path(FSQLSHM_CORPUS_DIR) / target;
     if (std::getenv("FSQLSHM_WRITE_SEEDS") != nullptr) write(folder, seeds);

@@ -5,6 +5,13 @@
 
 namespace fsqlshm::fuzz::wire {
 
+std::string hex(Bytes bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  return text;
+}
+
 std::uint64_t checksum(Bytes header) noexcept {
   std::array<std::uint8_t, 60> input;
   std::memcpy(input.data(), header.data(), 20);             // magic, version, page size, slots

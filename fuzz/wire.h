@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace fsqlshm::fuzz {
@@ -85,6 +86,8 @@ inline void put32(MutableBytes bytes, std::size_t offset, std::uint32_t value) n
 inline void put64(MutableBytes bytes, std::size_t offset, std::uint64_t value) noexcept {
   std::memcpy(bytes.data() + offset, &value, sizeof(value));
 }
+
+[[nodiscard]] std::string hex(Bytes bytes);
 
 /// xxh3_64 of the 60 immutable bytes of `header`, which has at least 216.
 [[nodiscard]] std::uint64_t checksum(Bytes header) noexcept;

@@ -33,8 +33,8 @@
 #include "fsqlshm/process.h"
 #include "fsqlshm/types.h"
 #include "fsqlshm/wire_format.h"
+#include "fuzz/calls.h"
 #include "fuzz/fiber.h"
-#include "fuzz/program.h"
 #include "fuzz/schedule.h"
 #include "fuzz/target.h"
 

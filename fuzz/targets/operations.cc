@@ -1,6 +1,6 @@
-// Programs of API calls on a header, on both protocols, against a sequential model.
+// API calls on a header, on both protocols, against a sequential model.
 
-#include "fuzz/run_program.h"
+#include "fuzz/run_calls.h"
 #include "fuzz/target.h"
 
 namespace fsqlshm::fuzz {
@@ -22,13 +22,13 @@ const Target& target() {
   static constexpr Target kTarget = {
       .name = "operations",
       .description = "a start state and up to 32 calls; a sequential model, after every call",
-      .max_size = kProgramShape.max_size(),
-      .run = run_program<ReferenceProtocol, HardenedProtocol>,
-      .mutate = mutate_records<kProgramShape>,
-      .cross = cross_records<kProgramShape>,
-      .units = program_units,
-      .records = kProgramShape,
-      .explain = explain_program,
+      .max_size = kCallsShape.max_size(),
+      .run = run_calls<ReferenceProtocol, HardenedProtocol>,
+      .mutate = mutate_records<kCallsShape>,
+      .cross = cross_records<kCallsShape>,
+      .units = call_units,
+      .records = kCallsShape,
+      .explain = explain_calls,
       .dictionary = kDictionary,
       .reaches = kReaches,
       .weight = 3,

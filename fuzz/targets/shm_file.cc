@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,33 +99,32 @@ std::optional<Failure> check_message(std::string_view subject, const ShmError& e
   if (message.size() >= 10 && !message.contains('\n') && to_string(error.code()) != "unknown") {
     return std::nullopt;
   }
-  return Failure{.property = std::string(subject) + ": the message is not one line of text",
-                 .detail = message};
+  return failures_of(subject)("the message is not one line of text", message);
 }
 
 template <class File>
 std::optional<Failure> check_file(std::string_view subject,
                                   const std::expected<File, ShmError>& file,
                                   std::string_view expected, const Content& content) {
+  const auto fail = failures_of(subject);
   const std::string_view found = file ? "accept" : to_string(file.error().code());
   if (found != expected) {
-    return Failure{.property = std::string(subject) + ": expected " + std::string(expected) +
-                               ", found " + std::string(found),
-                   .detail = "a file of " + std::to_string(content.size) + " bytes"};
+    return fail("expected " + std::string(expected) + ", found " + std::string(found),
+                "a file of " + std::to_string(content.size) + " bytes");
   }
   if (!file) {
     if (found == "file_truncated" && (file.error().found() != content.size ||
                                       file.error().expected() != required_bytes(content.bytes))) {
-      return Failure{.property = std::string(subject) + ": wrong about what is cut off"};
+      return fail("wrong about what is cut off");
     }
     return check_message(subject, file.error());
   }
   const HeaderBytes bytes = file->header_bytes();
   if (std::memcmp(bytes.data(), content.bytes.data(), bytes.size()) != 0) {
-    return Failure{.property = std::string(subject) + ": header_bytes differ from the file"};
+    return fail("header_bytes differ from the file");
   }
   const Accessed accessed = access(file->layout());
-  return check_answer({.way = subject, .accessed = &accessed}, expect(Verdict::kAccept),
+  return check_answer({.way = subject, .accessed = &accessed}, expect(Judgement::kAccept),
                       content.bytes);
 }
 
@@ -181,12 +179,13 @@ std::optional<Failure> check_publish(ShmFile& file, const fs::path& path, Bytes 
 // A description that may not write cannot hold a write lock.
 std::optional<Failure> check_read_only_lock(const fs::path& path) {
   const auto file = FileMapping::open(path, FileMapping::Access::kReadOnly);
-  if (!file) return Failure{.property = "lock a read-only file: it cannot be opened"};
+  const auto fail = failures_of("lock a read-only file");
+  if (!file) return fail("it cannot be opened");
   const auto tried = file->publication_lock().try_lock();
   const auto locked = file->publication_lock().lock();
   if (tried || tried.error() != ShmErrorCode::kFileLock || tried.error().found() != EBADF ||
       locked || locked.error() != ShmErrorCode::kFileLock) {
-    return Failure{.property = "lock a read-only file: not refused as such"};
+    return fail("not refused as such");
   }
   return check_message("lock a read-only file", tried.error());
 }
@@ -197,28 +196,6 @@ Content fresh_content(std::uint32_t page_size, std::uint32_t slots) {
   const auto header = wire::fresh_header(page_size, in_force);
   return {{header.begin(), header.end()},
           wire::kSize + std::uint64_t{320} * in_force + (std::uint64_t{in_force} + 7) / 8};
-}
-
-// Largest size of a file that this process may write, for a while.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(std::uint64_t bytes) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    struct rlimit limit = before_;
-    limit.rlim_cur = std::min<rlim_t>(bytes, before_.rlim_cur);
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  struct rlimit before_ = {};
-};
-
-bool fits_on_the_disk(std::uint64_t size) {
-  struct statvfs disk = {};
-  return ::statvfs(folder().c_str(), &disk) != 0 || disk.f_bavail >= size / disk.f_frsize;
 }
 
 // Removes what is in the folder and does not belong there; how much that was.
@@ -254,14 +231,19 @@ struct Created {
   bool closed = true;
 };
 
-Created create(const fs::path& path, const ShmFileOptions& options, std::uint64_t limit,
+// `room` is the largest size of a file that this process may write meanwhile.
+Created create(const fs::path& path, const ShmFileOptions& options, std::uint64_t room,
                Interferer& interferer) {
-  const FileSizeLimit limited(limit);
+  struct rlimit before = {};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const struct rlimit limited = {std::min<rlim_t>(room, before.rlim_cur), before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &limited);
   auto file = [&] {
     const auto scope = interferer.interfere();
     return interferer.task() == Task::kCreate ? ShmFile::create(path, options)
                                               : ShmFile::open_or_create(path, options);
   }();
+  ::setrlimit(RLIMIT_FSIZE, &before);
   if (!file) return {.error = file.error()};
   const HeaderBytes header = file->header_bytes();
   return {.header = header, .closed = file->sync() && file->close()};
@@ -325,7 +307,8 @@ std::optional<Failure> check_create(const FileInput& input) {
   Content expected = fresh_content(options.page_size.get(), options.max_txn_slots);
   if (input.room == Room::kMoreThanTheDisk) {
     options.max_txn_slots = 0xffffffff;
-    if (fits_on_the_disk(fresh_content(512, 0xffffffff).size)) return std::nullopt;
+    const std::uint64_t size = fresh_content(512, 0xffffffff).size;
+    if (fs::space(folder()).available >= size) return std::nullopt;
   }
   Interferer interferer(input.or_opens ? Task::kOpenOrCreate : Task::kCreate, input.plan, path,
                         foreign_file());

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "fuzz/program.h"
+#include "fuzz/calls.h"
 
 namespace fsqlshm::fuzz {
 

@@ -1,4 +1,4 @@
-#include "fuzz/program.h"
+#include "fuzz/calls.h"
 
 #include <algorithm>
 #include <bit>
@@ -63,10 +63,10 @@ bool Step::alive(std::uint32_t asked) const noexcept {
   return true;
 }
 
-ProgramHead decode_head(Bytes input) noexcept {
+StartState decode_head(Bytes input) noexcept {
   std::array<std::uint8_t, 88> bytes{};
   std::copy_n(input.begin(), std::min(input.size(), bytes.size()), bytes.begin());
-  ProgramHead head;
+  StartState head;
   head.from_words = (bytes[0] & 1) != 0;
   head.in_place = bytes[0] / 2 == kInPlace;
   head.page_size = std::uint32_t{512} << (bytes[1] % 8);
@@ -77,14 +77,14 @@ ProgramHead decode_head(Bytes input) noexcept {
 }
 
 std::size_t step_count(Bytes input) noexcept {
-  if (input.size() < kProgramShape.head_size) return 0;
-  return std::min((input.size() - kProgramShape.head_size) / kProgramShape.record_size,
-                  kProgramShape.max_records);
+  if (input.size() < kCallsShape.head_size) return 0;
+  return std::min((input.size() - kCallsShape.head_size) / kCallsShape.record_size,
+                  kCallsShape.max_records);
 }
 
 Step decode_step(Bytes input, std::size_t index, const State& state) noexcept {
-  const Bytes record = input.subspan(kProgramShape.head_size + index * kProgramShape.record_size,
-                                     kProgramShape.record_size);
+  const Bytes record = input.subspan(kCallsShape.head_size + index * kCallsShape.record_size,
+                                     kCallsShape.record_size);
   Step step;
   step.call = static_cast<Call>(record[0] % kCalls);
   step.dead = static_cast<Dead>(record[3] >> 6);
@@ -147,7 +147,7 @@ std::string describe(const Step& step) {
   return text + ")";
 }
 
-std::vector<Unit> program_units(Bytes input) {
+std::vector<Unit> call_units(Bytes input) {
   std::vector<Unit> units;
   const auto add = [&](std::string name, std::size_t offset, std::size_t size) {
     if (offset + size <= input.size()) {
@@ -163,7 +163,7 @@ std::vector<Unit> program_units(Bytes input) {
     add("start word " + std::to_string(i), 8 + 8 * i, 8);
   }
   for (std::size_t i = 0; i < step_count(input); ++i) {
-    const std::size_t base = kProgramShape.head_size + i * kProgramShape.record_size;
+    const std::size_t base = kCallsShape.head_size + i * kCallsShape.record_size;
     const std::string prefix = "call " + std::to_string(i) + ": ";
     for (std::size_t byte = 0; byte < 4; ++byte) {
       add(prefix + "byte " + std::to_string(byte), base + byte, 1);

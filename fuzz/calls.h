@@ -13,8 +13,8 @@
 //   4..8   pid
 //   8 16 24  a, b, c
 
-#ifndef FSQLSHM_FUZZ_PROGRAM_H_
-#define FSQLSHM_FUZZ_PROGRAM_H_
+#ifndef FSQLSHM_FUZZ_CALLS_H_
+#define FSQLSHM_FUZZ_CALLS_H_
 
 #include <array>
 #include <cstdint>
@@ -76,7 +76,7 @@ struct Step {
   [[nodiscard]] bool alive(std::uint32_t asked) const noexcept;
 };
 
-struct ProgramHead {
+struct StartState {
   bool from_words = false;
   bool in_place = false;
   std::uint32_t page_size = 512;
@@ -85,19 +85,18 @@ struct ProgramHead {
   State words{};
 };
 
-inline constexpr RecordShape kProgramShape = {
-    .head_size = 88, .record_size = 32, .max_records = 32};
+inline constexpr RecordShape kCallsShape = {.head_size = 88, .record_size = 32, .max_records = 32};
 
 /// A head that is cut short is filled with zeroes.
-[[nodiscard]] ProgramHead decode_head(Bytes input) noexcept;
-/// Whole records in `input`, at most kProgramShape.max_records.
+[[nodiscard]] StartState decode_head(Bytes input) noexcept;
+/// Whole records in `input`, at most kCallsShape.max_records.
 [[nodiscard]] std::size_t step_count(Bytes input) noexcept;
 /// Call `index`; arguments that come from the header are taken from `state`.
 [[nodiscard]] Step decode_step(Bytes input, std::size_t index, const State& state) noexcept;
 
 [[nodiscard]] std::string describe(const Step& step);
-[[nodiscard]] std::vector<Unit> program_units(Bytes input);
+[[nodiscard]] std::vector<Unit> call_units(Bytes input);
 
 }  // namespace fsqlshm::fuzz
 
-#endif  // FSQLSHM_FUZZ_PROGRAM_H_
+#endif  // FSQLSHM_FUZZ_CALLS_H_

@@ -1,4 +1,4 @@
-#include "fuzz/run_program.h"
+#include "fuzz/run_calls.h"
 
 #include <algorithm>
 
@@ -106,8 +106,8 @@ std::optional<Failure> check_id(std::uint64_t raw) {
   return Failure{.property = "TxnId: wrong about its domain", .detail = std::to_string(raw)};
 }
 
-std::string explain_program(Bytes input) {
-  const ProgramHead head = decode_head(input);
+std::string explain_calls(Bytes input) {
+  const StartState head = decode_head(input);
   State state{};
   state[kNextId] = 1;
   if (head.from_words) state = head.words;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fuzz/model.h"
-#include "fuzz/run_program.h"
+#include "fuzz/run_calls.h"
 #include "fuzz/stats.h"
 #include "fuzz/testing/golden.h"
 
@@ -73,19 +73,19 @@ TEST(Model, DialectsDifferOnTaggedWords) {
 
 template <class Hardened>
 std::string attack(int count = 30000) {
-  std::vector<std::uint8_t> buffer(kProgramShape.head_size +
-                                   kProgramShape.record_size * kProgramShape.max_records);
+  std::vector<std::uint8_t> buffer(kCallsShape.head_size +
+                                   kCallsShape.record_size * kCallsShape.max_records);
   std::size_t size = 0;
   const auto keep = [](std::uint8_t*, std::size_t n, std::size_t) { return n; };
   for (int seed = 0; seed < count; ++seed) {
-    size = mutate_records(kProgramShape, buffer, size, static_cast<std::uint32_t>(seed), keep);
-    const auto failure = run_program<ReferenceProtocol, Hardened>(Bytes(buffer).first(size));
+    size = mutate_records(kCallsShape, buffer, size, static_cast<std::uint32_t>(seed), keep);
+    const auto failure = run_calls<ReferenceProtocol, Hardened>(Bytes(buffer).first(size));
     if (failure) return failure->property;
   }
   return "";
 }
 
-TEST(RunProgram, FindsNothingInTheLibrary) {
+TEST(RunCalls, FindsNothingInTheLibrary) {
   EXPECT_EQ(attack<HardenedProtocol>(), "");
   // A run that never gets there would find nothing either.
   for (const char* name : {"acquired", "released", "busy", "judged_by_life", "odd_reads"}) {
@@ -111,7 +111,7 @@ struct ReleasesAnybody : SharesSeqlock {
     W& seam;
   };
 };
-TEST(RunProgram, FindsAReleaseOfAnybody) { EXPECT_NE(attack<ReleasesAnybody>(), ""); }
+TEST(RunCalls, FindsAReleaseOfAnybody) { EXPECT_NE(attack<ReleasesAnybody>(), ""); }
 
 // Forgets one word.
 struct LeavesTheLease : SharesSeqlock {
@@ -127,7 +127,7 @@ struct LeavesTheLease : SharesSeqlock {
     W& seam;
   };
 };
-TEST(RunProgram, FindsALeftOverLease) { EXPECT_NE(attack<LeavesTheLease>(), ""); }
+TEST(RunCalls, FindsALeftOverLease) { EXPECT_NE(attack<LeavesTheLease>(), ""); }
 
 // Off by one second.
 struct LeaseEndsLate : SharesSeqlock {
@@ -140,7 +140,7 @@ struct LeaseEndsLate : SharesSeqlock {
     }
   };
 };
-TEST(RunProgram, FindsALeaseThatEndsLate) { EXPECT_NE(attack<LeaseEndsLate>(), ""); }
+TEST(RunCalls, FindsALeaseThatEndsLate) { EXPECT_NE(attack<LeaseEndsLate>(), ""); }
 
 struct SharesWriter {
   static constexpr std::string_view kName = "bad";
@@ -160,7 +160,7 @@ struct BeginOpensTwice : SharesWriter {
     W& seam;
   };
 };
-TEST(RunProgram, FindsABeginThatClosesAnOpenWindow) { EXPECT_NE(attack<BeginOpensTwice>(), ""); }
+TEST(RunCalls, FindsABeginThatClosesAnOpenWindow) { EXPECT_NE(attack<BeginOpensTwice>(), ""); }
 
 // Undefined behaviour, though every answer is right.
 struct LoadsWithRelease : SharesWriter {
@@ -176,7 +176,7 @@ struct LoadsWithRelease : SharesWriter {
     W& seam;
   };
 };
-TEST(RunProgram, FindsAnImpossibleMemoryOrder) {
+TEST(RunCalls, FindsAnImpossibleMemoryOrder) {
   EXPECT_NE(attack<LoadsWithRelease>().find("a load with a release order"), std::string::npos);
 }
 
@@ -192,7 +192,7 @@ struct NeverGivesUp : SharesWriter {
     W& seam;
   };
 };
-TEST(RunProgram, FindsAnEndlessLoop) {
+TEST(RunCalls, FindsAnEndlessLoop) {
   EXPECT_NE(attack<NeverGivesUp>().find("more steps than any operation needs"), std::string::npos);
 }
 

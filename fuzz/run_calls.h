@@ -1,7 +1,7 @@
-// Runs a program on both protocols and compares every step with the model.
+// Runs a list of calls on both protocols and compares every step with the model.
 
-#ifndef FSQLSHM_FUZZ_RUN_PROGRAM_H_
-#define FSQLSHM_FUZZ_RUN_PROGRAM_H_
+#ifndef FSQLSHM_FUZZ_RUN_CALLS_H_
+#define FSQLSHM_FUZZ_RUN_CALLS_H_
 
 #include <bit>
 #include <cstring>
@@ -10,8 +10,8 @@
 #include <type_traits>
 
 #include "fsqlshm/shared_memory_layout.h"
+#include "fuzz/calls.h"
 #include "fuzz/model.h"
-#include "fuzz/program.h"
 #include "fuzz/target.h"
 #include "harness/intercepted_words.h"
 #include "harness/plain_words.h"
@@ -89,7 +89,7 @@ template <class Layout>
   return {};
 }
 
-/// Counts what the programs reached.
+/// Counts what the calls reached.
 void count_step(const Step& step, const Answer& answer) noexcept;
 
 /// What a comparison of a call reports: of which protocol, and where.
@@ -176,8 +176,8 @@ class Checked {
 };
 
 template <class Reference, class Hardened>
-std::optional<Failure> run_program(Bytes input) {
-  const ProgramHead head = decode_head(input);
+std::optional<Failure> run_calls(Bytes input) {
+  const StartState head = decode_head(input);
   const auto page_size = PageSize::from_raw(head.page_size);
   const OwnedSharedMemoryLayout<Hardened> created(*page_size, head.slots);
   State fresh{};
@@ -228,9 +228,9 @@ std::optional<Failure> run_program(Bytes input) {
                        hardened.to_bytes());
 }
 
-/// The program as a list of calls, for a person.
-[[nodiscard]] std::string explain_program(Bytes input);
+/// The calls and their answers, for a person.
+[[nodiscard]] std::string explain_calls(Bytes input);
 
 }  // namespace fsqlshm::fuzz
 
-#endif  // FSQLSHM_FUZZ_RUN_PROGRAM_H_
+#endif  // FSQLSHM_FUZZ_RUN_CALLS_H_
