@@ -427,11 +427,12 @@ class DiagramTest(unittest.TestCase):
         # stale read is of no store.
         for kind, count in (("reads", 1), ("bad", 1), ("dead", 1), ("dot store", 1), ("dot load", 3), ("life", 2)):
             self.assertEqual(kinds.count(kind), count, kind)
-        for part in ("writer 1 check order and place", "CAS txn_id: 0 => id 1", "lease -> 0 stale",
+        for part in ("writer 1 check order and place", "CAS txn_id: 0 => id 1", "lease -> 0 STALE: first value, not 2",
                      "acq_rel/acquire reference/writer_indicator.h:45", "P1 exclusion: a live owner was evicted",
                      "at first: set up", "process 101 dies", "Preemptions: at most 1."):  # fmt: skip
             self.assertIn(part, said)
-        self.assertNotIn("STALE", said)
+        self.assertNotIn("VIOLATION", said)
+        self.assertEqual(kinds.count("halo stale-text"), 1)
 
     def test_a_stale_read_has_an_arrow_from_the_store_that_it_read(self) -> None:
         steps = [dict(TRACE["steps"][1]), dict(TRACE["steps"][1], step=3),

@@ -67,8 +67,7 @@ def _step(entry: Json, row: int, threads: int) -> Step:
     if "repeat" in entry:
         return Step(entry["until"], thread, f"⋮ the same up to step {entry['until']}", kind="fold")
     operation = entry.get("operation", "note")
-    # An arrow and a word say the same.
-    text = str(entry.get("text") or entry.get("note") or operation).split(" STALE: ")[0].removeprefix("*** ")
+    text = str(entry.get("text") or entry.get("note") or operation)
     orders = "/".join(str(entry[k]) for k in ("order", "failure_order") if entry.get(k))
     place = f"{orders} {entry['file']}:{entry['line']}" if entry.get("file") and entry.get("line") else orders
     kind = KINDS.get(operation, "note")
@@ -106,14 +105,14 @@ def diagram(trace: Json) -> Diagram:
     steps = [_step(entry, row, len(titles)) for row, entry in enumerate(trace["steps"], 1)]
     violation = trace.get("violation") or {}
     if violation:
-        # An execution ends with the step that violated the property; the note that says so is drawn below.
-        if len(steps) > 1 and steps[-1].kind == "note" and steps[-1].text.startswith("VIOLATION"):
+        # The last step is a note that says so, which is drawn below; the one before it did it.
+        if len(steps) > 1 and steps[-1].kind == "note":
             steps.pop()
         steps[-1].violating = True
     columns, place = [], float(MARGIN)
     for thread, title in enumerate(titles):
         columns.append((title, place + 16))
-        texts = [title] + [step.text + " stale" * step.stale for step in steps if step.thread == thread]
+        texts = [title] + [step.text for step in steps if step.thread == thread]
         place += max(120.0, max(map(len, texts)) * CHARACTER + 40)
     # Steps of no thread begin at the left and may go over all columns.
     place = max([place] + [MARGIN + len(step.text) * CHARACTER + 40 for step in steps if step.thread < 0])
