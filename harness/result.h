@@ -1,18 +1,6 @@
 // The document that every engine writes with --json, and the JUnit file made from it.
-//
-// Schema "fsqlshm-result/1": an object with
-//   schema            "fsqlshm-result/1"
-//   engine            golden, relacy, fuzz, stress or bench
-//   subject           what was attacked: a protocol or a target
-//   status            "clean", "found" or "could_not_run"
-//   seed              number or null
-//   budget            what was asked for, for example {"seconds": 60}
-//   started           UTC, ISO 8601
-//   duration_seconds  number
-//   counts            name to number: executions, reads, kills ...
-//   headline          the same for a person, short enough for a table; may be empty
-//   findings          list of objects, see Finding
-//   details           whatever else the engine has to say; its own documentation describes it
+// harness/schema/result.json describes its members; schema_test.cc checks what is built here against
+// it.
 
 #ifndef FSQLSHM_HARNESS_RESULT_H_
 #define FSQLSHM_HARNESS_RESULT_H_

@@ -88,7 +88,7 @@ def watchdog(child: Child) -> Iterator[None]:
     try:
         yield
     finally:
-        # In this order: a guard that is dead does not see the pipe's end.
+        # In this order: a guard that was killed does not see the pipe's end.
         guard.kill()
         guard.wait()
         os.close(write)

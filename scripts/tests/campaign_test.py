@@ -1,4 +1,4 @@
-"""A campaign sums up what its engines did, whatever they did."""
+"""A campaign sums up what its engines did, also when they fail."""
 
 import os
 import pathlib

@@ -77,7 +77,7 @@ def commands(vectors: pathlib.Path) -> dict[str, list[list[Any]]]:
     if OPTIONS.fuzz_build:
         real["fuzz"] = [
             support.fuzz_command(OPTIONS.fuzz_build, "canary", 200_000, "planted"),
-            # A defect that is there, and that nobody told this run to expect.
+            # A defect that is there, and that this run is not told to expect.
             support.fuzz_command(OPTIONS.fuzz_build, "schedule_reference", 20_000 * times, "-", "--only=D3"),
         ]
     return real

@@ -1,4 +1,4 @@
-"""A nightly run goes on after whatever interrupted it, and loses nothing."""
+"""A nightly run goes on after any interruption, and loses nothing."""
 
 import os
 import pathlib

@@ -44,8 +44,8 @@ def free_ports(count: int) -> list[int]:
 
 
 class Slurm:
-    """One node on the loopback, all of its files in one folder. Nobody else is on it, so nobody needs
-    to prove who he is (auth/none): the project's scripts are tested, not Slurm's security."""
+    """One node on the loopback, all of its files in one folder. It has no other user, so none needs
+    to be authenticated (auth/none): the project's scripts are tested, not Slurm's security."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder

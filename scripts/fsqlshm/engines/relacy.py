@@ -3,7 +3,7 @@ of hardened may survive its weakening.
 
 Writes relacy-litmus.json, relacy-reference.json, relacy-hardened.json and relacy-orders.json. The third is a
 bounded and a random search side by side, merged: each entry of details.scenarios says in "search" which of the
-two it is. The last is the order audit. It is the same whatever the seed, so of several shards the first does it,
+two it is. The last is the order audit. It is the same for every seed, so of several shards the first does it,
 and it needs AUDIT_SECONDS to be worth beginning: details.left_out of relacy-hardened.json says if it was left
 out, and why.
 """
