@@ -20,6 +20,7 @@ namespace fsqlshm::harness {
 inline constexpr std::string_view kResultSchema = "fsqlshm-result/1";
 
 /// Exit status of every program and script of the project.
+// NOLINTNEXTLINE(performance-enum-size): what main returns is an int
 enum ExitCode : int {
   kExitClean = 0,        ///< ran, and everything was as expected
   kExitFound = 1,        ///< ran, and found something
