@@ -31,43 +31,44 @@ class CrashPoints {
   }
 
   struct Row {
-    std::string operation;
     std::vector<std::string> moments;   // by name
     std::vector<std::string> outcomes;  // one a point
     std::string completed;              // what was observed without a death
   };
-  struct Table {
-    std::vector<Row> rows;
-    std::uint64_t points = 0;
-    std::uint64_t moments = 0;
-  };
-
-  // `what` the moments are: "atomic step".
-  Table run(const std::vector<Operation>& operations, std::string_view what) {
-    noun_ = what.substr(what.find(' ') + 1);
+  // Prints and judges a row for each operation, and adds them to details[`name`]; the numbers of
+  // points and of moments. `what` the moments are: "atomic step".
+  std::pair<std::uint64_t, std::uint64_t> run(const std::vector<Operation>& operations,
+                                              const std::string& name, std::string_view what) {
     harness::Progress progress("crash points", std::chrono::seconds(0), setting_.quiet);
     fmt::print("Death before each {} ({}).\n", what, Protocol::kName);
-    Table table;
+    noun_ = what.substr(what.find(' ') + 1);
+    std::uint64_t points = 0;
+    std::uint64_t moments = 0;
+    nlohmann::json rows = nlohmann::json::array();
     for (const Operation& operation : operations) {
       if (harness::stop_requested()) break;
       progress.update(operation.name);
-      Row row = attack(operation);
+      const Row row = attack(operation);
       judge(operation, row);
       fmt::print("  {:<40} {:>2} {}s: {}\n", operation.name, row.moments.size(), noun_,
                  summary(row));
-      table.points += row.outcomes.size();
-      table.moments += row.moments.size();
-      table.rows.push_back(std::move(row));
+      points += row.outcomes.size();
+      moments += row.moments.size();
+      rows.push_back({{"operation", operation.name},
+                      {"steps", row.moments.size()},
+                      {"moments", row.moments},
+                      {"outcomes", row.outcomes},
+                      {"completed", row.completed}});
     }
-    fmt::print("{} points for {} {}s.\n\n", table.points, table.moments, what);
-    return table;
+    fmt::print("{} points for {} {}s.\n\n", points, moments, what);
+    result_.details[name] = std::move(rows);
+    return {points, moments};
   }
 
  private:
   // One death at each moment, until the operation comes to its end before it.
   Row attack(const Operation& operation) {
     Row row;
-    row.operation = operation.name;
     for (std::uint64_t k = 1; k <= MomentLog::kMax && !harness::stop_requested(); ++k) {
       for (const auto& entry : fs::directory_iterator(folder_)) fs::remove(entry);
       operation.prepare(path_);
@@ -166,29 +167,6 @@ class CrashPoints {
   std::string_view noun_;  // "step"
 };
 
-nlohmann::json steps_json(const auto& rows) {
-  nlohmann::json table = nlohmann::json::array();
-  for (const auto& row : rows) {
-    table.push_back({{"operation", row.operation},
-                     {"steps", row.moments.size()},
-                     {"outcomes", row.outcomes},
-                     {"completed", row.completed}});
-  }
-  return table;
-}
-
-nlohmann::json calls_json(const auto& rows) {
-  nlohmann::json table = nlohmann::json::array();
-  for (const auto& row : rows) {
-    nlohmann::json calls = nlohmann::json::array();
-    for (std::size_t k = 0; k < row.outcomes.size(); ++k) {
-      calls.push_back({{"call", row.moments[k]}, {"outcome", row.outcomes[k]}});
-    }
-    table.push_back({{"way", row.operation}, {"calls", std::move(calls)}});
-  }
-  return table;
-}
-
 template <class Protocol>
 void run_all(const Setting& setting, Result& result) {
   const auto dir = RunDir::make(setting.dir);
@@ -197,18 +175,18 @@ void run_all(const Setting& setting, Result& result) {
     return;
   }
   CrashPoints<Protocol> points(setting, dir->path() / "points", result);
-  const auto steps = points.run(header_operations<Protocol>(dir->path() / "trial"), "atomic step");
-  const auto calls = points.run(creations(), "system call");
-  run_stop_points<Protocol>(dir->path(), result);
+  const auto [deaths, steps] =
+      points.run(header_operations<Protocol>(dir->path() / "trial"), "crash_points", "atomic step");
+  const auto [creation_deaths, calls] = points.run(creations(), "creation", "system call");
+  const std::uint64_t stops = run_stop_points<Protocol>(dir->path(), result);
   fold_findings(result);
-  result.counts.update({{"crash_points", steps.points},
-                        {"atomic_steps", steps.moments},
-                        {"creation_points", calls.points},
-                        {"system_calls", calls.moments}});
-  result.details["crash_points"] = steps_json(steps.rows);
-  result.details["creation"] = calls_json(calls.rows);
-  result.headline = fmt::format("{} crash, {} creation and {} stop points", steps.points,
-                                calls.points, result.counts.value("stop_points", 0));
+  result.counts = {{"crash_points", deaths},
+                   {"atomic_steps", steps},
+                   {"creation_points", creation_deaths},
+                   {"system_calls", calls},
+                   {"stop_points", stops}};
+  result.headline =
+      fmt::format("{} crash, {} creation and {} stop points", deaths, creation_deaths, stops);
 }
 
 }  // namespace

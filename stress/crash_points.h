@@ -11,6 +11,7 @@
 #ifndef FSQLSHM_STRESS_CRASH_POINTS_H_
 #define FSQLSHM_STRESS_CRASH_POINTS_H_
 
+#include <cstdint>
 #include <filesystem>
 
 #include "harness/result.h"
@@ -22,14 +23,15 @@ namespace fsqlshm::stress {
 ///   counts.crash_points, counts.atomic_steps   equal, or it is a finding
 ///   counts.creation_points, counts.system_calls   the same
 ///   counts.stop_points
-///   details.crash_points   list of {operation, steps, outcomes: [one a point], completed}
-///   details.creation       list of {way, calls: [{call, outcome}]}
+///   details.crash_points   list of {operation, steps, moments: [names], outcomes: [one a moment],
+///                          completed}
+///   details.creation       the same
 ///   details.stop_points    list of {operation, points, outcomes: {text: count}}
 void run_crash_points(const Setting& setting, harness::Result& result);
 
-/// The part of it that stops processes; works in `folder`.
+/// The part of it that stops processes; works in `folder`. The number of points.
 template <class Protocol>
-void run_stop_points(const std::filesystem::path& folder, harness::Result& result);
+std::uint64_t run_stop_points(const std::filesystem::path& folder, harness::Result& result);
 
 }  // namespace fsqlshm::stress
 

@@ -45,10 +45,18 @@ struct MomentLog {
 class Moments {
  public:
   /// From `begin` on: counts in `log`, and lets `event` happen before moment `at`; 0: never.
-  static void arm(MomentLog& log, std::uint64_t at, Event event);
+  static void arm(MomentLog& log, std::uint64_t at, Event event) {
+    log_ = &log;
+    at_ = at;
+    event_ = std::move(event);
+  }
   static void begin() { counting_ = log_ != nullptr; }
   /// Called at each moment.
-  static int pass(std::string_view name);
+  static int pass(std::string_view name) {
+    if (!counting_) return 0;
+    if (log_->count < MomentLog::kMax) log_->names[log_->count] = name;
+    return ++log_->count == at_ ? event_() : 0;
+  }
 
  private:
   static inline MomentLog* log_ = nullptr;
@@ -74,7 +82,14 @@ class StruckProcess {
  public:
   /// `stays`: stops when its work is done, and so lives on; else it ends.
   StruckProcess(const Work& work, const std::filesystem::path& path, std::uint64_t at,
-                const Event& event, bool stays = false);
+                const Event& event, bool stays = false)
+      : child_([&, this] {
+          Moments::arm(*log_, at, event);
+          work(path);
+          log_->ended = true;
+          if (stays) ::raise(SIGSTOP);
+          return 0;
+        }) {}
 
   /// Waits until it is over or stops.
   harness::ChildState wait() { return child_.wait(); }

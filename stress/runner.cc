@@ -17,7 +17,6 @@
 #include "stress/operations.h"
 #include "stress/run_dir.h"
 #include "stress/run_findings.h"
-#include "stress/tsan.h"
 #include "stress/worker.h"
 
 namespace fsqlshm::stress {
@@ -295,7 +294,7 @@ class Runner {
       result_.could_not_run =
           fmt::format("interrupted after {} of {} kills", workers_.kills(), config_.kills);
     }
-    result_.headline = summary() + (kTsan ? ", watched by TSan" : "");
+    result_.headline = summary() + (under_tsan() ? ", watched by TSan" : "");
     nlohmann::json roles;
     for (const Role& role : worker_config_.roles) {
       roles[role.name] = role.threads;
@@ -312,7 +311,7 @@ class Runner {
     result_.details.update(
         {{"roles", std::move(roles)},
          {"workers", workers_.count()},
-         {"tsan", kTsan},
+         {"tsan", under_tsan()},
          {"run_seconds", seconds_},
          {"interrupted", interrupted_},
          {"chaos", {{"kill", config_.kill}, {"stop", config_.stop}, {"rate", config_.chaos_rate}}},

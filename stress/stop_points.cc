@@ -58,7 +58,7 @@ class StopPoints {
   StopPoints(const fs::path& folder, harness::Result& result)
       : path_(folder / "stop.db.fsqlite-shm"), result_(result) {}
 
-  void run() {
+  std::uint64_t run() {
     fmt::print("Standstill before each atomic step ({}).\n", Protocol::kName);
     nlohmann::json table = nlohmann::json::array();
     std::uint64_t points = 0;
@@ -75,7 +75,7 @@ class StopPoints {
     }
     fmt::print("{} stop points.\n\n", points);
     result_.details["stop_points"] = std::move(table);
-    result_.counts["stop_points"] = points;
+    return points;
   }
 
  private:
@@ -243,10 +243,10 @@ class StopPoints {
 }  // namespace
 
 template <class Protocol>
-void run_stop_points(const fs::path& folder, harness::Result& result) {
-  StopPoints<Protocol>(folder, result).run();
+std::uint64_t run_stop_points(const fs::path& folder, harness::Result& result) {
+  return StopPoints<Protocol>(folder, result).run();
 }
-template void run_stop_points<HardenedProtocol>(const fs::path&, harness::Result&);
-template void run_stop_points<ReferenceProtocol>(const fs::path&, harness::Result&);
+template std::uint64_t run_stop_points<HardenedProtocol>(const fs::path&, harness::Result&);
+template std::uint64_t run_stop_points<ReferenceProtocol>(const fs::path&, harness::Result&);
 
 }  // namespace fsqlshm::stress

@@ -26,7 +26,7 @@
 #include "stress/recovery.h"
 #include "stress/run_dir.h"
 #include "stress/runner.h"
-#include "stress/tsan.h"
+#include "stress/worker.h"
 
 namespace fsqlshm::stress {
 namespace {
@@ -178,7 +178,7 @@ TEST(Plant, AWorkerThatHangs) {
 }
 
 TEST(Plant, ARaceInAWorkerUnderTsan) {
-  if (!kTsan) GTEST_SKIP() << "not built with TSan";
+  if (!under_tsan()) GTEST_SKIP() << "not built with TSan";
   Result result("stress", "hardened");
   run_stress(planted(Plant::kDataRace), result);
   ASSERT_TRUE(found(result, "no data race", "data race")) << dump(result);

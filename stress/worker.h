@@ -13,6 +13,8 @@
 
 namespace fsqlshm::stress {
 
+/// Whether this program runs under ThreadSanitizer.
+[[nodiscard]] bool under_tsan();
 /// Exit status of a worker under TSan that found a race.
 inline constexpr int kTsanExitStatus = 66;
 /// Exit status of a worker that could not open the file.

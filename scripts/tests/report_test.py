@@ -121,7 +121,9 @@ STRESS = {
     "crash_points": [
         {"operation": "acquire", "steps": 3, "outcomes": ["ok", "busy for ever", "ok"], "completed": "ok"}
     ],
-    "creation": [{"way": "tmpfile", "calls": [{"call": "open", "outcome": "none"}]}],
+    "creation": [
+        {"operation": "tmpfile", "steps": 1, "moments": ["open"], "outcomes": ["none"], "completed": "complete"}
+    ],
     "stop_points": [{"operation": "a claimer stops", "points": 7, "outcomes": {"busy": 7}}],
     "outcomes": [
         {

@@ -1,6 +1,5 @@
 #include "harness/describe.h"
-#include "stress/roles/snapshot.h"
-#include "stress/roles/valid.h"
+#include "stress/roles/shared_checks.h"
 
 namespace fsqlshm::stress {
 namespace {

@@ -1,4 +1,4 @@
-#include "stress/roles/valid.h"
+#include "stress/roles/shared_checks.h"
 
 namespace fsqlshm::stress {
 namespace {

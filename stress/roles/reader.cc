@@ -1,4 +1,4 @@
-#include "stress/roles/snapshot.h"
+#include "stress/roles/shared_checks.h"
 
 namespace fsqlshm::stress {
 namespace {

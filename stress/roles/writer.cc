@@ -1,6 +1,6 @@
 #include "fsqlshm/writer_words.h"
 #include "harness/describe.h"
-#include "stress/roles/take_id.h"
+#include "stress/roles/shared_checks.h"
 
 namespace fsqlshm::stress {
 namespace {

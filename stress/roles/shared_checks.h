@@ -1,0 +1,66 @@
+// What more than one role checks.
+
+#ifndef FSQLSHM_STRESS_ROLES_SHARED_CHECKS_H_
+#define FSQLSHM_STRESS_ROLES_SHARED_CHECKS_H_
+
+#include <optional>
+
+#include "stress/role.h"
+
+namespace fsqlshm::stress {
+
+inline constexpr Check kDuplicateTxnId = {
+    "txn ids are unique", "a transaction id was handed out twice", {"id"}};
+inline constexpr Check kTxnIdWentBack = {
+    "txn ids ascend", "a thread got a smaller transaction id than before", {"id", "before"}};
+inline constexpr Check kNoTxnId = {"txn ids are unique",
+                                   "the allocator says that all ids are used up"};
+
+/// For a role with `takes_ids`. `last` is the id that this thread took before; `count` is the index
+/// of the role's count of ids.
+std::optional<TxnId> take_id(auto& me, std::uint64_t& last, std::size_t count) {
+  const std::optional<TxnId> id = me.layout.alloc_txn_id();
+  if (!id) {
+    me.violation(kNoTxnId);
+    return id;
+  }
+  if (!me.control.ids.mark(id->get())) me.violation(kDuplicateTxnId, {id->get()});
+  if (id->get() <= last) me.violation(kTxnIdWentBack, {id->get(), last});
+  last = id->get();
+  me.count(count);
+  return id;
+}
+
+// Of a snapshot, or of its commit_seq alone; register_log.h says why this suffices.
+inline constexpr Check kReadTooOld = {
+    "snapshot linearizability",
+    "a read returned an older snapshot than was in force when it began",
+    {"returned", "oldest allowed"}};
+inline constexpr Check kReadFromTheFuture = {
+    "snapshot linearizability",
+    "a read returned a snapshot whose publish had not begun",
+    {"returned", "youngest begun"}};
+
+inline constexpr Check kInvalidHeader = {
+    "valid header", "a header that validate rejects", {"error", "found", "expected"}};
+
+/// The words of a live header are no snapshot of it: an odd number and a horizon ahead pass, and the
+/// writer's words may be those of different owners.
+void expect_valid(auto& me, const HeaderBytes& bytes) {
+  for (const ShmError& error : validate(bytes)) {
+    switch (error.code()) {
+      case ShmErrorCode::kSnapshotSeqOdd:
+      case ShmErrorCode::kGcHorizonAhead:
+      case ShmErrorCode::kWriterUnjudgeable:
+      case ShmErrorCode::kWriterLeftovers:
+        break;
+      default:
+        me.violation(kInvalidHeader,
+                     {static_cast<std::uint64_t>(error.code()), error.found(), error.expected()});
+    }
+  }
+}
+
+}  // namespace fsqlshm::stress
+
+#endif  // FSQLSHM_STRESS_ROLES_SHARED_CHECKS_H_
