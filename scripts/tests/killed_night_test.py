@@ -20,7 +20,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import unittest
@@ -99,41 +98,14 @@ class KilledNightTest(support.FolderTest):
         share = 25 if len(real) > 3 else 40
         (self.top / "table").write_text("".join(f"{name} {share} 0 {name}\n" for name in real), encoding="utf-8")
 
-    def start(self, state: str) -> support.Running:
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-B",
-                str(HERE / "drive.py"),
-                "nightly",
-                str(self.engines),
-                "--hours",
-                "0.02",
-                "--table",
-                str(self.top / "table"),
-                "--state",
-                str(self.top / state),
-                "--seed",
-                "5",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "FSQLSHM_TEST_NO_REPORT": "1"},
-        )
-
-    def finish(self, process: support.Running) -> tuple[int, str]:
-        output, _ = process.communicate(timeout=600)
-        return process.returncode, output
-
     def kill_at(self, state: str, moment: float) -> bool:
         """Starts the night, or goes on with it, and kills it `moment` seconds after its first engine began.
         Returns whether it was still at work."""
-        process = self.start(state)
+        process = support.start_night(self.top, state, "--seed", "5")
         support.wait_for_line(process, "starting")
         time.sleep(moment)
         process.kill()
-        self.finish(process)
+        support.finish(process)
         return process.returncode == -signal.SIGKILL
 
     def result(self, state: str) -> dict[str, Any]:
@@ -155,7 +127,7 @@ class KilledNightTest(support.FolderTest):
 
     def test_killed_three_times(self) -> None:
         begun = time.monotonic()
-        status, output = self.finish(self.start("alone"))
+        status, output = support.finish(support.start_night(self.top, "alone", "--seed", "5"))
         took = time.monotonic() - begun
         self.assertEqual(status, 1, output)
         alone = self.result("alone")
@@ -178,7 +150,7 @@ class KilledNightTest(support.FolderTest):
                 # Faster than the one that was left alone: the machine has become idle.
                 shutil.rmtree(self.top / state)
                 moments = [moment / 2 for moment in moments]
-            status, output = self.finish(self.start(state))
+            status, output = support.finish(support.start_night(self.top, state, "--seed", "5"))
             self.assertEqual(status, 1, output)
             self.assertIn("going on with night", output)
             interrupted = support.interrupted(self.top / state / "latest")

@@ -110,7 +110,7 @@ class MergeTest(support.FolderTest):
         return merge.merge_documents(documents)["details"]
 
     def test_time_goes_on(self) -> None:
-        one = {
+        one: dict[str, Any] = {
             "over_time": [
                 {"seconds": 1, "executions": 5, "coverage": 7},
                 {"seconds": 2, "executions": 9, "coverage": 8},
@@ -126,70 +126,39 @@ class MergeTest(support.FolderTest):
         self.assertEqual(self.merge_details(one, two), two)
 
     def test_details(self) -> None:
-        one = {
-            "scenarios": [
-                {
-                    "name": "a",
-                    "search": "random",
-                    "executions": 5,
-                    "seconds": 2,
-                    "executions_per_second": 9,
-                    "line": 7,
-                    "reached": {"x": 1},
-                    "status": "vacuous",
-                    "complete": True,
-                    "bound_reached": 3,
-                },
-                {"name": "a", "search": "bounded", "executions": 7},
-            ],
+        """Each way of merging, and what there is only in one of the two."""
+        a: dict[str, Any] = {"name": "a", "search": "random", "line": 7, "executions_per_second": 9}
+        bounded, b = {"name": "a", "search": "bounded", "executions": 7}, {"name": "b", "executions": 1}
+        run: dict[str, Any] = {
+            **a,
+            "executions": 5,
+            "seconds": 2,
+            "status": "vacuous",
+            "complete": True,
+            "bound_reached": 3,
+        }
+        again = {**a, "executions": 6, "seconds": 3, "status": "clean", "complete": False, "bound_reached": 2}
+        both = {**a, "executions": 11, "seconds": 5, "status": "vacuous", "complete": False, "bound_reached": 2}
+        read, also = {"ns": [1.5]}, {"ns": [2.5]}
+        one: dict[str, Any] = {
+            "scenarios": [{**run, "reached": {"x": 1}}, bounded],
             "recovery_us": {"max": 5, "median": 3},
             "defects_found": {"D1": True, "D2": False},
-            "measured": {"benchmarks": {"read": {"ns": [1.5]}}, "context": {"cores": 2}},
+            "measured": {"benchmarks": {"read": read}, "context": {"cores": 2}},
         }
-        two = {
-            "scenarios": [
-                {
-                    "name": "a",
-                    "search": "random",
-                    "executions": 6,
-                    "seconds": 3,
-                    "executions_per_second": 9,
-                    "line": 7,
-                    "reached": {"x": 2, "y": 1},
-                    "status": "clean",
-                    "complete": False,
-                    "bound_reached": 2,
-                },
-                {"name": "b", "executions": 1},
-            ],
+        two: dict[str, Any] = {
+            "scenarios": [{**again, "reached": {"x": 2, "y": 1}}, b],
             "recovery_us": {"max": 9, "median": 4},
             "defects_found": {"D1": False, "D2": True},
-            "measured": {"benchmarks": {"read": {"ns": [2.5]}, "open": {"ns": [1]}}, "context": {"cores": 4}},
+            "measured": {"benchmarks": {"read": also, "open": read}, "context": {"cores": 4}},
         }
-        self.assertEqual(
-            self.merge_details(one, two),
-            {
-                "scenarios": [
-                    {
-                        "name": "a",
-                        "search": "random",
-                        "executions": 11,
-                        "seconds": 5,
-                        "executions_per_second": 11 / 5,
-                        "line": 7,
-                        "reached": {"x": 3, "y": 1},
-                        "status": "vacuous",
-                        "complete": False,
-                        "bound_reached": 2,
-                    },
-                    {"name": "a", "search": "bounded", "executions": 7},
-                    {"name": "b", "executions": 1},
-                ],
-                "recovery_us": {"max": 9, "median": 3},
-                "defects_found": {"D1": True, "D2": True},
-                "measured": {"benchmarks": {"read": {"ns": [1.5, 2.5]}, "open": {"ns": [1]}}, "context": {"cores": 2}},
-            },
-        )
+        merged = {
+            "scenarios": [{**both, "executions_per_second": 11 / 5, "reached": {"x": 3, "y": 1}}, bounded, b],
+            "recovery_us": {"max": 9, "median": 3},
+            "defects_found": {"D1": True, "D2": True},
+            "measured": {"benchmarks": {"read": {"ns": [1.5, 2.5]}, "open": read}, "context": {"cores": 2}},
+        }
+        self.assertEqual(self.merge_details(one, two), merged)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import pathlib
 import random
 import signal
 import subprocess
-import sys
 import time
 import unittest
 from typing import Any
@@ -43,32 +42,7 @@ class NightlyTest(support.FolderTest):
         (self.top / "table").write_text(TABLE, encoding="utf-8")
 
     def start(self, state: str, *arguments: str, report: bool = False) -> support.Running:
-        environment = dict(os.environ)
-        if not report:
-            environment["FSQLSHM_TEST_NO_REPORT"] = "1"
-        return subprocess.Popen(
-            [
-                sys.executable,
-                str(HERE / "drive.py"),
-                "nightly",
-                str(self.engines),
-                "--hours",
-                "0.02",
-                "--table",
-                str(self.top / "table"),
-                "--state",
-                str(self.top / state),
-                *arguments,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-        )
-
-    def finish(self, process: support.Running) -> tuple[int, str]:
-        output, _ = process.communicate(timeout=100)
-        return process.returncode, output
+        return support.start_night(self.top, state, *arguments, report=report)
 
     def findings(self, state: str) -> set[tuple[str, ...]]:
         return {
@@ -82,7 +56,7 @@ class NightlyTest(support.FolderTest):
         return [line for line in out.splitlines() if str(self.top) in line and "drive.py" not in line]
 
     def test_a_night(self) -> None:
-        status, output = self.finish(self.start("a", "--seed", "1", report=True))
+        status, output = support.finish(self.start("a", "--seed", "1", report=True))
         self.assertEqual(status, 1, output)
         summary = support.read(self.top / "a" / "latest" / "summary.json")
         self.assertEqual(summary["status"], "found")
@@ -100,11 +74,11 @@ class NightlyTest(support.FolderTest):
         self.assertFalse(list((self.top / "a").glob("nights/*/slices/*/corpus")))
 
     def test_the_next_night_goes_on_where_the_last_one_stopped(self) -> None:
-        self.finish(self.start("a", "--seed", "1"))
+        support.finish(self.start("a", "--seed", "1"))
         state = support.read(self.top / "a" / "state.json")
         self.assertIsNone(state["night"])
         self.assertEqual(state["next_seed"], 8)
-        self.finish(self.start("a"))
+        support.finish(self.start("a"))
         state = support.read(self.top / "a" / "state.json")
         self.assertEqual(state["next_seed"], 15)
         summary = support.read(self.top / "a" / "latest" / "summary.json")
@@ -112,7 +86,7 @@ class NightlyTest(support.FolderTest):
         self.assertTrue(summary["found_before"])
 
     def test_killed_three_times_it_finds_the_same(self) -> None:
-        status, _ = self.finish(self.start("alone", "--seed", "5"))
+        status, _ = support.finish(self.start("alone", "--seed", "5"))
         self.assertEqual(status, 1)
         choose = random.Random(int(os.environ.get("FSQLSHM_TEST_SEED", time.time_ns())))
         for kill in range(3):
@@ -121,9 +95,9 @@ class NightlyTest(support.FolderTest):
             support.wait_for_line(process, "starting")
             time.sleep(choose.uniform(0, 0.5))
             process.kill()
-            self.finish(process)
+            support.finish(process)
             self.assertEqual(process.returncode, -signal.SIGKILL, f"kill {kill}")
-        status, output = self.finish(self.start("killed", "--seed", "5"))
+        status, output = support.finish(self.start("killed", "--seed", "5"))
         self.assertEqual(status, 1, output)
         self.assertIn("going on with night", output)
         self.assertEqual(self.findings("killed"), self.findings("alone"))
@@ -145,7 +119,7 @@ class NightlyTest(support.FolderTest):
         # A process is forked before it becomes another program.
         self.assertTrue(support.until(lambda: len(self.processes()) == 2), self.processes())
         process.kill()
-        self.finish(process)
+        support.finish(process)
         self.assertTrue(support.until(lambda: not self.processes()), self.processes())
 
     @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
@@ -165,10 +139,10 @@ print("memory", memory, file=sys.stderr, flush=True)
         self.assertTrue(memory.is_dir())
         self.assertEqual(len(list((self.top / "a" / "tmp").glob("*/large"))), 1)
         process.kill()
-        self.finish(process)
+        support.finish(process)
         self.assertTrue(support.until(lambda: not memory.exists()))
         support.make_engines(self.engines, ["golden"])
-        self.finish(self.start("a"))
+        support.finish(self.start("a"))
         self.assertEqual(list((self.top / "a" / "tmp").iterdir()), [])
 
     def test_what_an_interrupted_slice_found_counts(self) -> None:
@@ -177,21 +151,21 @@ print("memory", memory, file=sys.stderr, flush=True)
         process = self.start("a", "--seed", "3")
         self.assertTrue(support.until(lambda: list(self.top.glob("a/nights/*/slices/*/early.json"))))
         process.kill()
-        self.finish(process)
+        support.finish(process)
         # From now on that engine finds nothing.
         support.make_engines(self.engines, ["golden"], text=support.ENGINE.replace("n % 3 == 0", "False"))
-        self.finish(self.start("a"))
+        support.finish(self.start("a"))
         self.assertIn(("golden", "early", "violation", "P", "golden finds 3"), self.findings("a"))
 
     def test_a_slice_is_done_again_as_it_was(self) -> None:
-        self.finish(self.start("alone", "--seed", "5"))
+        support.finish(self.start("alone", "--seed", "5"))
         support.make_engines(self.engines, ["golden"], afterwards=30)
         process = self.start("killed", "--seed", "5")
         self.assertTrue(support.until(lambda: list(self.top.glob("killed/nights/*/slices/*/late.json"))))
         process.kill()
-        self.finish(process)
+        support.finish(process)
         support.make_engines(self.engines, ["golden"])
-        self.finish(self.start("killed"))
+        support.finish(self.start("killed"))
         interrupted = support.interrupted(self.top / "killed" / "latest")
         self.assertEqual([(folder / "late.json").exists() for folder in interrupted], [True])
         # Its work counts once.
@@ -208,11 +182,11 @@ print("memory", memory, file=sys.stderr, flush=True)
         process = self.start("a", "--seed", "1", report=True)
         support.wait_for_line(process, "stress: starting")
         process.send_signal(signal.SIGTERM)
-        status, output = self.finish(process)
+        status, output = support.finish(process)
         self.assertIn(status, (1, 2), output)
         self.assertIn("the next run goes on", output)
         self.assertTrue((self.top / "a" / "latest" / "report.html").is_file())
-        status, output = self.finish(self.start("a"))
+        status, output = support.finish(self.start("a"))
         self.assertIn("going on with night", output)
         self.assertIsNone(support.read(self.top / "a" / "state.json")["night"])
 
@@ -220,23 +194,23 @@ print("memory", memory, file=sys.stderr, flush=True)
         support.make_engines(self.engines, ["golden"], pause=3)
         first = self.start("a")
         support.wait_for_line(first, "at work")
-        status, output = self.finish(self.start("a"))
+        status, output = support.finish(self.start("a"))
         self.assertEqual(status, 2)
         self.assertIn("another nightly run", output)
         first.terminate()
-        self.finish(first)
+        support.finish(first)
 
     def test_no_canary_is_no_success(self) -> None:
         text = support.ENGINE.replace("n % 3 == 0", "False")
         support.make_engines(self.engines, ["golden", "relacy", "fuzz", "stress"], text=text, canary=False)
-        status, output = self.finish(self.start("a"))
+        status, output = support.finish(self.start("a"))
         self.assertEqual(status, 2, output)
         self.assertIn("canary", output)
 
     def test_a_failing_input_is_proposed_as_a_regression(self) -> None:
         text = support.ENGINE.replace("n % 3 == 0", "False").replace("numbers = range", CRASH + "numbers = range", 1)
         support.make_engines(self.engines, ["fuzz"], text=text)
-        status, output = self.finish(self.start("a", "--seed", "1"))
+        status, output = support.finish(self.start("a", "--seed", "1"))
         self.assertEqual(status, 1, output)
         kept = list((self.top / "a" / "regressions" / "target").iterdir())
         self.assertEqual([p.read_text(encoding="utf-8") for p in kept], ["the input"])
@@ -252,20 +226,20 @@ print("memory", memory, file=sys.stderr, flush=True)
         support.make_engines(
             self.engines, ["golden", "relacy", "fuzz"], text=support.ENGINE.replace("n % 3 == 0", "False")
         )
-        status, output = self.finish(self.start("a"))
+        status, output = support.finish(self.start("a"))
         self.assertEqual(status, 2, output)
         self.assertIn("wrote no result", output)
 
     def test_bad_arguments(self) -> None:
         for arguments in (["--hours", "0"], ["--hours", "x"], ["--seed", "-1"], ["--table", "/nowhere"], ["--foo"]):
-            status, output = self.finish(self.start("a", *arguments))
+            status, output = support.finish(self.start("a", *arguments))
             self.assertEqual(status, 2, output)
             self.assertEqual(len(output.strip().splitlines()), 1, output)
 
     def test_a_broken_state_is_no_fresh_start(self) -> None:
         (self.top / "a").mkdir()
         (self.top / "a" / "state.json").write_text("{", encoding="utf-8")
-        status, output = self.finish(self.start("a"))
+        status, output = support.finish(self.start("a"))
         self.assertEqual(status, 2)
         self.assertIn("state.json", output)
 

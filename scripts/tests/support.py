@@ -1,6 +1,7 @@
 """What the tests of the scripts share: documents, and engines that only pretend."""
 
 import json
+import os
 import pathlib
 import stat
 import subprocess
@@ -188,6 +189,22 @@ def wait_for_line(process: Running, text: str) -> str:
         if text in line:
             return line
     raise AssertionError(f"it ended, and said nothing of {text!r}")
+
+
+def start_night(top: pathlib.Path, state: str, *arguments: str, report: bool = False) -> Running:
+    """A nightly run with the engines in top/engines, as top/table says."""
+    words = [sys.executable, "-B", pathlib.Path(__file__).with_name("drive.py"), "nightly", top / "engines"]
+    words += ["--hours", "0.02", "--table", top / "table", "--state", top / state, *arguments]
+    environment = os.environ if report else {**os.environ, "FSQLSHM_TEST_NO_REPORT": "1"}
+    return subprocess.Popen(
+        list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+
+
+def finish(process: Running) -> tuple[int, str]:
+    """Its exit status and what it still printed."""
+    output, _ = process.communicate(timeout=600)
+    return process.returncode, output
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> bool:
