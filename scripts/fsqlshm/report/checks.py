@@ -9,6 +9,8 @@ from fsqlshm.results import Document
 
 # A search ends with the first violation, so what it did not reach says nothing.
 ENDED = ("known", "violated", "stopped")
+# Outcomes of a litmus race that need both operations at the same time.
+MET = ("interesting", "forbidden")
 LEAST_ACCEPTED = 0.85  # of the inputs of a mutator that seals the checksum
 # What was checked, how much was detected, and whether that is enough.
 Check = tuple[str, str, bool]
@@ -35,7 +37,7 @@ def _of_document(document: Document) -> Iterator[Check]:
         yield from _all_of("weakened memory orders detected", [row.get("killed") for row in audit.get("matrix") or []])
     elif engine == "stress":
         races = [race["outcomes"] for race in details.get("outcomes") or []]
-        met = [any(row.get("count") and row.get("verdict") == "interesting" for row in race) for race in races]
+        met = [any(row.get("count") and row.get("verdict") in MET for row in race) for race in races]
         yield from _all_of("litmus races that raced", met)
     elif engine == "bench" and "torn_racy_reads" in counts:
         yield "torn reads of unprotected words seen", number(counts["torn_racy_reads"]), counts["torn_racy_reads"] > 0
