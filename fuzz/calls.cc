@@ -8,6 +8,29 @@ namespace {
 
 constexpr std::uint8_t kInPlace = 0x51;  // of half of the first byte
 
+// A call, and what its arguments are, if it has any.
+struct CallText {
+  std::string_view name;
+  std::string_view a{};
+  std::string_view b{};
+  std::string_view c{};
+};
+constexpr std::array<CallText, kCalls> kCallTexts = {{
+    {"alloc_txn_id"},
+    {"publish_snapshot", "commit", "schema", "ecs"},
+    {"begin_snapshot_publish"},
+    {"end_snapshot_publish"},
+    {"load_consistent_snapshot"},
+    {"try_load_consistent_snapshot", "attempts"},
+    {"reconcile", "commit", "schema", "ecs"},
+    {"acquire_serialized_writer", "id", "birth", "lease"},
+    {"release_serialized_writer", "id"},
+    {"check_serialized_writer"},
+    {"check_serialized_writer_exclusion", "now"},
+    {"store_gc_horizon", "horizon"},
+    {"load counters"},
+}};
+
 // Where an argument comes from. Random 64-bit values would hardly ever name the current owner.
 std::uint64_t argument(std::uint8_t source, std::uint64_t raw, const State& state) noexcept {
   switch (source % 8) {
@@ -33,27 +56,14 @@ std::uint64_t argument(std::uint8_t source, std::uint64_t raw, const State& stat
 }  // namespace
 
 std::string_view to_string(Call call) noexcept {
-  constexpr std::array<std::string_view, kCalls> kNames = {"alloc_txn_id",
-                                                           "publish_snapshot",
-                                                           "begin_snapshot_publish",
-                                                           "end_snapshot_publish",
-                                                           "load_consistent_snapshot",
-                                                           "try_load_consistent_snapshot",
-                                                           "reconcile",
-                                                           "acquire_serialized_writer",
-                                                           "release_serialized_writer",
-                                                           "check_serialized_writer",
-                                                           "check_serialized_writer_exclusion",
-                                                           "store_gc_horizon",
-                                                           "load counters"};
-  return kNames[static_cast<std::size_t>(call)];
+  return kCallTexts[static_cast<std::size_t>(call)].name;
 }
 
 bool Step::alive(std::uint32_t asked) const noexcept {
   switch (dead) {
-    case Dead::kNobody:
+    case Dead::kNone:
       return true;
-    case Dead::kEverybody:
+    case Dead::kAll:
       return false;
     case Dead::kThatPid:
       return asked != pid;
@@ -96,55 +106,23 @@ Step decode_step(Bytes input, std::size_t index, const State& state) noexcept {
 }
 
 std::string describe(const Step& step) {
-  std::string text(to_string(step.call));
+  const CallText& call = kCallTexts[static_cast<std::size_t>(step.call)];
+  std::string text;
   const auto add = [&](std::string_view name, std::uint64_t value) {
-    text += std::string(text.ends_with('(') ? "" : ", ") + std::string(name) + " " +
-            std::to_string(value);
+    if (name.empty()) return;
+    text += (text.empty() ? "" : ", ") + std::string(name) + " " + std::to_string(value);
   };
-  text += "(";
-  switch (step.call) {
-    case Call::kPublish:
-    case Call::kReconcile:
-      add("commit", step.a);
-      add("schema", step.b);
-      add("ecs", step.c);
-      break;
-    case Call::kAcquire:
-      add("id", step.a);
-      add("pid", step.pid);
-      add("birth", step.b);
-      add("lease", step.c);
-      break;
-    case Call::kRelease:
-      add("id", step.a);
-      break;
-    case Call::kCheckExclusion:
-      add("now", step.a);
-      switch (step.dead) {
-        case Dead::kNobody:
-          text += ", nobody is dead";
-          break;
-        case Dead::kEverybody:
-          text += ", everybody is dead";
-          break;
-        case Dead::kThatPid:
-          add("dead is", step.pid);
-          break;
-        case Dead::kEvenPids:
-          text += ", even pids are dead";
-          break;
-      }
-      break;
-    case Call::kTryLoad:
-      add("attempts", step.a);
-      break;
-    case Call::kStoreGcHorizon:
-      add("horizon", step.a);
-      break;
-    default:
-      break;
+  add(call.a, step.a);
+  if (step.call == Call::kAcquire) add("pid", step.pid);
+  add(call.b, step.b);
+  add(call.c, step.c);
+  if (step.call == Call::kCheckExclusion) {
+    constexpr std::array<std::string_view, 4> kDead = {"no process", "every process",
+                                                       "that process", "even pids"};
+    text += ", dead: " + std::string(kDead[static_cast<std::size_t>(step.dead)]);
+    if (step.dead == Dead::kThatPid) add("pid", step.pid);
   }
-  return text + ")";
+  return std::string(call.name) + "(" + text + ")";
 }
 
 std::vector<Unit> call_units(Bytes input) {

@@ -62,12 +62,12 @@ enum Word : std::size_t {
 };
 
 /// Which processes a check is told are dead.
-enum class Dead : std::uint8_t { kNobody, kEverybody, kThatPid, kEvenPids };
+enum class Dead : std::uint8_t { kNone, kAll, kThatPid, kEvenPids };
 
 /// One call with its arguments.
 struct Step {
   Call call = Call::kAlloc;
-  Dead dead = Dead::kNobody;
+  Dead dead = Dead::kNone;
   std::uint32_t pid = 0;
   std::uint64_t a = 0;
   std::uint64_t b = 0;

@@ -1,4 +1,4 @@
-// The sequential model against the golden traces, and known-bad protocols against the model.
+// The sequential model against the golden traces, and mutants against the model.
 
 #include <gtest/gtest.h>
 
@@ -62,14 +62,14 @@ TEST(Model, DialectsDifferOnTaggedWords) {
   State state{};
   state[kWriter] = (std::uint64_t{1} << 62) | (std::uint64_t{77} << 40) | 5;  // 77 is claiming
   state[kLease] = 10;
-  const Step check = {.call = Call::kCheckExclusion, .dead = Dead::kNobody, .a = 100};
+  const Step check = {.call = Call::kCheckExclusion, .dead = Dead::kNone, .a = 100};
   EXPECT_EQ(Model(Dialect::kReference, state).perform(check).kind, Answer::kOk);
   const Answer hardened = Model(Dialect::kHardened, state).perform(check);
   EXPECT_EQ(hardened.kind, Answer::kBusy);
   EXPECT_EQ(hardened.asked_pid, 77U);
 }
 
-// --- known-bad protocols -------------------------------------------------------------------------
+// --- mutants -------------------------------------------------------------------------------------
 
 template <class Hardened>
 std::string attack(int count = 30000) {
@@ -99,7 +99,7 @@ struct SharesSeqlock {
   using Seqlock = hardened::Seqlock<W>;
 };
 
-// Releases whoever owns it.
+// Releases any owner.
 struct ReleasesAnybody : SharesSeqlock {
   template <Words W>
   struct WriterIndicator : hardened::WriterIndicator<W> {

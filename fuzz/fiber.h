@@ -10,7 +10,7 @@
 
 namespace fsqlshm::fuzz {
 
-/// Runs jobs, one after the other, on a stack of its own. Not for threads: whoever resumes a fiber
+/// Runs jobs, one after the other, on a stack of its own. Not for threads: what resumes a fiber
 /// is the only one who does.
 class Fiber {
  public:
@@ -23,7 +23,7 @@ class Fiber {
   void start(std::function<void()> job);
   /// Runs the job until it suspends itself or ends.
   void resume();
-  /// From within the job: back to whoever resumed it.
+  /// From within the job: back to what resumed it.
   void suspend();
   [[nodiscard]] bool idle() const noexcept { return idle_; }
 

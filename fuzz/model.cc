@@ -88,7 +88,7 @@ Answer Model::check_exclusion(const Step& step) noexcept {
     const auto pid = static_cast<std::uint32_t>((writer >> 40) & 0x3fffff);
     const std::uint64_t ticks = writer & 0xffffffffff;
     stale = dead(pid, kBirthMark | ticks);
-    if (tag == 2) answer.kind = Answer::kOk;  // who is letting go excludes nobody
+    if (tag == 2) answer.kind = Answer::kOk;  // a release under way excludes no one
   } else if (state_[kLease] != 0) {
     stale = step.a >= state_[kLease];
   } else {

@@ -64,7 +64,7 @@ std::string signature(Bytes input) {
   const harness::Shared<std::array<char, 4096>> how;
   const harness::ChildState state = harness::run_in_child(
       [&] {
-        // A sanitizer's report of every step of a reduction helps nobody.
+        // No sanitizer's report for every step of a reduction.
         if (std::freopen("/dev/null", "w", stderr) == nullptr) return 3;
         const auto failure = run_exactly(input);
         if (failure) title(*failure).copy(how->data(), how->size() - 1);

@@ -25,27 +25,12 @@ void count_step(const Step& step, const Answer& answer) noexcept {
   static Counter odd_reads("odd_reads");
   static Counter ids_used_up("ids_used_up");
   calls.add();
-  if (answer.asked) judged_by_life.add();
-  switch (step.call) {
-    case Call::kAcquire:
-      if (answer.kind == Answer::kTrue) acquired.add();
-      break;
-    case Call::kRelease:
-      if (answer.kind == Answer::kTrue) released.add();
-      break;
-    case Call::kCheckExclusion:
-      if (answer.kind == Answer::kBusy) busy.add();
-      break;
-    case Call::kTryLoad:
-    case Call::kLoad:
-      if (answer.kind == Answer::kNone) odd_reads.add();
-      break;
-    case Call::kAlloc:
-      if (answer.kind == Answer::kNone) ids_used_up.add();
-      break;
-    default:
-      break;
-  }
+  judged_by_life.add(answer.asked);
+  busy.add(answer.kind == Answer::kBusy);
+  if (answer.kind == Answer::kTrue) (step.call == Call::kAcquire ? acquired : released).add();
+  if (answer.kind != Answer::kNone) return;
+  odd_reads.add(step.call == Call::kLoad || step.call == Call::kTryLoad);
+  ids_used_up.add(step.call == Call::kAlloc);
 }
 
 Failure step_failure(std::string_view protocol, const Step& step, std::size_t index,

@@ -21,25 +21,26 @@ namespace fsqlshm::fuzz {
 /// try_load's number of attempts: small, since every one is made when the number is odd.
 [[nodiscard]] inline std::uint64_t attempts_of(const Step& step) noexcept { return step.a % 64; }
 
+[[nodiscard]] inline Answer answer_of(bool yes) {
+  return {.kind = yes ? Answer::kTrue : Answer::kFalse};
+}
+[[nodiscard]] inline Answer answer_of(const std::optional<TxnId>& id) {
+  if (!id) return {.kind = Answer::kNone};
+  return {.kind = Answer::kValue, .values = {id->get()}};
+}
+[[nodiscard]] inline Answer answer_of(const std::optional<ShmSnapshot>& snapshot) {
+  if (!snapshot) return {.kind = Answer::kNone};
+  return {
+      .kind = Answer::kTriple,
+      .values = {snapshot->commit_seq.get(), snapshot->schema_epoch.get(), snapshot->ecs_epoch}};
+}
+
 /// Performs one call on a layout. `id` is the step's `a` as an id, for the calls that take one.
 template <class Layout>
 [[nodiscard]] Answer perform(Layout& layout, const Step& step, std::optional<TxnId> id) {
-  const auto triple = [](const std::optional<ShmSnapshot>& snapshot) -> Answer {
-    if (!snapshot) return {.kind = Answer::kNone};
-    return {
-        .kind = Answer::kTriple,
-        .values = {snapshot->commit_seq.get(), snapshot->schema_epoch.get(), snapshot->ecs_epoch}};
-  };
-  const auto optional_id = [](const std::optional<TxnId>& found) -> Answer {
-    if (!found) return {.kind = Answer::kNone};
-    return {.kind = Answer::kValue, .values = {found->get()}};
-  };
-  const auto boolean = [](bool yes) -> Answer {
-    return {.kind = yes ? Answer::kTrue : Answer::kFalse};
-  };
   switch (step.call) {
     case Call::kAlloc:
-      return optional_id(layout.alloc_txn_id());
+      return answer_of(layout.alloc_txn_id());
     case Call::kPublish:
       layout.publish_snapshot(CommitSeq(step.a), SchemaEpoch(step.b), step.c);
       return {};
@@ -55,17 +56,17 @@ template <class Layout>
     case Call::kLoad:
       // On an odd number the unbounded load would rightly wait forever.
       if (layout.words().load(Field::kSnapshotSeq, std::memory_order::relaxed) % 2 == 0) {
-        return triple(layout.load_consistent_snapshot());
+        return answer_of(layout.load_consistent_snapshot());
       }
       [[fallthrough]];
     case Call::kTryLoad:
-      return triple(layout.try_load_consistent_snapshot(attempts_of(step)));
+      return answer_of(layout.try_load_consistent_snapshot(attempts_of(step)));
     case Call::kAcquire:
-      return boolean(layout.acquire_serialized_writer(*id, step.pid, step.b, step.c));
+      return answer_of(layout.acquire_serialized_writer(*id, step.pid, step.b, step.c));
     case Call::kRelease:
-      return boolean(layout.release_serialized_writer(*id));
+      return answer_of(layout.release_serialized_writer(*id));
     case Call::kCheck:
-      return optional_id(layout.check_serialized_writer());
+      return answer_of(layout.check_serialized_writer());
     case Call::kCheckExclusion: {
       Answer answer;
       const Exclusion exclusion = layout.check_serialized_writer_exclusion(

@@ -143,7 +143,7 @@ Seeds call_seeds() {
 
   // Words that only the hardened protocol writes.
   const Step check = {.call = Call::kCheckExclusion, .a = 10};
-  const Step check_of_the_dead = {.call = Call::kCheckExclusion, .dead = Dead::kEverybody, .a = 10};
+  const Step check_of_the_dead = {.call = Call::kCheckExclusion, .dead = Dead::kAll, .a = 10};
   constexpr std::uint64_t kTicks = 5;
   std::uint64_t tag = 0;
   for (const char* const name : {"claiming", "cleaning", "unused"}) {

@@ -80,7 +80,7 @@ struct Target {
   /// Counters that a run has to move: one that does not is vacuous.
   std::span<const std::string_view> reaches{};
   Share share{};
-  /// How much of a campaign's time it gets, beside the others; 0: none.
+  /// Its share of a campaign's time; 0: none.
   double weight = 1;
   /// Empty for a target that attacks the library.
   std::span<const KnownFault> known_faults{};

@@ -10,7 +10,7 @@ const Target& target() {
       "accept",           "too_small",         "bad_magic",
       "version_mismatch", "invalid_page_size", "checksum_mismatch"};
   static constexpr Target kTarget = [] {
-    Target target = header_target<run_raw<SharedMemoryLayout, SharedMemoryLayoutView>>("open_raw");
+    Target target = header_target<run_open<SharedMemoryLayout, SharedMemoryLayoutView>>("open_raw");
     target.description = "any bytes, any length and alignment; a validator from the wire table";
     target.reaches = kReaches;
     return target;

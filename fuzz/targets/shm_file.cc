@@ -163,7 +163,7 @@ std::optional<Failure> check_publish(ShmFile& file, const fs::path& path, Bytes 
   if (!other || !reader) return fail("it cannot be opened again");
   const bool odd = wire::get64(header, 32) % 2 != 0;
   if (auto f = check_guard(file, *other, *reader, odd)) return f;
-  if (other->publication_locked() != false) return fail("a lock is seen that nobody holds");
+  if (other->publication_locked() != false) return fail("a lock is seen that is not held");
   if (!other->lock_publication()) return fail("the lock cannot be had again");
   const auto again = file.try_lock_publication_for(std::chrono::milliseconds(1));
   if (!again || !*again) return fail("the lock is not given back");

@@ -1,4 +1,4 @@
-// A deliberately wrong open(): the canary. A fuzzer that does not find this fault is blind.
+// A deliberately wrong open(): the canary. A run that does not find this fault is vacuous.
 
 #ifndef FSQLSHM_FUZZ_TESTING_FAULTY_LAYOUT_H_
 #define FSQLSHM_FUZZ_TESTING_FAULTY_LAYOUT_H_

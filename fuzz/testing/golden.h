@@ -42,7 +42,7 @@ inline Step golden_step(const nlohmann::json& op) {
   }
   auto args = op["args"];
   if (step.call == Call::kCheckExclusion) {
-    step.dead = args.back().get<bool>() ? Dead::kNobody : Dead::kEverybody;
+    step.dead = args.back().get<bool>() ? Dead::kNone : Dead::kAll;
     args.erase(1);
   } else if (step.call == Call::kAcquire) {
     step.pid = args[1];
