@@ -229,7 +229,10 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         machine=campaign.machine(),
         proposed_regressions=propose_regressions(state, folder, separate),
         corpora=nightly_corpus.sizes(state.corpus),
-        **{name: night[name] for name in ("seed", "started", "commit", "left_out")},  # type: ignore[literal-required]
+        seed=night["seed"],
+        started=night["started"],
+        commit=night["commit"],
+        left_out=night["left_out"],
     )
 
 

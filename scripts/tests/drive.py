@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 
-import support  # noqa: F401
+import support  # noqa: F401  it says that no bytecode is written
 
 from fsqlshm import campaign, command, engine, nightly, runner
 

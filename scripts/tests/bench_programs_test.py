@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The program and scripts as their users call them, for a few milliseconds each.
 
-usage: programs_test.py FOLDER   (where fsqlshm-bench is)
+usage: bench_programs_test.py FOLDER   (where fsqlshm-bench is)
 """
 
 import json
@@ -14,12 +14,10 @@ import time
 import unittest
 from typing import Any
 
+from bench_test import made_up_file
+
 from fsqlshm import ROOT, results
 from fsqlshm.bench import measured
-
-sys.path.insert(0, str(ROOT / "scripts" / "tests"))
-
-from bench_test import made_up_file  # noqa: E402  the folder of the other tests has to be on the path before
 
 FOLDER = pathlib.Path()
 SHORT = "--benchmark_min_time=0.0002"
