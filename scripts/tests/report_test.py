@@ -223,7 +223,7 @@ class ReportTest(unittest.TestCase):
                      "fsqlshm-relacy --replay 'x/y/random/7'", "a lease was cleared", "the build is missing",
                      "1: ok; ✗ 2: busy for ever ; 3: ok",
                      "41.5", "4\u202f242", "123\u202f456", "Uncontended read", "an old one",
-                     "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7", "tmpfile",
+                     "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7", "1: none (open",
                      "cp 'f' corpus/regressions/open_raw/", "gcc 12.2.0", "0123456789abcdef",
                      "core/include/fsqlshm/x.h:45",
                      "Left out, because there was less time than they need: coverage", "1\u202f234 inputs of 1 target",
