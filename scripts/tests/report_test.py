@@ -233,7 +233,7 @@ class ReportTest(unittest.TestCase):
 
     def test_headings_are_in_the_words_of_the_field(self) -> None:
         page = self.page(everything())
-        for heading in ("Findings", "What ran", "Since the night of 11-02", "Known defects, found again",
+        for heading in ("Findings", "What ran", "Since the night of 11-02", "Known defects and planted faults",
                         "Checks that the harness detects known faults", "Litmus outcomes"):  # fmt: skip
             self.assertIn(heading, page.text)
         self.assertNotRegex(page.text.lower(), r"\b(lanes?|blind|sight|can it see|beside|dullest)\b")
