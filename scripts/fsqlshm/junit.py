@@ -21,9 +21,10 @@ def _suite(document: results.Document, label: str) -> junit_xml.TestSuite:
             text = f"{finding['detail']}\nreproduce: {finding['replay']}\n"
             case.add_failure_info(_encodable(finding["property"]), _encodable(text), finding["severity"])
         cases.append(case)
-    if document["status"] == "could_not_run":
+    reason = document.get("reason") or ("no reason given" if document["status"] == "could_not_run" else "")
+    if reason:
         case = junit_xml.TestCase("runs", label, seconds)
-        case.add_error_info(_encodable(document.get("reason") or "no reason given"))
+        case.add_error_info(_encodable(reason))
         cases.append(case)
     if not cases:
         cases.append(junit_xml.TestCase("clean", label, seconds))

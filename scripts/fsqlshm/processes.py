@@ -26,13 +26,14 @@ class Stopper:
 
     def __init__(self) -> None:
         self.requested = False
-        self.children: list[tuple[Child, bool]] = []
+        self.children: dict[Child, bool] = {}  # whether it has a group of its own
+        self.told: set[Child] = set()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: Any) -> None:
         self.requested = True
-        for child, _ in self.children:
+        for child in self.children:
             self.end(child)
 
     def start(self, command: Command, *, group: bool = False, **options: Any) -> Child:
@@ -40,17 +41,18 @@ class Stopper:
         child: Child = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, start_new_session=group, **options
         )
-        self.children = [(one, of) for one, of in self.children if one.poll() is None] + [(child, group)]
+        self.children = {one: of for one, of in self.children.items() if one.poll() is None} | {child: group}
         if self.requested:  # the signal came before the child was on the list
             self.end(child)
         return child
 
     def end(self, child: Child) -> None:
-        """Asks a child to end, and what it started if it has a group; does not wait."""
-        if child.poll() is None:
-            if (child, True) in self.children:
-                # Not the signal that the parent in that group sends on to its own children: the second of the same
-                # kind would end them before they report.
+        """Asks a child to end, and what it started if it has a group; does not wait. It is asked once: the second
+        signal ends a program before it reports what it did."""
+        if child.poll() is None and child not in self.told:
+            self.told.add(child)
+            if self.children[child]:
+                # Not SIGTERM: that is what the parent in the group sends on to its own children.
                 signal_group(child, signal.SIGINT)
             else:
                 child.send_signal(signal.SIGTERM)
@@ -68,6 +70,8 @@ class Stopper:
                 self.end(child)
                 told_at = time.monotonic()
             elif told_at is not None and time.monotonic() > told_at + grace:
+                if self.children[child]:
+                    signal_group(child, signal.SIGKILL)
                 child.kill()
                 child.wait()
                 return None
