@@ -223,7 +223,8 @@ class ReportTest(unittest.TestCase):
                      "fsqlshm-relacy --replay 'x/y/random/7'", "a lease was cleared", "the build is missing",
                      "1: ok; ✗ 2: busy for ever ; 3: ok",
                      "41.5", "4\u202f242", "123\u202f456", "Uncontended read", "an old one",
-                     "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7", "1: none (open",
+                     "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7",
+                     "1: none (open",
                      "cp 'f' corpus/regressions/open_raw/", "gcc 12.2.0", "0123456789abcdef",
                      "core/include/fsqlshm/x.h:45",
                      "Left out, because there was less time than they need: coverage", "1\u202f234 inputs of 1 target",
@@ -295,6 +296,7 @@ class ReportTest(unittest.TestCase):
         history[2]["engines"][0]["counts"]["executions"] = 2100
         page = self.page(support.summary([support.document()], history=history))
         self.assertIn("Nothing new was found. No figure moved", " ".join(page.visible.split()))
+        self.assertIn("20261103030000", page.text)
         history[2]["engines"][0]["counts"]["executions"] = 1000
         new = support.finding(title="a new one", first_seen="night 3, this one")
         page = self.page(support.summary([support.document(findings=[new])], history=history))
@@ -311,6 +313,9 @@ class ReportTest(unittest.TestCase):
         page = self.page(support.summary([support.document(details={"scenarios": [scenario]})]))
         self.assertIn("! 0 of 1 vacuous: declared outcomes reached", " ".join(page.visible.split()))
         self.assertIn("! busy 0", page.text)
+        race = {"race": "publish | read", "outcomes": [{"outcome": "old", "verdict": "acceptable", "count": 9}]}
+        page = self.page(support.summary([support.document(engine="stress", details={"outcomes": [race]})]))
+        self.assertIn("! 0 of 1 vacuous: litmus races that raced", " ".join(page.visible.split()))
         page = self.page(support.summary([support.document(engine="fuzz", subject="canary")]))
         self.assertIn("vacuous: planted fault (the canary)", " ".join(page.visible.split()))
         page = self.page(support.summary([support.document(findings=[support.finding(severity="vacuous")])]))
@@ -338,7 +343,10 @@ class ReportTest(unittest.TestCase):
         xml.etree.ElementTree.fromstring(junit.text(summary["results"]))
         json.loads(sarif.text(summary))
         said = markdown(summary)
-        self.assertEqual(len([line for line in said.splitlines() if line.startswith("|")]), 3)
+        rows = [line for line in said.splitlines() if line.startswith("|")]
+        self.assertEqual(len(rows), 3)
+        self.assertIn(r"\<script\>", rows[2])
+        self.assertEqual(len(re.findall(r"(?<!\\)\|", rows[2])), 7)
 
     def test_details_of_any_shape(self) -> None:
         shapes: tuple[Any, ...] = (
