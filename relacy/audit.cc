@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <fstream>
-#include <set>
+#include <regex>
 #include <tuple>
 
-#include "harness/describe.h"
-#include "report.h"
+#include "scenario_run.h"
 
 namespace fsqlshm::relacy {
 namespace {
@@ -31,117 +30,83 @@ std::vector<Order> weaker(Op op, Order order) {
   }
 }
 
-std::string fields_of(const Site& site) {
-  std::string out;
-  for (const Field field : kAtomicFields) {
-    if ((site.fields >> atomic_index(field) & 1U) == 0) continue;
-    if (!out.empty()) out += ", ";
-    out += field_name(field);
+std::filesystem::path source_of(const Site& site) {
+  return std::filesystem::path(FSQLSHM_CORE_INCLUDE) / site.file;
+}
+
+// The numbers that a comment like "// (2) (3) (4) Each synchronizes with ..." begins with.
+std::vector<std::string> numbers_of(const std::string& line) {
+  static const std::regex kComment(R"(^\s*// ((\(\d+\) )+).*)");
+  std::smatch match;
+  if (!std::regex_match(line, match, kComment)) return {};
+  std::vector<std::string> numbers;
+  const std::string all = match[1];
+  for (std::size_t at = 0; at < all.size(); at = all.find(' ', at) + 1) {
+    numbers.push_back(all.substr(at, all.find(' ', at) - at));
   }
-  return out;
+  return numbers;
 }
 
-// "acquire" of "bool fsqlshm::hardened::WriterIndicator<W>::acquire(...) [with ...]".
-std::string_view function_of(const Site& site) {
-  std::string_view name = site.function.substr(0, site.function.find('('));
-  const std::size_t start = name.find_last_of(": ");
-  return start == std::string_view::npos ? name : name.substr(start + 1);
-}
-
-// One row of the page.
-struct PageRow {
-  std::string key;     // row_key
-  std::string replay;  // empty: survived
-};
-
-std::string_view op_text(const Weakening& weakening) {
-  switch (weakening.op) {
-    case Op::kLoad:
-      return "load";
-    case Op::kStore:
-      return "store";
-    case Op::kFetchAdd:
-      return "fetch_add";
-    default:
-      return weakening.failure ? "compare_exchange, failure" : "compare_exchange, success";
-  }
-}
-
-Order present(const Site& site, const Weakening& weakening) {
-  return weakening.failure ? site.failure_order : site.order;
-}
-
-// What the page says of a row apart from the verdict: if any of it changes, the page is stale.
-std::string row_key(std::string_view subject, const Site& site, const Weakening& weakening) {
-  return fmt::format("{}: {}:{} | {} | {} | {} | {} | {}", subject, site.file, site.line,
-                     function_of(site), op_text(weakening), fields_of(site),
-                     harness::order_name(present(site, weakening)),
-                     harness::order_name(weakening.to));
-}
-
-std::expected<std::vector<PageRow>, std::string> parse_page(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  if (!in) return std::unexpected(fmt::format("cannot read {}", path.string()));
-  std::vector<PageRow> rows;
-  std::string subject;
-  std::string line;
-  while (std::getline(in, line)) {
-    if (line.starts_with("## ")) subject = line.substr(3);
-    if (!line.starts_with("| ") || line.starts_with("| site ")) continue;
-    const std::size_t verdict = line.rfind(" | ");
-    if (verdict == std::string::npos || verdict < 2) continue;
-    PageRow& row = rows.emplace_back();
-    row.key = fmt::format("{}: {}", subject, line.substr(2, verdict - 2));
-    const std::size_t open = line.find('`', verdict);
-    const std::size_t close = line.rfind('`');
-    if (open != std::string::npos && close > open) {
-      row.replay = line.substr(open + 1, close - open - 1);
-    }
-  }
-  return rows;
+bool is_operation(const std::string& line) {
+  static const std::regex kOperation(R"(words_\.(load|store|compare_exchange|fetch_add)\()");
+  return std::regex_search(line, kOperation);
 }
 
 }  // namespace
 
-std::vector<SiteUse> discover_sites(Subject& subject) {
+std::vector<SiteUse> discover_sites(const Subject& subject) {
   std::vector<SiteUse> uses;
-  for (const auto& scenario : subject.scenarios) {
-    if (must_fail(subject, scenario->spec())) continue;
-    RunRequest request = scenario->request();
+  for (const Scenario& scenario : scenarios()) {
+    if (must_fail(subject, scenario)) continue;
+    ScenarioRun run(subject, scenario);
+    RunRequest request = run.request();
     request.discover = true;
     request.count = 5'000;
-    static_cast<void>(Model::get().run(request));
-    for (const Site& site : Model::get().sites()) {
+    static_cast<void>(Checker::get().run(request));
+    for (const Site& site : Checker::get().sites()) {
       const auto known = std::ranges::find_if(uses, [&](const SiteUse& use) {
         return use.site.file == site.file && use.site.line == site.line && use.site.op == site.op;
       });
       SiteUse& use = known == uses.end() ? uses.emplace_back(SiteUse{site, {}}) : *known;
       use.site.fields |= site.fields;
-      use.scenarios.push_back(scenario.get());
+      use.scenarios.push_back(&scenario);
     }
   }
   std::ranges::sort(uses, {}, [](const SiteUse& use) {
     return std::tuple(use.site.file, use.site.line, use.site.op);
   });
+  for (auto use = uses.begin(); use != uses.end(); ++use) {
+    use->site.earlier = static_cast<unsigned>(std::count_if(uses.begin(), use, [&](auto& other) {
+      return other.site.file == use->site.file && other.site.function == use->site.function &&
+             other.site.op == use->site.op && other.site.order == use->site.order &&
+             (other.site.fields & use->site.fields) != 0;
+    }));
+  }
   return uses;
 }
 
 std::vector<Weakening> weakenings(const Site& site) {
   std::vector<Weakening> out;
-  for (const Order to : weaker(site.op, site.order)) {
-    out.push_back({std::string(site.file), site.line, site.op, false, to});
-  }
-  if (site.op == Op::kCompareExchange) {
-    for (const Order to : weaker(Op::kLoad, site.failure_order)) {
-      out.push_back({std::string(site.file), site.line, site.op, true, to});
+  const auto add = [&](bool failure, Order from, Op as) {
+    for (const Order to : weaker(as, from)) {
+      out.push_back({.file = std::string(site.file),
+                     .function = std::string(site.function),
+                     .op = site.op,
+                     .failure = failure,
+                     .fields = site.fields,
+                     .from = from,
+                     .earlier = site.earlier,
+                     .to = to});
     }
-  }
+  };
+  add(false, site.order, site.op);
+  if (site.op == Op::kCompareExchange) add(true, site.failure_order, Op::kLoad);
   return out;
 }
 
-Verdict judge(Subject& subject, const SiteUse& use, const Weakening& weakening,
-              const AuditBudget& budget, const Watch& watch) {
-  Verdict verdict{.site = use.site, .weakening = weakening};
+MatrixRow judge(const Subject& subject, const SiteUse& use, const Weakening& weakening,
+                const AuditBudget& budget, const Watch& watch) {
+  MatrixRow row{.site = use.site, .weakening = weakening};
   // What kills at all mostly does so with one preemption, so all scenarios get the cheap searches
   // before any gets an expensive one.
   std::vector<Budget> passes;
@@ -155,101 +120,57 @@ Verdict judge(Subject& subject, const SiteUse& use, const Weakening& weakening,
   }
   for (Budget& pass : passes) {
     pass.weakening = &weakening;
-    for (NamedScenario* const scenario : use.scenarios) {
+    for (const Scenario* const scenario : use.scenarios) {
       const SearchResult result = search(subject, *scenario, pass, watch);
-      verdict.executions += result.executions;
+      row.executions += result.executions;
       if (!result.violation) continue;
-      verdict.killed = true;
-      verdict.scenario = scenario->spec().name;
-      verdict.property = result.violation->property;
-      verdict.executions = result.executions;
-      verdict.replay = result.replay.text();
-      return verdict;
+      row.killed = true;
+      row.scenario = scenario->name;
+      row.property = result.violation->property;
+      row.executions = result.executions;
+      row.replay = result.replay.text();
+      return row;
     }
   }
-  return verdict;
+  return row;
 }
 
-std::string render_page(const std::vector<Matrix>& matrices) {
-  std::string out =
-      "# Why each memory order is there\n"
-      "\n"
-      "Generated by `fsqlshm-relacy --audit-orders`; the tests fail when it is out of date.\n"
-      "\n"
-      "Every memory order at every call site of the core that a scenario reaches was replaced by\n"
-      "each weaker one that the language allows, one at a time. *Killed* names the scenario that\n"
-      "then violates a property, after how many executions, and the execution:\n"
-      "`fsqlshm-relacy --replay ID` shows it. An order of the library that *survived* is "
-      "justified\n"
-      "beside the operation. `relaxed` has nothing weaker and has no row.\n"
-      "\n"
-      "`reference` stays as published. It is searched for a shorter time, and scenarios in which "
-      "it\n"
-      "violates something as it is cannot judge it: there, survived does not mean unnecessary.\n";
-  for (const Matrix& matrix : matrices) {
-    out += fmt::format("\n## {}\n\n", matrix.subject);
-    out += "| site | in | operation | field | order | weakened to | verdict |\n";
-    out += "|---|---|---|---|---|---|---|\n";
-    for (const Verdict& verdict : matrix.verdicts) {
-      const std::string outcome =
-          verdict.killed ? fmt::format("killed by {} ({}) after {}: `{}`", verdict.scenario,
-                                       verdict.property, verdict.executions, verdict.replay)
-                         : fmt::format("survived {} executions", verdict.executions);
-      out += fmt::format("| {}:{} | {} | {} | {} | {} | {} | {} |\n", verdict.site.file,
-                         verdict.site.line, function_of(verdict.site), op_text(verdict.weakening),
-                         fields_of(verdict.site),
-                         harness::order_name(present(verdict.site, verdict.weakening)),
-                         harness::order_name(verdict.weakening.to), outcome);
-    }
+std::string_view operation_text(const Weakening& weakening) {
+  switch (weakening.op) {
+    case Op::kLoad:
+      return "load";
+    case Op::kStore:
+      return "store";
+    case Op::kFetchAdd:
+      return "fetch_add";
+    default:
+      return weakening.failure ? "compare_exchange, failure" : "compare_exchange, success";
   }
-  return out;
 }
 
-std::expected<std::vector<std::string>, std::string> page_complaints(
-    const std::filesystem::path& page) {
-  const auto rows = parse_page(page);
-  if (!rows) return std::unexpected(rows.error());
-  std::vector<std::string> complaints;
-  std::set<std::string> seen;
-  for (const PageRow& row : *rows) {
-    seen.insert(row.key);
-    if (row.replay.empty()) continue;
-    const auto id = ReplayId::parse(row.replay);
-    const auto trace = id ? replay(*id) : std::unexpected(id.error());
-    if (!trace || !trace->violation) {
-      complaints.push_back(fmt::format(
-          "{}: {}", row.key, trace ? "the replay violates nothing any more" : trace.error()));
+// The comment's numbers go to the operations below it, one each; the last one to all that follow, up to
+// the next numbered comment or the end of the function.
+std::string place_of(const Site& site) {
+  std::ifstream in(source_of(site));
+  std::vector<std::string> numbers;
+  std::size_t next = 0;
+  std::string number;
+  std::string line;
+  for (unsigned at = 1; at <= site.line && std::getline(in, line); ++at) {
+    if (auto found = numbers_of(line); !found.empty()) {
+      numbers = std::move(found);
+      next = 0;
+    } else if (line == "  }") {
+      numbers.clear();
+    } else if (is_operation(line)) {
+      number = numbers.empty() ? "" : numbers[std::min(next++, numbers.size() - 1)];
     }
   }
-  for (const char* const name : {"hardened", "reference"}) {
-    Subject& subject = *find_subject(name);
-    for (const SiteUse& use : discover_sites(subject)) {
-      for (const Weakening& weakening : weakenings(use.site)) {
-        const std::string key = row_key(name, use.site, weakening);
-        const auto row = std::ranges::find(*rows, key, &PageRow::key);
-        if (row == rows->end()) {
-          complaints.push_back(fmt::format("{}: not on the page", key));
-          continue;
-        }
-        seen.erase(key);
-        if (!row->replay.empty()) continue;
-        const Verdict verdict = judge(subject, use, weakening, {.bound = 1, .iterations = 2'000});
-        if (verdict.killed) {
-          complaints.push_back(
-              fmt::format("{}: survived once, but {} kills it", key, verdict.scenario));
-        }
-      }
-    }
-  }
-  for (const std::string& key : seen) {
-    complaints.push_back(fmt::format("{}: on the page, but not in the core", key));
-  }
-  return complaints;
+  if (number.empty() && site.earlier > 0) number = fmt::format("#{}", site.earlier + 1);
+  return number.empty() ? std::string(site.function) : fmt::format("{} {}", site.function, number);
 }
 
-bool explained(const Site& site) {
-  return explained(std::filesystem::path(FSQLSHM_CORE_INCLUDE) / site.file, site.line);
-}
+bool explained(const Site& site) { return explained(source_of(site), site.line); }
 
 bool explained(const std::filesystem::path& source, unsigned line) {
   constexpr unsigned kLinesAbove = 8;

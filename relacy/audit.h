@@ -1,39 +1,36 @@
 // The order audit: every memory order at every call site of the core, made weaker, one at a time.
 //
 // Sites are found through the seam while the scenarios run. An order that can be weakened without
-// any scenario noticing is a survivor: it is weaker than it needs to be, or the comment beside the
+// any scenario noticing is a survivor: it is weaker than it needs to be, or the comment next to the
 // operation says what the tool cannot see.
 
 #ifndef FSQLSHM_RELACY_AUDIT_H_
 #define FSQLSHM_RELACY_AUDIT_H_
 
 #include <cstdint>
-#include <expected>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "model.h"
-#include "scenario.h"
 #include "search.h"
 
 namespace fsqlshm::relacy {
 
 struct SiteUse {
   Site site;
-  std::vector<NamedScenario*> scenarios;  ///< that came by
+  std::vector<const Scenario*> scenarios;  ///< that came by
 };
 
 /// All call sites of the core that the subject's scenarios reach, by file and line.
-[[nodiscard]] std::vector<SiteUse> discover_sites(Subject& subject);
+[[nodiscard]] std::vector<SiteUse> discover_sites(const Subject& subject);
 
 /// Every single order of the site replaced by each weaker one that the language allows.
 [[nodiscard]] std::vector<Weakening> weakenings(const Site& site);
 
 /// One row of the matrix.
-struct Verdict {
+struct MatrixRow {
   Site site;
   Weakening weakening;
   bool killed = false;
@@ -49,20 +46,15 @@ struct AuditBudget {
 };
 
 /// Tries one weakening on the scenarios that come by the site, cheap searches first.
-[[nodiscard]] Verdict judge(Subject& subject, const SiteUse& use, const Weakening& weakening,
-                            const AuditBudget& budget, const Watch& watch = {});
+[[nodiscard]] MatrixRow judge(const Subject& subject, const SiteUse& use,
+                              const Weakening& weakening, const AuditBudget& budget,
+                              const Watch& watch = {});
 
-/// The page: the matrix of each subject, in Markdown.
-struct Matrix {
-  std::string subject;
-  std::vector<Verdict> verdicts{};
-};
-[[nodiscard]] std::string render_page(const std::vector<Matrix>& matrices);
-
-/// What is out of date on the page: its sites and orders are compared with those found at run time,
-/// every kill is replayed, every survivor searched again for a short time. The error is a sentence.
-[[nodiscard]] std::expected<std::vector<std::string>, std::string> page_complaints(
-    const std::filesystem::path& page);
+/// "compare_exchange, success".
+[[nodiscard]] std::string_view operation_text(const Weakening& weakening);
+/// Where the operation is, by what does not change with the lines around it: "publish (2)", the
+/// function and the number in the comment above the operation, if it has one.
+[[nodiscard]] std::string place_of(const Site& site);
 
 /// Whether a comment within the few lines above the operation says why an order stays that the
 /// audit does not miss: it contains kSurvivorMark.

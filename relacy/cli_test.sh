@@ -53,16 +53,17 @@ contains "$folder/err" 'is empty'
 "$binary" --list >/dev/full 2>"$folder/err"
 [ "$?" -eq 2 ] || { echo "a lost output looks like success"; failures=$((failures + 1)); }
 
-# Clean, a defect that had to be found, a subject that is broken: all as expected.
+# Clean, a defect that had to be found, a mutant: all as expected.
 expect 0 --scenario ids --iterations 1000 --json "$folder/a.json" --junit "$folder/a.xml"
 contains "$folder/a.json" '"status": "clean"'
 contains "$folder/a.json" '"schema": "fsqlshm-result/1"'
 contains "$folder/a.xml" 'failures="0"'
 expect 0 --protocol reference --scenario check-claim --search bounded --json "$folder/b.json"
 contains "$folder/b.json" '"severity": "expected"'
-contains "$folder/b.json" '"lanes"'
+contains "$folder/b.json" '"threads"'
+contains "$folder/b.json" '"defect": "D5"'
 contains "$folder/out" 'violated: P1 exclusion'
-expect 0 --protocol broken-no-recheck --scenario publish1-load2
+expect 0 --protocol mutant-no-recheck --scenario publish1-load2
 
 # A defect that is not found, here for want of executions, is a finding.
 expect 1 --protocol reference --scenario late-clear --iterations 1

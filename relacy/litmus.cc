@@ -4,7 +4,7 @@
 #include <functional>
 #include <utility>
 
-#include "model.h"
+#include "checker.h"
 
 namespace fsqlshm::relacy {
 namespace {
@@ -22,7 +22,7 @@ struct Registers {
   std::uint64_t a = 0, b = 0, c = 0, d = 0;
 };
 
-class Litmus final : public Scenario {
+class Litmus final : public Test {
  public:
   using Thread = std::function<void(RelacyWords&, Registers&)>;
   using Outcome = std::function<bool(const Registers&)>;
@@ -32,8 +32,8 @@ class Litmus final : public Scenario {
 
   void before() override {
     registers_ = {};
-    Model::get().init(kX, 0);
-    Model::get().init(kY, 0);
+    Checker::get().init(kX, 0);
+    Checker::get().init(kY, 0);
   }
   void thread(int index) override { threads_[static_cast<std::size_t>(index)](words_, registers_); }
   void after() override {
@@ -41,12 +41,12 @@ class Litmus final : public Scenario {
   }
   [[nodiscard]] std::uint64_t run(Search search) {
     seen_ = 0;
-    RunRequest request{.scenario = this};
+    RunRequest request{.test = this};
     request.threads = static_cast<int>(threads_.size());
     request.search = search;
     request.bound = 4;
     request.count = search == Search::kRandom ? kLitmusExecutions : ~std::uint64_t{0};
-    static_cast<void>(Model::get().run(request));
+    static_cast<void>(Checker::get().run(request));
     return seen_;
   }
 
@@ -68,7 +68,7 @@ struct Case {
 std::vector<LitmusResult> run_litmus() {
   using W = RelacyWords;
   using R = Registers;
-  const auto newest = [](Field field) { return Model::get().newest(field); };
+  const auto newest = [](Field field) { return Checker::get().newest(field); };
   const auto reader = [](memory_order order) {
     return [order](W& w, R& r) {
       r.a = w.load(kY, order);

@@ -1,6 +1,6 @@
 // What the model checker itself can and cannot produce, as small programs with a known answer.
-// Whatever is allowed in C++ and never produced is a blind spot: no scenario can find what needs
-// it.
+// Whatever is allowed in C++ and never produced is a limit of it: no scenario can find what
+// needs that.
 
 #ifndef FSQLSHM_RELACY_LITMUS_H_
 #define FSQLSHM_RELACY_LITMUS_H_
@@ -23,7 +23,7 @@ struct LitmusResult {
   [[nodiscard]] bool as_expected() const {
     return (random > 0) == expected_random && (bounded > 0) == expected_bounded;
   }
-  [[nodiscard]] bool blind_spot() const { return allowed && random == 0 && bounded == 0; }
+  [[nodiscard]] bool is_limit() const { return allowed && random == 0 && bounded == 0; }
 };
 
 inline constexpr std::uint64_t kLitmusExecutions = 50'000;

@@ -11,8 +11,8 @@ namespace {
 
 // Path in the repository of a file of a trace.
 std::string repository_path(std::string_view source) {
-  return source.starts_with("relacy/") ? std::string(source)
-                                       : fmt::format("core/include/fsqlshm/{}", source);
+  const bool whole = source.starts_with("relacy/") || source.starts_with("harness/");
+  return whole ? std::string(source) : fmt::format("core/include/fsqlshm/{}", source);
 }
 
 // The place of the last operation: where it went wrong.
@@ -25,10 +25,10 @@ void locate(harness::Finding& finding, const Trace& trace) {
   }
 }
 
-std::vector<std::string> missed_outcomes(const ScenarioSpec& spec, const SearchResult& result) {
+std::vector<std::string> missed_outcomes(const Scenario& scenario, const SearchResult& result) {
   std::vector<std::string> missed;
-  for (std::size_t i = 0; i < spec.outcomes.size(); ++i) {
-    if (result.reached[i] == 0) missed.push_back(spec.outcomes[i]);
+  for (std::size_t i = 0; i < scenario.outcomes.size(); ++i) {
+    if (result.reached[i] == 0) missed.push_back(scenario.outcomes[i]);
   }
   return missed;
 }
@@ -61,82 +61,84 @@ std::string_view to_string(Status status) noexcept {
   return "";
 }
 
-bool must_fail(const Subject& subject, const ScenarioSpec& spec) {
-  return spec.misuse || (subject.name == "reference" && !spec.defect.empty()) ||
-         subject.caught_by == spec.name;
+namespace {
+
+// A violation is searched for again with few preemptions, and recorded.
+void report_violation(const Subject& subject, const Scenario& scenario, const Budget& budget,
+                      double seconds, ScenarioReport& report) {
+  SearchResult shown = report.result;
+  if (budget.search == Search::kRandom) {
+    if (auto smaller = minimise(subject, scenario, shown, kStandardBound, seconds)) {
+      shown = *std::move(smaller);
+    }
+  }
+  const Violation& violation = *shown.violation;
+  const bool mutant = subject.is_mutant();
+  const bool known = mutant || (must_fail(subject, scenario) &&
+                                violation.property.starts_with(scenario.defect.property));
+  report.status = known ? Status::kKnown : Status::kViolated;
+  harness::Finding& finding = report.finding.emplace();
+  finding.severity = known ? "expected" : "violation";
+  finding.property = violation.property;
+  finding.defect = mutant ? "" : known ? std::string(scenario.defect.name) : violation.defect;
+  finding.title =
+      fmt::format("{}{}{}: {}: {}", finding.defect, finding.defect.empty() ? "" : " ",
+                  scenario.name + (scenario.misuse ? ", its precondition broken on purpose" : ""),
+                  violation.property, violation.text);
+  finding.replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
+  if (auto trace = replay(subject, scenario, shown.replay)) {
+    finding.trace = to_json(*trace);
+    finding.detail = render(*trace);
+    locate(finding, *trace);
+    report.trace = *std::move(trace);
+  }
 }
 
-ScenarioReport judge_search(const Subject& subject, NamedScenario& scenario, SearchResult result,
+}  // namespace
+
+ScenarioReport judge_search(const Subject& subject, const Scenario& scenario, SearchResult result,
                             const Budget& budget, double seconds) {
-  const ScenarioSpec& spec = scenario.spec();
-  const bool broken = !subject.caught_by.empty();
   ScenarioReport report{.result = std::move(result)};
-  harness::Finding finding;
-
   if (report.result.violation) {
-    SearchResult shown = report.result;
-    if (budget.search == Search::kRandom) {
-      if (auto smaller = minimise(subject, scenario, shown, kStandardBound, seconds)) {
-        shown = *std::move(smaller);
-      }
-    }
-    const Violation& violation = *shown.violation;
-    const std::string& wanted = broken ? subject.caught_property : spec.defect_property;
-    const bool known =
-        broken || (must_fail(subject, spec) && violation.property.starts_with(wanted));
-    report.status = known ? Status::kKnown : Status::kViolated;
-    finding.severity = known ? "expected" : "violation";
-    finding.property = violation.property;
-    finding.title =
-        fmt::format("{}{}{}: {}: {}", spec.defect.empty() || broken ? "" : spec.defect + " ",
-                    spec.name, spec.misuse ? ", its precondition broken on purpose" : "",
-                    violation.property, violation.text);
-    finding.replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
-    if (auto trace = replay(shown.replay)) {
-      finding.trace = to_json(*trace);
-      finding.detail = render(*trace);
-      locate(finding, *trace);
-      report.trace = *std::move(trace);
-    }
-    report.finding = std::move(finding);
+    report_violation(subject, scenario, budget, seconds, report);
     return report;
   }
-
-  if (must_fail(subject, spec)) {
+  const bool mutant = subject.is_mutant();
+  const std::string executions = fmt::format("{} executions", report.result.executions);
+  if (must_fail(subject, scenario)) {
     report.status = Status::kMissed;
-    const std::string what = broken ? subject.name : spec.defect;
-    finding.severity = "vacuous";
-    finding.property = broken ? subject.caught_property : spec.defect_property;
-    finding.title = fmt::format("{} was not found in {} by {}", what, subject.name, spec.name);
-    finding.detail = fmt::format(
-        "{} executions and no violation: the scenario or its oracle is "
-        "blind.\n",
-        report.result.executions);
-    report.finding = std::move(finding);
+    report.finding = {
+        .severity = "vacuous",
+        .property = mutant ? subject.caught_property : std::string(scenario.defect.property),
+        .defect = mutant ? "" : std::string(scenario.defect.name),
+        .title = fmt::format("{} was not found in {} by {}",
+                             mutant ? std::string_view(subject.name) : scenario.defect.name,
+                             subject.name, scenario.name),
+        .detail = executions + " and no violation: the scenario or its oracle is vacuous.\n"};
     return report;
   }
-  if (broken || !long_enough(report.result, budget)) return report;
-  const std::vector<std::string> missed = missed_outcomes(spec, report.result);
+  if (mutant || !long_enough(report.result, budget)) return report;
+  const std::vector<std::string> missed = missed_outcomes(scenario, report.result);
   if (missed.empty()) return report;
   report.status = Status::kVacuous;
-  finding.severity = "vacuous";
-  finding.property = spec.properties;
-  finding.title = fmt::format("{} never reached: {}", spec.name, fmt::join(missed, ", "));
-  finding.detail = fmt::format("{} executions.\n", report.result.executions);
-  report.finding = std::move(finding);
+  report.finding = {
+      .severity = "vacuous",
+      .property = scenario.properties,
+      .title = fmt::format("{} never reached: {}", scenario.name, fmt::join(missed, ", ")),
+      .detail = executions + ".\n"};
   return report;
 }
 
-nlohmann::json to_json(const ScenarioSpec& spec, const ScenarioReport& report) {
+nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report) {
   const SearchResult& result = report.result;
   nlohmann::json outcomes = nlohmann::json::object();
-  for (std::size_t i = 0; i < spec.outcomes.size(); ++i) {
-    outcomes[spec.outcomes[i]] = result.reached[i];
+  for (std::size_t i = 0; i < scenario.outcomes.size(); ++i) {
+    outcomes[scenario.outcomes[i]] = result.reached[i];
   }
-  return {{"name", spec.name},
-          {"properties", spec.properties},
+  return {{"name", scenario.name},
+          {"properties", scenario.properties},
           {"status", to_string(report.status)},
-          {"threads", spec.lanes.size()},
+          {"threads", scenario.threads.size()},
           {"executions", result.executions},
           {"seconds", result.seconds},
           {"executions_per_second",

@@ -11,7 +11,7 @@
 //                     "vacuous" or "missed" (a violation that had to be found and was not)
 // and of an audit:
 //   audit             {SUBJECT: {sites, weakenings, killed, survived, unexplained,
-//                                matrix: [{site, order, weakened_to, killed, scenario, property,
+//                                matrix: [{site, in, order, weakened_to, killed, scenario, property,
 //                                          executions, replay}]}}
 // and of a litmus run:
 //   litmus            list of {name, outcome, allowed, random, bounded, as_expected}
@@ -26,7 +26,6 @@
 #include <vector>
 
 #include "harness/result.h"
-#include "scenario.h"
 #include "search.h"
 #include "trace.h"
 
@@ -48,15 +47,12 @@ struct ScenarioReport {
 
 [[nodiscard]] std::string_view to_string(Status status) noexcept;
 
-/// Whether this scenario has to end in a violation on this subject.
-[[nodiscard]] bool must_fail(const Subject& subject, const ScenarioSpec& spec);
-
 /// Judges a search. A violation is minimised (within `seconds`) and recorded.
-[[nodiscard]] ScenarioReport judge_search(const Subject& subject, NamedScenario& scenario,
+[[nodiscard]] ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
                                           SearchResult result, const Budget& budget,
                                           double seconds);
 
-[[nodiscard]] nlohmann::json to_json(const ScenarioSpec& spec, const ScenarioReport& report);
+[[nodiscard]] nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report);
 
 }  // namespace fsqlshm::relacy
 

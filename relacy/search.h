@@ -1,4 +1,4 @@
-// Searching a scenario within a budget, naming what was found, and showing it.
+// Searching a scenario within a budget, and showing what was found.
 
 #ifndef FSQLSHM_RELACY_SEARCH_H_
 #define FSQLSHM_RELACY_SEARCH_H_
@@ -11,33 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "model.h"
+#include "replay_id.h"
 #include "scenario.h"
+#include "subjects.h"
 #include "trace.h"
 
 namespace fsqlshm::relacy {
-
-/// Names one execution. As text, one word:
-///   PROTOCOL/SCENARIO/random/NUMBER
-///   PROTOCOL/SCENARIO/boundN/CHOICES   (or full/CHOICES; a choice is a digit, trailing 0s left
-///   out)
-/// and, if an order was weakened, @FILE:LINE:OPERATION=ORDER.
-struct ReplayId {
-  std::string protocol;
-  std::string scenario;
-  Search search = Search::kRandom;
-  unsigned bound = 0;
-  std::uint64_t number = 1;
-  std::vector<Choice> path;
-  std::optional<Weakening> weakening;
-
-  [[nodiscard]] std::string text() const;
-  /// The error is a sentence for a person.
-  [[nodiscard]] static std::expected<ReplayId, std::string> parse(std::string_view text);
-};
-
-/// The weakening as in a ReplayId: "hardened/seqlock.h:52:store=relaxed".
-[[nodiscard]] std::string to_text(const Weakening& weakening);
 
 struct Budget {
   Search search = Search::kRandom;
@@ -65,17 +44,21 @@ struct SearchResult {
 using Watch = std::function<bool(std::uint64_t executions)>;
 
 /// Bounded search goes through 0, 1, ... preemptions, so what it finds is found with the fewest.
-[[nodiscard]] SearchResult search(const Subject& subject, NamedScenario& scenario,
+[[nodiscard]] SearchResult search(const Subject& subject, const Scenario& scenario,
                                   const Budget& budget, const Watch& watch = {});
 
 /// Looks for a violation with as few preemptions as possible: those of a bounded search with at
 /// most `bound`, within `seconds`. None if it finds none.
-[[nodiscard]] std::optional<SearchResult> minimise(const Subject& subject, NamedScenario& scenario,
+[[nodiscard]] std::optional<SearchResult> minimise(const Subject& subject, const Scenario& scenario,
                                                    const SearchResult& found, unsigned bound,
                                                    double seconds);
 
 /// Runs the execution again and records it. The error is a sentence for a person.
 [[nodiscard]] std::expected<Trace, std::string> replay(const ReplayId& id);
+/// The same on a subject and a scenario that the program does not list.
+[[nodiscard]] std::expected<Trace, std::string> replay(const Subject& subject,
+                                                       const Scenario& scenario,
+                                                       const ReplayId& id);
 
 }  // namespace fsqlshm::relacy
 

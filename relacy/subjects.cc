@@ -2,47 +2,37 @@
 
 #include <fmt/format.h>
 
-#include <utility>
+#include <algorithm>
+
+#include "harness/mutants/all.h"
 
 namespace fsqlshm::relacy {
 
-Subject broken_subject(std::string_view name, std::string description, std::string caught_by,
-                       std::string property, ScenarioList scenarios) {
-  return {.name = fmt::format("broken-{}", name),
-          .description = std::move(description),
-          .caught_by = std::move(caught_by),
-          .caught_property = std::move(property),
-          .scenarios = std::move(scenarios)};
-}
-
-std::vector<Subject>& subjects() {
-  static std::vector<Subject> all = [] {
-    std::vector<Subject> list;
-    list.push_back({.name = "hardened",
-                    .description = "the library's protocol",
-                    .scenarios = hardened_scenarios()});
-    list.push_back({.name = "reference",
-                    .description = "as published: must show D1 to D6",
-                    .scenarios = reference_scenarios()});
-    add_broken_snapshot_subjects(list);
-    add_broken_writer_subjects(list);
+const std::vector<Subject>& subjects() {
+  static const std::vector<Subject> all = [] {
+    std::vector<Subject> list = {
+        {"hardened", "the library's protocol", make_header<HardenedProtocol>},
+        {"reference", "as published: must show D1 to D6", make_header<ReferenceProtocol>}};
+    harness::mutants::for_each([&list]<class Mutant> {
+      if constexpr (!Mutant::kInfo.scenario.empty()) {
+        list.push_back({fmt::format("mutant-{}", Mutant::kInfo.name),
+                        std::string(Mutant::kInfo.wrong), make_header<Mutant>,
+                        std::string(Mutant::kInfo.scenario), std::string(Mutant::kInfo.property)});
+      }
+    });
     return list;
   }();
   return all;
 }
 
-Subject* find_subject(std::string_view name) {
-  for (Subject& subject : subjects()) {
-    if (subject.name == name) return &subject;
-  }
-  return nullptr;
+const Subject* find_subject(std::string_view name) {
+  const auto found = std::ranges::find(subjects(), name, &Subject::name);
+  return found == subjects().end() ? nullptr : &*found;
 }
 
-NamedScenario* find_scenario(Subject& subject, std::string_view name) {
-  for (const auto& scenario : subject.scenarios) {
-    if (scenario->spec().name == name) return scenario.get();
-  }
-  return nullptr;
+bool must_fail(const Subject& subject, const Scenario& scenario) {
+  if (subject.is_mutant()) return subject.caught_by == scenario.name;
+  return scenario.misuse || (subject.name == "reference" && !scenario.defect.name.empty());
 }
 
 }  // namespace fsqlshm::relacy

@@ -1,31 +1,40 @@
-// The scenarios of each protocol, compiled in files of their own.
+// The protocols that the scenarios run against.
 
 #ifndef FSQLSHM_RELACY_SUBJECTS_H_
 #define FSQLSHM_RELACY_SUBJECTS_H_
 
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "scenario.h"
-#include "snapshot_scenarios.h"
-#include "writer_scenarios.h"
 
 namespace fsqlshm::relacy {
 
-template <class Protocol>
-ScenarioList all_scenarios() {
-  Scenarios<Protocol> list;
-  add_snapshot_scenarios(list);
-  add_writer_scenarios(list);
-  return list.take();
-}
+struct Subject {
+  std::string name;
+  std::string description;
+  std::unique_ptr<Header> (*make_header)();
+  /// A mutant: this scenario must notice ...
+  std::string caught_by{};
+  /// ... that a property whose name starts like this does not hold.
+  std::string caught_property{};
 
-[[nodiscard]] ScenarioList hardened_scenarios();
-[[nodiscard]] ScenarioList reference_scenarios();
-/// A protocol that is broken on purpose, "broken-NAME": in the scenario `caught_by` it must be seen
-/// to violate a property whose name begins with `property`.
-[[nodiscard]] Subject broken_subject(std::string_view name, std::string description,
-                                     std::string caught_by, std::string property,
-                                     ScenarioList scenarios);
-void add_broken_snapshot_subjects(std::vector<Subject>& subjects);
-void add_broken_writer_subjects(std::vector<Subject>& subjects);
+  [[nodiscard]] bool is_mutant() const noexcept { return !caught_by.empty(); }
+};
+
+/// hardened, reference and the mutants.
+[[nodiscard]] const std::vector<Subject>& subjects();
+[[nodiscard]] const Subject* find_subject(std::string_view name);
+
+/// Whether this scenario has to end in a violation on this subject.
+[[nodiscard]] bool must_fail(const Subject& subject, const Scenario& scenario);
+
+template <class Protocol>
+std::unique_ptr<Header> make_header() {
+  return std::make_unique<HeaderOf<Protocol>>();
+}
 
 }  // namespace fsqlshm::relacy
 

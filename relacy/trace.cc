@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "checker.h"
 #include "harness/describe.h"
 
 namespace fsqlshm::relacy {
@@ -52,10 +53,11 @@ std::string cell(const Trace& trace, const Step& step) {
       return fmt::format("{} += {}: was {}", name, step.value, value(step.found));
     case Op::kAskAlive:
       return fmt::format("(kernel: process {} {})",
-                         Model::identity(static_cast<int>(step.value)).pid,
+                         Checker::identity(static_cast<int>(step.value)).pid,
                          step.success ? "lives" : "is dead");
     case Op::kDie:
-      return fmt::format("*** process {} dies", Model::identity(static_cast<int>(step.value)).pid);
+      return fmt::format("*** process {} dies",
+                         Checker::identity(static_cast<int>(step.value)).pid);
     case Op::kNote:
       return fmt::format("{}", step.note.data());
   }
@@ -86,9 +88,12 @@ bool is_operation(const Step& step) {
   return step.op != Op::kNote && step.op != Op::kDie && step.op != Op::kAskAlive;
 }
 
-// How many rows from `start` on only repeat, at least twice, the same few rows before them.
-std::size_t repeated_rows(const Trace& trace, const std::vector<std::string>& cells,
-                          std::size_t start) {
+// Rows from `start` on that only repeat, at least twice, the same few rows before them.
+struct Repeat {
+  std::size_t rows = 0;
+  std::size_t period = 0;
+};
+Repeat repeated_rows(const Trace& trace, const std::vector<std::string>& cells, std::size_t start) {
   const auto same = [&](std::size_t a, std::size_t b) {
     return trace.steps[a].thread == trace.steps[b].thread && cells[a] == cells[b] &&
            trace.steps[a].where.line() == trace.steps[b].where.line();
@@ -97,49 +102,92 @@ std::size_t repeated_rows(const Trace& trace, const std::vector<std::string>& ce
     std::size_t rows = 0;
     while (start + rows < cells.size() && same(start + rows, start + rows - period)) ++rows;
     rows -= rows % period;
-    if (rows >= 2 * period) return rows;
+    if (rows >= 2 * period) return {rows, period};
   }
-  return 0;
+  return {};
+}
+
+std::vector<std::string> all_cells(const Trace& trace) {
+  std::vector<std::string> cells;
+  for (const Step& step : trace.steps) cells.push_back(cell(trace, step));
+  return cells;
+}
+
+// One row of the diagram, without the number.
+std::string row_text(const Step& step, const std::string& text,
+                     const std::vector<std::size_t>& widths) {
+  std::string line;
+  if (step.thread < 0) {
+    line = fmt::format("  {}: {}", step.thread == kAtFirst ? "at first" : "at last", text);
+  } else {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      line += fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? text : "", widths[i]);
+    }
+  }
+  if (is_operation(step)) {
+    line += fmt::format("  {} {}:{}", orders(step), source_name(step.where.file_name()),
+                        step.where.line());
+  }
+  return line;
+}
+
+nlohmann::json step_json(const Trace& trace, const Step& step, std::size_t row,
+                         const std::string& text) {
+  nlohmann::json entry = {
+      {"step", row + 1}, {"thread", step.thread}, {"operation", op_name(step.op)}};
+  if (!is_operation(step)) {
+    entry["note"] = text;
+    return entry;
+  }
+  entry["field"] = field_name(step.field);
+  entry["order"] = order_name(step.order);
+  entry["file"] = source_name(step.where.file_name());
+  entry["line"] = step.where.line();
+  entry["function"] = function_name(step.where.function_name());
+  entry["text"] = text;
+  if (step.op != Op::kLoad) entry["value"] = describe(step.field, step.value).view();
+  if (step.op != Op::kStore) {
+    entry["found"] = describe(step.field, step.found).view();
+    entry["read_step"] = row_of_store(trace, step.read);
+  }
+  if (step.op == Op::kLoad) {
+    entry["stale"] = is_stale(step);
+    entry["newest_step"] = row_of_store(trace, step.newest);
+  }
+  if (step.op == Op::kCompareExchange) {
+    entry["expected"] = describe(step.field, step.expected).view();
+    entry["failure_order"] = order_name(step.failure_order);
+    entry["success"] = step.success;
+  }
+  return entry;
 }
 
 }  // namespace
 
 std::string render(const Trace& trace) {
-  // Rows first, then columns as wide as they need to be.
-  const std::size_t lanes = trace.lanes.size();
-  std::vector<std::size_t> widths(lanes);
-  for (std::size_t i = 0; i < lanes; ++i) widths[i] = trace.lanes[i].size();
-  std::vector<std::string> cells;
-  for (const Step& step : trace.steps) {
-    cells.push_back(cell(trace, step));
-    if (step.thread < 0) continue;
-    auto& width = widths[static_cast<std::size_t>(step.thread)];
-    width = std::max(width, cells.back().size());
+  const std::vector<std::string> cells = all_cells(trace);
+  // Columns as wide as they need to be.
+  std::vector<std::size_t> widths;
+  for (const std::string& title : trace.threads) widths.push_back(title.size());
+  for (std::size_t row = 0; row < cells.size(); ++row) {
+    if (trace.steps[row].thread < 0) continue;
+    auto& width = widths[static_cast<std::size_t>(trace.steps[row].thread)];
+    width = std::max(width, cells[row].size());
   }
   std::string out = "step";
-  for (std::size_t i = 0; i < lanes; ++i) out += fmt::format("  {:<{}}", trace.lanes[i], widths[i]);
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    out += fmt::format("  {:<{}}", trace.threads[i], widths[i]);
+  }
   out += "  order and place\n";
-  for (std::size_t row = 0; row < trace.steps.size(); ++row) {
-    const Step& step = trace.steps[row];
-    std::string line = fmt::format("{:>4}", row + 1);
-    if (step.thread < 0) {
-      line += fmt::format("  {}: {}", step.thread == kAtFirst ? "at first" : "at last", cells[row]);
-    }
-    for (std::size_t i = 0; i < lanes && step.thread >= 0; ++i) {
-      line +=
-          fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? cells[row] : "", widths[i]);
-    }
-    if (is_operation(step)) {
-      line += fmt::format("  {} {}:{}", orders(step), source_name(step.where.file_name()),
-                          step.where.line());
-    }
+  for (std::size_t row = 0; row < cells.size(); ++row) {
+    std::string line =
+        fmt::format("{:>4}", row + 1) + row_text(trace.steps[row], cells[row], widths);
     line.erase(line.find_last_not_of(' ') + 1);
-    out += line;
-    out += '\n';
-    const std::size_t repeated = repeated_rows(trace, cells, row + 1);
-    if (repeated > 0)
-      out += fmt::format("      ... the same up to step {} ...\n", row + 1 + repeated);
-    row += repeated;
+    out += line + "\n";
+    const Repeat repeat = repeated_rows(trace, cells, row + 1);
+    if (repeat.rows == 0) continue;
+    row += repeat.rows;
+    out += fmt::format("      ... the same up to step {} ...\n", row + 1);
   }
   if (trace.violation) {
     out += fmt::format("violated: {}: {}\n", trace.violation->property, trace.violation->text);
@@ -152,37 +200,17 @@ std::string render(const Trace& trace) {
 }
 
 nlohmann::json to_json(const Trace& trace) {
+  const std::vector<std::string> cells = all_cells(trace);
   nlohmann::json steps = nlohmann::json::array();
-  for (std::size_t row = 0; row < trace.steps.size(); ++row) {
-    const Step& step = trace.steps[row];
-    nlohmann::json entry = {
-        {"step", row + 1}, {"thread", step.thread}, {"operation", op_name(step.op)}};
-    if (step.op == Op::kNote) {
-      entry["note"] = step.note.data();
-    } else if (!is_operation(step)) {
-      entry["note"] = cell(trace, step);
-    } else {
-      entry["field"] = field_name(step.field);
-      entry["order"] = order_name(step.order);
-      entry["file"] = source_name(step.where.file_name());
-      entry["line"] = step.where.line();
-      entry["text"] = cell(trace, step);
-      if (step.op != Op::kLoad) entry["value"] = describe(step.field, step.value).view();
-      if (step.op != Op::kStore) {
-        entry["found"] = describe(step.field, step.found).view();
-        entry["read_step"] = row_of_store(trace, step.read);
-      }
-      if (step.op == Op::kLoad) {
-        entry["stale"] = is_stale(step);
-        entry["newest_step"] = row_of_store(trace, step.newest);
-      }
-      if (step.op == Op::kCompareExchange) {
-        entry["expected"] = describe(step.field, step.expected).view();
-        entry["failure_order"] = order_name(step.failure_order);
-        entry["success"] = step.success;
-      }
-    }
-    steps.push_back(std::move(entry));
+  for (std::size_t row = 0; row < cells.size(); ++row) {
+    steps.push_back(step_json(trace, trace.steps[row], row, cells[row]));
+    const Repeat repeat = repeated_rows(trace, cells, row + 1);
+    if (repeat.rows == 0) continue;
+    row += repeat.rows;
+    steps.push_back({{"repeat", repeat.rows},
+                     {"period", repeat.period},
+                     {"thread", trace.steps[row].thread},
+                     {"until", row + 1}});
   }
   nlohmann::json violation;
   if (trace.violation) {
@@ -190,7 +218,7 @@ nlohmann::json to_json(const Trace& trace) {
   }
   return {{"replay", trace.replay},
           {"preemptions", trace.preemptions},
-          {"lanes", trace.lanes},
+          {"threads", trace.threads},
           {"violation", std::move(violation)},
           {"steps", std::move(steps)}};
 }

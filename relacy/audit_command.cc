@@ -1,0 +1,147 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "commands.h"
+#include "harness/describe.h"
+#include "harness/run.h"
+#include "orders_page.h"
+
+namespace fsqlshm::relacy {
+namespace {
+
+nlohmann::json to_json(const MatrixRow& row) {
+  return {{"site", fmt::format("{}:{}", row.site.file, row.site.line)},
+          {"in", place_of(row.site)},
+          {"order", harness::order_name(row.weakening.from)},
+          {"weakened_to", harness::order_name(row.weakening.to)},
+          {"killed", row.killed},
+          {"scenario", row.scenario},
+          {"property", row.property},
+          {"executions", row.executions},
+          {"replay", row.replay}};
+}
+
+// The violation of a scenario that is there without any weakening: then no weakening is to blame.
+std::optional<std::string> violated_as_it_is(const Subject& subject, unsigned bound) {
+  for (const Scenario& scenario : scenarios()) {
+    if (must_fail(subject, scenario)) continue;
+    const SearchResult found =
+        search(subject, scenario, {.search = Search::kBounded, .bound = bound});
+    if (!found.violation) continue;
+    return fmt::format("{} violates {} as it is: {}", subject.name, found.violation->property,
+                       found.replay.text());
+  }
+  return std::nullopt;
+}
+
+harness::Finding unexplained(const MatrixRow& row) {
+  return {.severity = "violation",
+          .property = "every memory order is necessary",
+          .title = fmt::format("{} survived and nothing next to the operation says why it stays",
+                               to_text(row.weakening)),
+          .file = fmt::format("core/include/fsqlshm/{}", row.site.file),
+          .line = static_cast<int>(row.site.line)};
+}
+
+// What the rows of one subject mean, in the document.
+void report_matrix(const Matrix& matrix, std::size_t sites, harness::Result& result) {
+  nlohmann::json rows = nlohmann::json::array();
+  std::uint64_t executions = 0;
+  std::size_t killed = 0;
+  std::size_t unexplained_rows = 0;
+  for (const MatrixRow& row : matrix.rows) {
+    executions += row.executions;
+    killed += row.killed ? 1 : 0;
+    rows.push_back(to_json(row));
+    // The published protocol stays as it is, whatever its orders.
+    if (!row.killed && matrix.subject != "reference" && !explained(row.site)) {
+      ++unexplained_rows;
+      result.findings.push_back(unexplained(row));
+    }
+  }
+  if (matrix.subject == "hardened") {
+    result.headline =
+        fmt::format("{} of {} weakened orders of hardened noticed", killed, rows.size());
+  }
+  result.counts[fmt::format("executions_{}", matrix.subject)] = executions;
+  result.details["audit"][matrix.subject] = {{"sites", sites},
+                                             {"weakenings", rows.size()},
+                                             {"killed", killed},
+                                             {"survived", rows.size() - killed},
+                                             {"unexplained", unexplained_rows},
+                                             {"matrix", std::move(rows)}};
+}
+
+// None if it was stopped or cannot be done; the document says why in that case.
+std::optional<Matrix> audit_subject(const Subject& subject, const AuditBudget& budget,
+                                    harness::Progress& progress, harness::Result& result) {
+  if (auto why = violated_as_it_is(subject, budget.bound)) {
+    result.could_not_run = std::move(why);
+    return std::nullopt;
+  }
+  Matrix matrix{.subject = subject.name};
+  const std::vector<SiteUse> uses = discover_sites(subject);
+  for (const SiteUse& use : uses) {
+    for (const Weakening& weakening : weakenings(use.site)) {
+      MatrixRow row = judge(subject, use, weakening, budget, [&](std::uint64_t so_far) {
+        progress.update(fmt::format("{}: {}, {} executions", subject.name, to_text(weakening),
+                                    harness::human(static_cast<double>(so_far))));
+        return !harness::stop_requested();
+      });
+      if (harness::stop_requested()) {
+        result.could_not_run = "stopped before the audit was complete";
+        return std::nullopt;
+      }
+      fmt::print("{} {}{}\n", row.killed ? "killed  " : "SURVIVED", to_text(weakening),
+                 row.killed ? fmt::format(" by {} ({})", row.scenario, row.property) : "");
+      std::fflush(stdout);
+      matrix.rows.push_back(std::move(row));
+    }
+  }
+  report_matrix(matrix, uses.size(), result);
+  return matrix;
+}
+
+}  // namespace
+
+harness::ExitCode audit_orders(const harness::Program& program, const Options& options) {
+  harness::Result result("relacy", "memory orders");
+  harness::Progress progress("relacy audit", std::chrono::seconds(0), options.quiet);
+  std::vector<Matrix> matrices;
+  for (const char* const name : {"hardened", "reference"}) {
+    // The published protocol stays as it is, so its survivors are not worth as long a search.
+    const AuditBudget budget = std::string_view(name) == "hardened"
+                                   ? AuditBudget{}
+                                   : AuditBudget{.bound = 1, .iterations = 5'000};
+    auto matrix = audit_subject(*find_subject(name), budget, progress, result);
+    if (!matrix) return program.finish(result);
+    matrices.push_back(*std::move(matrix));
+  }
+  fmt::print("audit: {:.0f} s\n", progress.elapsed());
+  if (!options.page.empty()) {
+    if (const auto written = harness::write_file(options.page, render_page(matrices)); !written) {
+      return program.refuse(written.error());
+    }
+  }
+  return program.finish(result);
+}
+
+harness::ExitCode check_page(const harness::Program& program, const Options& options) {
+  const auto complaints = page_complaints(options.check_page);
+  if (!complaints) return program.refuse(complaints.error());
+  harness::Result result("relacy", "memory orders");
+  for (const std::string& complaint : *complaints) {
+    fmt::print("{}\n", complaint);
+    result.findings.push_back({.severity = "violation",
+                               .property = "the order matrix is up to date",
+                               .title = complaint});
+  }
+  if (!complaints->empty()) {
+    fmt::print("Out of date: run fsqlshm-relacy --audit-orders --page {}\n", options.check_page);
+  }
+  return program.finish(result);
+}
+
+}  // namespace fsqlshm::relacy

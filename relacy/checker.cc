@@ -1,0 +1,529 @@
+#include "checker.h"
+
+#include "fsqlshm/words.h"
+#include "relacy_headers.h"
+#include "schedulers.h"
+
+namespace fsqlshm::relacy {
+namespace {
+
+// A value and the number of the store that wrote it: tells which store a load read, also when two
+// stored the same value. Relacy compares values in a compare_exchange.
+struct Tagged {
+  std::uint64_t value = 0;
+  std::uint32_t store = 0;
+
+  friend bool operator==(const Tagged& a, const Tagged& b) { return a.value == b.value; }
+  // fetch_add: the number of the new store comes with the addend. Relacy wants the others too.
+  friend Tagged operator+(Tagged a, Tagged b) { return {a.value + b.value, b.store}; }
+  friend std::ostream& operator<<(std::ostream& out, const Tagged& tagged) {
+    return out << tagged.value;
+  }
+};
+
+using Atomic = rl::atomic<Tagged>;
+
+constexpr std::size_t kWords = kAtomicFields.size() + kMaxProcesses;
+
+// Relacy wants its atomics made anew in every execution, so they live in raw memory.
+struct Slot {
+  alignas(Atomic) std::array<std::byte, sizeof(Atomic)> memory;
+};
+std::array<Slot, kWords> g_slots;
+std::array<bool, kWords> g_made;
+
+Atomic& atomic(std::size_t index) {
+  return *std::launder(reinterpret_cast<Atomic*>(g_slots[index].memory.data()));
+}
+
+const rl::debug_info kInfo;
+
+static_assert(static_cast<int>(std::memory_order::relaxed) == rl::mo_relaxed &&
+              static_cast<int>(std::memory_order::acquire) == rl::mo_acquire &&
+              static_cast<int>(std::memory_order::release) == rl::mo_release &&
+              static_cast<int>(std::memory_order::acq_rel) == rl::mo_acq_rel &&
+              static_cast<int>(std::memory_order::seq_cst) == rl::mo_seq_cst);
+
+rl::memory_order order_of(std::memory_order order) { return static_cast<rl::memory_order>(order); }
+
+// A text kept from inside of an execution, where nothing may be allocated.
+template <std::size_t kSize>
+class KeptText {
+ public:
+  void keep(std::string_view text) {
+    const std::size_t added = std::min(text.size(), kSize - size_);
+    std::copy_n(text.data(), added, text_.data() + size_);
+    size_ += added;
+  }
+  [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
+  [[nodiscard]] std::string str() const { return std::string(view()); }
+
+ private:
+  std::array<char, kSize> text_{};
+  std::size_t size_ = 0;
+};
+
+struct KeptViolation {
+  KeptText<64> property{};
+  KeptText<512> text{};
+  KeptText<8> defect{};
+};
+KeptViolation g_violation;
+
+// What Relacy constructs, runs and destroys for each execution.
+template <int kThreads>
+struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
+  Suite() = default;
+  ~Suite() { Checker::get().execution_ends(); }
+  void before() { Checker::get().execution_begins(); }
+  void thread(unsigned index) { Checker::get().thread_runs(static_cast<int>(index)); }
+  void after() { Checker::get().execution_after(); }
+};
+
+// Relacy never frees the stacks of its fibers.
+std::array<void*, kMaxThreads> g_stacks{};
+
+std::ostream& nowhere() {
+  static std::ostream stream(nullptr);
+  return stream;
+}
+
+}  // namespace
+
+Checker::Checker() {
+  steps_.reserve(4096);
+  sites_.reserve(256);
+}
+
+Checker& Checker::get() noexcept {
+  static Checker checker;
+  return checker;
+}
+
+int Checker::current() const noexcept { return rl::ctx().threadx_->index_; }
+
+template <int kThreads>
+void Checker::run_threads() {
+  rl::test_params params;
+  params.output_stream = &nowhere();
+  params.progress_stream = &nowhere();
+  params.execution_depth_limit = 1000;
+  rl::ostringstream state;
+  if (request_.search == Search::kRandom) {
+    params.search_type = rl::sched_random;
+    params.iteration_count = request_.first + request_.count - 1;
+    params.initial_state = rl::string(std::to_string(request_.first).c_str());
+    result_ = rl::run_test<Suite<kThreads>, RandomScheduler<kThreads>>(params, state, false);
+  } else {
+    params.search_type = rl::sched_bound;
+    result_ = rl::run_test<Suite<kThreads>, TreeScheduler<kThreads>>(params, state, false);
+  }
+  last_ = params.stop_iteration;
+  for (void*& stack : g_stacks) std::free(std::exchange(stack, nullptr));
+}
+
+RunReport Checker::run(const RunRequest& request) {
+  request_ = request;
+  weakened_lines_ = {};
+  recording_ = request.record;
+  if (request.discover) sites_.clear();
+  started_ = 0;
+  g_violation = {};
+  g_tree = {};
+  g_tree.bound = request.search == Search::kFull ? ~0U : request.bound;
+  g_tree.count = request.count;
+  g_tree.shard_index = request.shard_index;
+  g_tree.shard_count = request.shard_count;
+  g_tree.prefix = request.prefix;
+  g_tree.path.assign(request.path.begin(), request.path.end());
+
+  switch (request.threads) {
+    case 2:
+      run_threads<2>();
+      break;
+    case 3:
+      run_threads<3>();
+      break;
+    default:
+      run_threads<4>();
+      break;
+  }
+  recording_ = false;
+  return report();
+}
+
+RunReport Checker::report() const {
+  RunReport report;
+  report.executions = started_;
+  report.last = last_;
+  report.complete =
+      result_ == rl::test_result_success && (request_.search == Search::kRandom || g_tree.complete);
+  report.prefix = g_tree.prefix;
+  report.bad_replay = g_tree.bad_choice;
+  report.path.assign(g_tree.path.begin(), g_tree.path.end());
+  report.violated = result_ != rl::test_result_success;
+  if (result_ == rl::test_result_livelock) {
+    report.violation = {std::string(harness::kP6),
+                        "an operation did not come to its end in 1000 steps"};
+  } else if (result_ == rl::test_result_user_assert_failed) {
+    report.violation = {g_violation.property.str(), g_violation.text.str(),
+                        g_violation.defect.str()};
+  } else if (report.violated) {
+    report.violation = {std::string(kBadScenario),
+                        fmt::format("Relacy stopped it: {}",
+                                    rl::test_result_str(static_cast<rl::test_result_e>(result_)))};
+  }
+  return report;
+}
+
+// --- Life of an execution ---------------------------------------------------------------------
+
+void Checker::execution_begins() {
+  ++started_;
+  phase_ = Phase::kBefore;
+  stores_ = 0;
+  deaths_ = 0;
+  words_ = {};
+  deaths_of_ = {};
+  threads_ = {};
+  g_made = {};
+  if (recording_) steps_.clear();
+  for (int thread = 0; thread < request_.threads; ++thread) {
+    if ((request_.mortal >> thread & 1U) == 0) continue;
+    make(kAtomicFields.size() + static_cast<std::size_t>(process_of(thread)), 1);
+    // In random search a point drawn beforehand, so that late deaths are as likely as early ones.
+    if (request_.search == Search::kRandom) {
+      threads_[static_cast<std::size_t>(thread)].death_point =
+          1 + rl::ctx().rand(kDeathPoints, rl::sched_type_user);
+    }
+  }
+  request_.test->before();
+}
+
+void Checker::thread_runs(int index) {
+  phase_ = Phase::kRunning;
+  g_stacks[static_cast<std::size_t>(index)] = rl::ctx().threadx_->fiber_.fib.uc_stack.ss_sp;
+  bool dies = false;
+  try {
+    request_.test->thread(index);
+  } catch (const Death&) {
+    dies = true;
+  }
+  // Outside of the handler: fibers must not be switched while an exception is being handled.
+  if (dies) die();
+}
+
+void Checker::execution_after() {
+  phase_ = Phase::kAfter;
+  request_.test->after();
+}
+
+void Checker::execution_ends() {
+  for (std::size_t i = 0; i < kWords; ++i) {
+    if (g_made[i]) atomic(i).~Atomic();
+    g_made[i] = false;
+  }
+}
+
+void Checker::make(std::size_t index, std::uint64_t value) {
+  ::new (static_cast<void*>(g_slots[index].memory.data())) Atomic(Tagged{value, ++stores_});
+  g_made[index] = true;
+  if (index < words_.size()) words_[index].newest = stores_;
+}
+
+void Checker::init(Field field, std::uint64_t value) { make(atomic_index(field), value); }
+
+// Before an operation: may be the end of the thread.
+void Checker::enter(Field field) {
+  if (!g_made[atomic_index(field)]) fail(kBadScenario, "{} has no first value", field_name(field));
+  if (phase_ != Phase::kRunning) return;
+  const auto index = static_cast<std::size_t>(current());
+  ThreadState& thread = threads_[index];
+  ++thread.operations;
+  if ((request_.mortal >> index & 1U) == 0) return;
+  if (request_.search == Search::kRandom ? thread.operations == thread.death_point
+                                         : rl::ctx().rand(2, rl::sched_type_user) == 1) {
+    throw Death{};
+  }
+}
+
+void Checker::die() {
+  const int process = process_of(current());
+  const std::size_t index = kAtomicFields.size() + static_cast<std::size_t>(process);
+  // A release: the kernel reports a death after the last store of the dead.
+  atomic(index).store(Tagged{0, ++stores_}, rl::mo_release, kInfo);
+  deaths_of_[static_cast<std::size_t>(process)] = {
+      .happened = true, .thread = current(), .clock = clock()};
+  ++deaths_;
+  request_.test->thread_dies();
+  if (recording_) {
+    if (Step* const step = append(Op::kDie)) step->value = static_cast<std::uint64_t>(process);
+  }
+}
+
+void Checker::bury(int process) {
+  make(kAtomicFields.size() + static_cast<std::size_t>(process), 0);
+  deaths_of_[static_cast<std::size_t>(process)] = {.happened = true};
+}
+
+bool Checker::alive(std::uint32_t pid, std::uint64_t birth) {
+  for (int process = 0; process < kMaxProcesses; ++process) {
+    const std::size_t index = kAtomicFields.size() + static_cast<std::size_t>(process);
+    const ProcessIdentity who = identity(process);
+    if (who.pid != pid) continue;
+    const bool known = (birth & kKnownBirth) != 0;
+    bool answer = !known || who.birth == birth;
+    if (known && answer && g_made[index]) {
+      answer = atomic(index).load(rl::mo_acquire, kInfo).value == 1;
+    }
+    if (recording_) {
+      if (Step* const step = append(Op::kAskAlive)) {
+        step->value = static_cast<std::uint64_t>(process);
+        step->success = answer;
+      }
+    }
+    return answer;
+  }
+  return false;  // no such process
+}
+
+ProcessIdentity Checker::identity(int process) noexcept {
+  return {.pid = 101 + static_cast<std::uint32_t>(process),
+          .birth = kKnownBirth | (1001 + static_cast<std::uint64_t>(process))};
+}
+
+int Checker::process() const noexcept {
+  return phase_ == Phase::kRunning ? process_of(current()) : kMaxProcesses;
+}
+
+// --- The seam ---------------------------------------------------------------------------------
+
+void Checker::weaken(const std::source_location& where, Op op, Field field,
+                     std::memory_order& order, std::memory_order& failure) {
+  const Weakening& weak = *request_.weakening;
+  std::memory_order& present = weak.failure ? failure : order;
+  if (weak.op != op || weak.from != present || (weak.fields >> atomic_index(field) & 1U) == 0 ||
+      source_name(where.file_name()) != weak.file ||
+      function_name(where.function_name()) != weak.function) {
+    return;
+  }
+  // A function comes by its operations in their order, so the first that ran are the first in it.
+  const auto line = std::ranges::find_if(
+      weakened_lines_, [&](unsigned known) { return known == where.line() || known == 0; });
+  if (line == weakened_lines_.end()) return;
+  *line = where.line();
+  if (line - weakened_lines_.begin() == weak.earlier) present = weak.to;
+}
+
+void Checker::discover(const std::source_location& where, Op op, Field field,
+                       std::memory_order order, std::memory_order failure) {
+  const std::string_view file = source_name(where.file_name());
+  const std::uint32_t bit = 1U << atomic_index(field);
+  for (Site& site : sites_) {
+    if (site.line == where.line() && site.op == op && site.file == file) {
+      site.fields |= bit;
+      return;
+    }
+  }
+  if (sites_.size() == sites_.capacity()) fail(kBadScenario, "too many call sites to collect");
+  sites_.push_back(
+      {file, function_name(where.function_name()), where.line(), op, bit, order, failure});
+}
+
+Step* Checker::append(Op op) {
+  if (steps_.size() == steps_.capacity()) return nullptr;
+  Step& step = steps_.emplace_back();
+  step.thread = phase_ == Phase::kBefore ? kAtFirst : phase_ == Phase::kAfter ? kAtLast : current();
+  step.op = op;
+  return &step;
+}
+
+void Checker::append(const Step& step) {
+  if (!recording_) return;
+  Step* const row = append(step.op);
+  if (row == nullptr) return;
+  const int thread = row->thread;
+  *row = step;
+  row->thread = thread;
+}
+
+void Checker::remark(std::string_view text) {
+  if (!recording_) return;
+  Step* const step = append(Op::kNote);
+  if (step == nullptr) return;
+  const std::size_t size = std::min(text.size(), step->note.size() - 1);
+  step->note[text.copy(step->note.data(), size)] = '\0';
+}
+
+// The orders that the operation is performed with.
+void Checker::orders(const std::source_location& where, Op op, Field field,
+                     std::memory_order& order, std::memory_order& failure) {
+  if (request_.discover) [[unlikely]]
+    discover(where, op, field, order, failure);
+  if (request_.weakening != nullptr) [[unlikely]]
+    weaken(where, op, field, order, failure);
+}
+
+std::uint64_t Checker::load(Field field, std::memory_order order,
+                            const std::source_location& where) {
+  enter(field);
+  std::memory_order unused{};
+  orders(where, Op::kLoad, field, order, unused);
+  const Tagged read = atomic(atomic_index(field)).load(order_of(order), kInfo);
+  Word& word = words_[atomic_index(field)];
+  word.observed[static_cast<std::size_t>(current())] = {read.store, read.value};
+  if (recording_) {
+    append({.op = Op::kLoad,
+            .field = field,
+            .order = order,
+            .found = read.value,
+            .read = read.store,
+            .newest = word.newest,
+            .where = where});
+  }
+  return read.value;
+}
+
+// A store was made: what the oracles and the trace need to know.
+template <class Value>
+void Checker::stored(Field field, const Value& old, const Value& now, Step step) {
+  Word& word = words_[atomic_index(field)];
+  step.field = field;
+  step.newest = std::exchange(word.newest, now.store);
+  step.wrote = now.store;
+  word.observed[static_cast<std::size_t>(current())] = {now.store, now.value};
+  append(step);
+  const bool ordered =
+      word.writer < 0 || word.writer == current() || knows(word.writer, word.clock);
+  word.writer = current();
+  word.clock = clock();
+  if (phase_ == Phase::kBefore) return;
+  if (step.op == Op::kStore && !ordered) request_.test->unordered_store(field);
+  if (old.value != now.value) request_.test->wrote(field, old.value, now.value);
+}
+
+void Checker::store(Field field, std::uint64_t value, std::memory_order order,
+                    const std::source_location& where) {
+  enter(field);
+  std::memory_order unused{};
+  orders(where, Op::kStore, field, order, unused);
+  Atomic& target = atomic(atomic_index(field));
+  rl::context& context = rl::ctx();
+  context.sched();
+  context.disable_preemption();
+  const Tagged old = target.debug_value();
+  const Tagged now{value, ++stores_};
+  target.store(now, order_of(order), kInfo);
+  context.enable_preemption();
+  stored(field, old, now, {.op = Op::kStore, .order = order, .value = value, .where = where});
+}
+
+bool Checker::compare_exchange(Field field, std::uint64_t& expected, std::uint64_t desired,
+                               std::memory_order success, std::memory_order failure,
+                               const std::source_location& where) {
+  enter(field);
+  orders(where, Op::kCompareExchange, field, success, failure);
+  Atomic& target = atomic(atomic_index(field));
+  rl::context& context = rl::ctx();
+  context.sched();
+  context.disable_preemption();
+  // The outcome is known by now, and Relacy knows only some pairs of orders: each outcome is
+  // performed with its own order. A compare_exchange always reads the newest value.
+  const Tagged old = target.debug_value();
+  const bool succeeds = old.value == expected;
+  Tagged compare{expected, 0};
+  const Tagged now{desired, succeeds ? ++stores_ : 0};
+  target.compare_exchange_strong(compare, now, order_of(succeeds ? success : failure), kInfo);
+  context.enable_preemption();
+  Step step{.op = Op::kCompareExchange,
+            .field = field,
+            .order = success,
+            .failure_order = failure,
+            .expected = expected,
+            .value = desired,
+            .found = old.value,
+            .success = succeeds,
+            .read = old.store,
+            .where = where};
+  if (succeeds) {
+    stored(field, old, now, step);
+    return true;
+  }
+  Word& word = words_[atomic_index(field)];
+  word.observed[static_cast<std::size_t>(current())] = {old.store, old.value};
+  step.newest = word.newest;
+  append(step);
+  expected = old.value;
+  return false;
+}
+
+std::uint64_t Checker::fetch_add(Field field, std::uint64_t addend, std::memory_order order,
+                                 const std::source_location& where) {
+  enter(field);
+  std::memory_order unused{};
+  orders(where, Op::kFetchAdd, field, order, unused);
+  Atomic& target = atomic(atomic_index(field));
+  rl::context& context = rl::ctx();
+  context.sched();
+  context.disable_preemption();
+  const Tagged addition{addend, ++stores_};
+  const Tagged old = target.fetch_add(addition, order_of(order), kInfo);
+  context.enable_preemption();
+  stored(field, old, old + addition,
+         {.op = Op::kFetchAdd,
+          .order = order,
+          .value = addend,
+          .found = old.value,
+          .read = old.store,
+          .where = where});
+  return old.value;
+}
+
+void Checker::pause() {
+  if (phase_ != Phase::kRunning) return;
+  ThreadState& thread = threads_[static_cast<std::size_t>(current())];
+  if (++thread.pauses > request_.spins) rl::ctx().yield(1, kInfo);
+}
+
+// --- Oracles ----------------------------------------------------------------------------------
+
+std::uint64_t Checker::newest(Field field) const {
+  return atomic(atomic_index(field)).debug_value().value;
+}
+
+std::uint32_t Checker::observed(Field field) const noexcept {
+  return words_[atomic_index(field)].observed[static_cast<std::size_t>(current())].store;
+}
+
+std::uint64_t Checker::observed_value(Field field) const noexcept {
+  return words_[atomic_index(field)].observed[static_cast<std::size_t>(current())].value;
+}
+
+std::uint64_t Checker::mark() { return ++rl::ctx().threadx_->own_acq_rel_order_; }
+
+std::uint64_t Checker::clock() const { return rl::ctx().threadx_->own_acq_rel_order_; }
+
+bool Checker::knows(int thread, std::uint64_t mark) const {
+  return rl::ctx().threadx_->acq_rel_order_[thread] >= mark;
+}
+
+bool Checker::knows_dead(int process) const {
+  const DeathOf& it = death(process);
+  return it.happened && (it.thread < 0 || phase_ != Phase::kRunning || knows(it.thread, it.clock));
+}
+
+void Checker::fail_with(const harness::Violation& violation) {
+  g_violation.property.keep(violation.property);
+  g_violation.text.keep(violation.rule);
+  if (!violation.detail.empty()) g_violation.text.keep(": ");
+  g_violation.text.keep(violation.detail);
+  g_violation.defect.keep(violation.defect);
+  KeptText<80> remark;
+  remark.keep("VIOLATION ");
+  remark.keep(violation.property);
+  this->remark(remark.view());
+  rl::ctx().fail_test("", rl::test_result_user_assert_failed, kInfo);
+  std::abort();  // fail_test does not return: it leaves the fiber for good
+}
+
+}  // namespace fsqlshm::relacy

@@ -1,0 +1,51 @@
+// One scenario on the header of one subject, as the model checker runs it.
+
+#ifndef FSQLSHM_RELACY_SCENARIO_RUN_H_
+#define FSQLSHM_RELACY_SCENARIO_RUN_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "checker.h"
+#include "scenario.h"
+#include "subjects.h"
+
+namespace fsqlshm::relacy {
+
+class ScenarioRun final : public Test, private Outcomes {
+ public:
+  ScenarioRun(const Subject& subject, const Scenario& scenario);
+  ScenarioRun(const ScenarioRun&) = delete;
+  ScenarioRun& operator=(const ScenarioRun&) = delete;
+
+  /// A request for this run; the search is up to the caller.
+  [[nodiscard]] RunRequest request();
+  /// How often each outcome was reached.
+  [[nodiscard]] const std::vector<std::uint64_t>& reached() const noexcept { return reached_; }
+
+  void before() override { scenario_.before(*header_); }
+  void thread(int index) override {
+    scenario_.threads[static_cast<std::size_t>(index)].body(*header_);
+  }
+  void after() override {
+    if (scenario_.after) scenario_.after(*header_);
+  }
+  void wrote(Field field, std::uint64_t old_value, std::uint64_t new_value) override {
+    header_->wrote(field, old_value, new_value);
+  }
+  void unordered_store(Field field) override { header_->unordered_store(field); }
+  void thread_dies() override { header_->thread_dies(); }
+
+ private:
+  void reach(std::string_view outcome) override;
+
+  const Scenario& scenario_;
+  std::unique_ptr<Header> header_;
+  std::vector<std::uint64_t> reached_;
+};
+
+}  // namespace fsqlshm::relacy
+
+#endif  // FSQLSHM_RELACY_SCENARIO_RUN_H_

@@ -1,0 +1,134 @@
+// Scenarios of the serialized-writer indicator in which a process dies, or is dead from the start.
+
+#include "scenario.h"
+
+namespace fsqlshm::relacy {
+namespace {
+
+using harness::kBusyProperty;
+using harness::kP4;
+
+void free_indicator(Header& h) { h.init_writer(); }
+void finish(Header& h) {
+  if (h.checker().deaths() > 0) h.reach("death repaired");
+  h.finish_writer();
+}
+void claim(Header& h) { h.acquire(1, kLater); }
+
+// The second half of a thread: a claim after what the dead process left behind.
+void follow(Header& h) {
+  if (h.acquire(2, kLater) && h.checker().deaths() > 0) h.reach("followed");
+}
+
+Body check_for_dead(std::string_view evicted) {
+  return [evicted](Header& h) {
+    if (h.check_evicts(kNow)) h.reach(evicted);
+  };
+}
+
+const AddScenario check_dead_owner(
+    {.name = "check-dead-owner",
+     .properties = "busy only for a live writer, P3",
+     .description = "two checks of an owner without a lease that is long dead",
+     .outcomes = {"evicted by 1", "evicted by 2"},
+     .defect = {"D6", kBusyProperty},
+     .spins = 10,
+     .before =
+         [](Header& h) {
+           h.demand_honest_busy();
+           h.init_writer();
+           h.acquire_as(3, 1, 0);
+           h.checker().bury(3);
+         },
+     .threads = {{"check 1", check_for_dead("evicted by 1")},
+                 {"check 2", check_for_dead("evicted by 2")}},
+     .after = [](Header& h) { h.finish_writer(); }});
+
+const AddScenario claimer_dies(
+    {.name = "claimer-dies",
+     .properties = "P4 P1",
+     .description = "a writer may die before any step of acquire",
+     .outcomes = {"death repaired", "busy", "takeover"},
+     .defect = {"D2", kP4},
+     .spins = 10,
+     .before = free_indicator,
+     .threads = {{.title = "writer 1, may die", .body = claim, .may_die = true},
+                 {"check",
+                  [](Header& h) {
+                    if (h.check(kNow) == Exclusion::kBusy) h.reach("busy");
+                    if (h.writer().takeovers() > 0) h.reach("takeover");
+                  }}},
+     .after = finish});
+
+const AddScenario owner_dies(
+    {.name = "owner-dies",
+     .properties = "P4 P1 P2",
+     .description = "a writer without a lease may die at any step; a check and a claim follow",
+     .outcomes = {"death repaired", "evicted", "takeover", "followed"},
+     .defect = {"D2", kP4},
+     .spins = 10,
+     .before = free_indicator,
+     .threads = {{.title = "writer 1, may die",
+                  .body =
+                      [](Header& h) {
+                        h.acquire(1, 0);
+                        h.release(1);
+                      },
+                  .may_die = true},
+                 {"check, then writer 2",
+                  [](Header& h) {
+                    h.check(kNow);
+                    if (h.writer().evictions() > 0) h.reach("evicted");
+                    if (h.writer().takeovers() > 0) h.reach("takeover");
+                    follow(h);
+                  }}},
+     .after = finish});
+
+const AddScenario cleaner_dies(
+    {.name = "cleaner-dies",
+     .properties = "P4 P1 P2",
+     .description = "a check may die while it clears a stale owner; another and a claim follow",
+     .outcomes = {"death repaired", "takeover", "followed"},
+     .spins = 10,
+     .before =
+         [](Header& h) {
+           h.init_writer();
+           h.acquire_as(0, 1, kSoon);
+         },
+     .threads = {{.title = "check 1, may die",
+                  .body = [](Header& h) { h.check(kThen); },
+                  .may_die = true,
+                  .process = 1},
+                 {.title = "check 2, then writer 2",
+                  .body =
+                      [](Header& h) {
+                        h.check(kThen);
+                        // The published protocol has no states that could be taken over.
+                        const auto& writer = h.writer();
+                        if ((h.has_states() ? writer.takeovers() : writer.evictions()) > 0) {
+                          h.reach("takeover");
+                        }
+                        follow(h);
+                      },
+                  .process = 2}},
+     .after = finish});
+
+const AddScenario takeover_race(
+    {.name = "takeover-race",
+     .properties = "P4 P1 P2",
+     .description = "a writer may die while it claims; two checks take over, one then claims",
+     .outcomes = {"death repaired", "takeover", "followed"},
+     .defect = {"D2", kP4},
+     .before = free_indicator,
+     .threads = {{.title = "writer 1, may die", .body = claim, .may_die = true},
+                 {"check 1", [](Header& h) { h.check(kNow); }},
+                 {"check 2, then writer 2",
+                  [](Header& h) {
+                    h.check(kNow);
+                    if (h.writer().takeovers() > 0) h.reach("takeover");
+                    follow(h);
+                  }}},
+     .after = finish});
+
+}  // namespace
+}  // namespace fsqlshm::relacy

@@ -1,0 +1,90 @@
+// What an execution under the model checker is made of: steps, sites, choices.
+
+#ifndef FSQLSHM_RELACY_STEP_H_
+#define FSQLSHM_RELACY_STEP_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <source_location>
+#include <string>
+#include <string_view>
+
+#include "fsqlshm/wire_format.h"
+
+namespace fsqlshm::relacy {
+
+inline constexpr int kMaxThreads = 4;
+inline constexpr int kMaxProcesses = 4;
+
+enum class Op : std::uint8_t { kLoad, kStore, kCompareExchange, kFetchAdd, kAskAlive, kDie, kNote };
+
+/// Step::thread of what happens before the threads start and after the last one ended.
+inline constexpr int kAtFirst = -1;
+inline constexpr int kAtLast = -2;
+
+/// One row of a trace.
+struct Step {
+  int thread = 0;
+  Op op = Op::kNote;
+  Field field{};
+  std::memory_order order{};
+  std::memory_order failure_order{};
+  std::uint64_t expected = 0;  ///< compare_exchange
+  std::uint64_t value = 0;     ///< stored, desired or added; the process for kAskAlive and kDie
+  std::uint64_t found = 0;     ///< what a load, compare_exchange or fetch_add read
+  bool success = false;        ///< compare_exchange; "alive" for kAskAlive
+  std::uint32_t read = 0;      ///< the store that was read, 0: none
+  std::uint32_t newest = 0;    ///< the word's newest store at that time
+  std::uint32_t wrote = 0;     ///< the number of this store, 0: none
+  std::source_location where{};
+  std::array<char, 120> note{};
+};
+
+/// Where in the core an operation is, and the orders that the core asks for there.
+struct Site {
+  std::string_view file;      ///< see source_name
+  std::string_view function;  ///< see function_name
+  unsigned line = 0;
+  Op op{};
+  std::uint32_t fields = 0;  ///< bit atomic_index(field) for each field it was seen with
+  std::memory_order order{};
+  std::memory_order failure_order{};  ///< compare_exchange
+  unsigned earlier = 0;  ///< sites above it in the function that do the same with the same order
+};
+
+/// One order at one site replaced by a weaker one. The site is named by what it does, not by its
+/// line, so a replay id outlives an edit of the lines around it.
+struct Weakening {
+  std::string file;
+  std::string function;
+  Op op{};
+  bool failure = false;  ///< of a compare_exchange: the order of its failure
+  std::uint32_t fields = 0;
+  std::memory_order from{};
+  unsigned earlier = 0;  ///< as in Site
+  std::memory_order to{};
+};
+
+/// One choice of a tree search: `index` of `limit` possibilities.
+struct Choice {
+  std::uint8_t limit = 0;
+  std::uint8_t index = 0;
+};
+
+/// A property that did not hold.
+struct Violation {
+  std::string property;  ///< "P1 exclusion"
+  std::string text;      ///< what happened, for a person
+  std::string defect{};  ///< the defect of `reference` that shows like this, or empty
+};
+
+/// "hardened/seqlock.h" for a file of the core, the path below the repository elsewhere.
+[[nodiscard]] std::string_view source_name(std::string_view path) noexcept;
+
+/// "acquire" of "bool fsqlshm::hardened::WriterIndicator<W>::acquire(...) [with ...]".
+[[nodiscard]] std::string_view function_name(std::string_view signature) noexcept;
+
+}  // namespace fsqlshm::relacy
+
+#endif  // FSQLSHM_RELACY_STEP_H_
