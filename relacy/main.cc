@@ -72,6 +72,8 @@ ExitCode litmus(const Program& program) {
          .detail = row.outcome});
   }
   result.counts["programs"] = rows.size();
+  result.headline = fmt::format("{} of {} litmus tests as documented",
+                                rows.size() - result.findings.size(), rows.size());
   result.details["litmus"] = std::move(rows);
   return program.finish(result);
 }
