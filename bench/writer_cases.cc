@@ -20,6 +20,8 @@ struct Writer {
   ProcessIdentity self = this_process();
   std::uint64_t last_id = 0;
 
+  [[gnu::always_inline]] Writer() {}  // see the constructor of Header
+
   bool acquire(std::uint64_t lease_expiry) {
     return subject.layout().acquire_serialized_writer(TxnId::from_raw(++last_id).value(), self.pid,
                                                       self.birth, lease_expiry);
