@@ -73,7 +73,8 @@ void for_each_publisher(const std::vector<double>& rates, Visit visit) {
   }
 }
 
-/// What a body throws, after its loop, when the operation it measured did not do what it should.
+/// What a body throws, after its loop, when the operation it measured did not do what it should. The
+/// text is part of a finding's title, so it holds nothing that changes from run to run.
 class WrongResult : public std::runtime_error {
  public:
   using runtime_error::runtime_error;
