@@ -45,7 +45,7 @@ def judge(file: File, result: Result) -> None:
             "vacuous",
             "a read returns one publish, whole",
             "no racy read against a saturating publisher was torn",
-            detail=f"{reads} reads: they and the publisher did not run at the same time, so none could be found to be torn.",
+            detail=f"{reads} reads: they and the publisher did not run at the same time, so none could be torn.",
         )
 
 
