@@ -54,14 +54,15 @@ void add_sharing_cases(Cases& cases);  // traffic on the seqlock's cache line
 /// Adds the case `facts` with the subject S as the last of them.
 template <class S>
 void add_case_of(Cases& cases, Facts facts, Clock clock,
-                 std::function<void(benchmark::State&)> body, std::vector<std::int64_t> args = {}) {
+                 const std::function<void(benchmark::State&)>& body,
+                 const std::vector<std::int64_t>& args = {}) {
   facts.emplace_back("subject", S::kFacts.name);
   cases.push_back({.facts = std::move(facts),
-                   .body = std::move(body),
+                   .body = body,
                    .clock = clock,
                    .racy = S::kFacts.racy,
                    .control = S::kFacts.control,
-                   .args = std::move(args)});
+                   .args = args});
 }
 
 /// Calls visit(where, rate) for all combinations in which S works.

@@ -67,7 +67,7 @@ concept Subject = requires(S subject, const S& reader, typename S::Memory& memor
 /// `object`, `bytes` further on.
 template <class T>
 [[nodiscard]] T& moved(T& object, std::size_t bytes) noexcept {
-  return *reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(&object) + bytes);
+  return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(&object) + bytes);
 }
 
 /// Attempts until one succeeds. Counts those that failed.
@@ -89,6 +89,8 @@ class Handle {
  public:
   using Memory = MemoryOfSelf;
 
+  // The subjects inherit it, which a private one would not allow.
+  // NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
   explicit Handle(Memory& memory) noexcept : memory_(&memory) {}
   [[nodiscard]] Self moved_by(std::size_t bytes) const noexcept {
     return Self(moved(*memory_, bytes));
