@@ -1,8 +1,8 @@
-// Every transaction id that was handed out, over all processes: none twice, none lost but by the
-// dead.
+// Every transaction id that was handed out, over all processes: none twice, and none lost but by
+// threads that were killed.
 //
 // Ids are marked in a window of bits that moves along with the allocator. Workers mark; only the
-// parent, which nobody kills, moves the window, and notes the ids that are missing in what it
+// parent, which is never killed, moves the window, and notes the ids that are missing in what it
 // leaves behind. A worker that was stopped for so long that its id fell out of the window posts the
 // id in a list instead; it must be one of the missing.
 //

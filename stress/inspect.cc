@@ -129,7 +129,7 @@ class Inspection {
   }
 
   void publication(HeaderBytes& bytes, const std::expected<ReadOnlyShmFile, ShmError>& file) {
-    // A number that stays odd while nobody holds the lock has no publisher any more.
+    // A number that stays odd while no process holds the lock has no publisher any more.
     bool locked = false;
     std::uint64_t seq = harness::word_at(bytes, Field::kSnapshotSeq);
     bool stale = seq % 2 == 1;

@@ -42,7 +42,7 @@ TEST(RegisterLog, RefusesAnOverwrittenValue) {
   EXPECT_EQ(log.end_read(low, 4), ReadVerdict::kTooOld);
 }
 
-TEST(RegisterLog, RefusesAValueThatNobodyBegan) {
+TEST(RegisterLog, RefusesAValueOfAWriteThatHasNotBegun) {
   RegisterLog log;
   log.begin_write(4);
   const std::uint64_t low = log.begin_read();

@@ -146,7 +146,7 @@ class Programs(unittest.TestCase):
             self.assertTrue(document["details"]["interrupted"])
             self.assertGreater(document["counts"]["snapshot_reads"], 0)
             self.assertEqual(list(self.path.glob("fsqlshm-stress.*")), [])
-            # Nobody of the group is left.
+            # No process of the group is left.
             with self.assertRaises(ProcessLookupError):
                 os.killpg(process.pid, 0)
 

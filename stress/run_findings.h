@@ -31,7 +31,7 @@ class RunFindings {
 
   /// Those that workers reported.
   void add_violations();
-  /// A worker that ended although nobody killed it.
+  /// A worker that ended although it was not killed.
   void add_end(const Workers::End& end);
 
  private:

@@ -5,7 +5,7 @@
 // it is in the log the owner really owns; it is protected until its lease runs out or, without a
 // lease, until its process is killed. "Killed" is what the parent noted before it sent the signal.
 //
-//   P1  An acquire succeeded, so whoever is in the log must not be protected any more at the time
+//   P1  An acquire succeeded, so the tenure in the log must not be protected any more at the time
 //       it returned. And: a check answered ok, so no tenure that spans the whole check may have
 //       been protected.
 //   P2  While a tenure is protected, id, pid, birth and lease are the owner's.
@@ -119,7 +119,7 @@ class WriterLog {
     }
   }
 
-  /// Before the release. False if somebody else entered after us.
+  /// Before the release. False if another tenure entered after it.
   [[nodiscard]] bool leave(std::uint64_t token) {
     return holder_.compare_exchange_strong(token, 0);
   }
