@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import random
-import re
 import shutil
 import signal
 import sys
@@ -26,6 +25,8 @@ import unittest
 from typing import Any
 
 import support
+
+from fsqlshm import results
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = support.SCRIPTS.parent
@@ -82,13 +83,6 @@ def commands(vectors: pathlib.Path) -> dict[str, list[list[Any]]]:
     return real
 
 
-def without_steps(key: list[str]) -> tuple[str, ...]:
-    """Processes race in the stress engine, even from one standstill to the next: at which of several steps a
-    defect shows first is not for a seed to say."""
-    engine, subject, severity, violated, title = key
-    return engine, subject, severity, violated, re.sub(r"step \d+", "step N", title) if engine == "stress" else title
-
-
 class KilledNightTest(support.FolderTest):
     def setUp(self) -> None:
         super().setUp()
@@ -111,10 +105,8 @@ class KilledNightTest(support.FolderTest):
     def result(self, state: str) -> dict[str, Any]:
         """What must be the same: findings, counts of work, verdicts, and where the next night begins."""
         summary = support.read(self.top / state / "latest" / "summary.json")
-        found = {
-            without_steps([entry[name] for name in ("engine", "subject", "severity", "property", "title")])
-            for entry in support.read(self.top / state / "findings.json")["findings"]
-        }
+        entries = support.read(self.top / state / "findings.json")["findings"]
+        found = {results.Identity(*(entry[name] for name in results.Identity._fields)) for entry in entries}
         # How many runs libFuzzer needs to find something is nearly always the same, but not on a busy machine.
         counts = {(d["engine"], d["subject"]): d["counts"] for d in summary["results"] if d["engine"] != "fuzz"}
         return {
@@ -131,8 +123,10 @@ class KilledNightTest(support.FolderTest):
         took = time.monotonic() - begun
         self.assertEqual(status, 1, output)
         alone = self.result("alone")
-        violations = {key for key in alone["findings"] if key[2] == "violation"}
-        self.assertGreaterEqual(len({key[0] for key in violations}), 3 if OPTIONS.fuzz_build else 2, alone["findings"])
+        violations = {key for key in alone["findings"] if key.severity == "violation"}
+        self.assertGreaterEqual(
+            len({key.engine for key in violations}), 3 if OPTIONS.fuzz_build else 2, alone["findings"]
+        )
         self.assertGreaterEqual(len(alone["findings"]), 10)
         print(
             f"alone: {took:.1f} s, {len(alone['findings'])} findings, {len(violations)} of them violations",
