@@ -9,6 +9,7 @@
 #include "fuzz/run_calls.h"
 #include "fuzz/stats.h"
 #include "fuzz/testing/golden.h"
+#include "harness/mutants/all.h"
 
 namespace fsqlshm::fuzz {
 namespace {
@@ -93,107 +94,21 @@ TEST(RunCalls, FindsNothingInTheLibrary) {
   }
 }
 
-struct SharesSeqlock {
-  static constexpr std::string_view kName = "bad";
-  template <Words W>
-  using Seqlock = hardened::Seqlock<W>;
-};
+namespace mutants = harness::mutants;
 
-// Releases any owner.
-struct ReleasesAnybody : SharesSeqlock {
-  template <Words W>
-  struct WriterIndicator : hardened::WriterIndicator<W> {
-    explicit WriterIndicator(W& words) : hardened::WriterIndicator<W>(words), seam(words) {}
-    bool release(TxnId) {
-      const auto owner = this->check();
-      return owner && hardened::WriterIndicator<W>::release(*owner);
-    }
-    W& seam;
-  };
-};
-TEST(RunCalls, FindsAReleaseOfAnybody) { EXPECT_NE(attack<ReleasesAnybody>(), ""); }
-
-// Forgets one word.
-struct LeavesTheLease : SharesSeqlock {
-  template <Words W>
-  struct WriterIndicator : hardened::WriterIndicator<W> {
-    explicit WriterIndicator(W& words) : hardened::WriterIndicator<W>(words), seam(words) {}
-    bool release(TxnId id) {
-      const auto lease = seam.load(Field::kSerializedWriterLeaseExpiry, std::memory_order::relaxed);
-      if (!hardened::WriterIndicator<W>::release(id)) return false;
-      seam.store(Field::kSerializedWriterLeaseExpiry, lease, std::memory_order::relaxed);
-      return true;
-    }
-    W& seam;
-  };
-};
-TEST(RunCalls, FindsALeftOverLease) { EXPECT_NE(attack<LeavesTheLease>(), ""); }
-
-// Off by one second.
-struct LeaseEndsLate : SharesSeqlock {
-  template <Words W>
-  struct WriterIndicator : hardened::WriterIndicator<W> {
-    using hardened::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      return hardened::WriterIndicator<W>::check_exclusion(now == 0 ? 0 : now - 1, alive);
-    }
-  };
-};
-TEST(RunCalls, FindsALeaseThatEndsLate) { EXPECT_NE(attack<LeaseEndsLate>(), ""); }
-
-struct SharesWriter {
-  static constexpr std::string_view kName = "bad";
-  template <Words W>
-  using WriterIndicator = hardened::WriterIndicator<W>;
-};
-
-// Steps to the next even number on begin.
-struct BeginOpensTwice : SharesWriter {
-  template <Words W>
-  struct Seqlock : hardened::Seqlock<W> {
-    explicit Seqlock(W& words) : hardened::Seqlock<W>(words), seam(words) {}
-    void begin() {
-      const auto seq = seam.load(Field::kSnapshotSeq, std::memory_order::relaxed);
-      seam.store(Field::kSnapshotSeq, seq + 1, std::memory_order::relaxed);
-    }
-    W& seam;
-  };
-};
-TEST(RunCalls, FindsABeginThatClosesAnOpenWindow) { EXPECT_NE(attack<BeginOpensTwice>(), ""); }
-
-// Undefined behaviour, though every answer is right.
-struct LoadsWithRelease : SharesWriter {
-  template <Words W>
-  struct Seqlock : hardened::Seqlock<W> {
-    explicit Seqlock(W& words) : hardened::Seqlock<W>(words), seam(words) {}
-    void end() {
-      // Volatile, or the compiler finds it first.
-      const volatile std::memory_order impossible = std::memory_order::release;
-      static_cast<void>(seam.load(Field::kSnapshotSeq, impossible));
-      hardened::Seqlock<W>::end();
-    }
-    W& seam;
-  };
-};
-TEST(RunCalls, FindsAnImpossibleMemoryOrder) {
-  EXPECT_NE(attack<LoadsWithRelease>().find("a load with a release order"), std::string::npos);
+TEST(RunCalls, FindsAReleaseOfAnyOwner) { EXPECT_NE(attack<mutants::ReleasesAnyOwner>(), ""); }
+TEST(RunCalls, FindsALeftOverLease) { EXPECT_NE(attack<mutants::LeavesTheLease>(), ""); }
+TEST(RunCalls, FindsALeaseThatEndsLate) { EXPECT_NE(attack<mutants::LeaseEndsLate>(), ""); }
+TEST(RunCalls, FindsABeginThatClosesAnOpenWindow) {
+  EXPECT_NE(attack<mutants::BeginAddsOne>(), "");
 }
-
-// Waits for ever for a number to become even.
-struct NeverGivesUp : SharesWriter {
-  template <Words W>
-  struct Seqlock : hardened::Seqlock<W> {
-    explicit Seqlock(W& words) : hardened::Seqlock<W>(words), seam(words) {}
-    std::optional<ShmSnapshot> try_load_once() const {
-      while (seam.load(Field::kSnapshotSeq, std::memory_order::acquire) % 2 != 0) seam.pause();
-      return hardened::Seqlock<W>::try_load_once();
-    }
-    W& seam;
-  };
-};
+TEST(RunCalls, FindsAnImpossibleMemoryOrder) {  // undefined behaviour, though every answer is right
+  EXPECT_NE(attack<mutants::LoadsWithRelease>().find("a load with a release order"),
+            std::string::npos);
+}
 TEST(RunCalls, FindsAnEndlessLoop) {
-  EXPECT_NE(attack<NeverGivesUp>().find("more steps than any operation needs"), std::string::npos);
+  EXPECT_NE(attack<mutants::NeverGivesUp>().find("more steps than any operation needs"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 
 #include "fsqlshm/shared_memory_layout.h"
 #include "fuzz/schedule.h"
-#include "fuzz/scheduled_words.h"
 #include "fuzz/world.h"
 
 namespace fsqlshm::fuzz {
@@ -20,7 +19,9 @@ class Simulation {
   Simulation(Bytes input, const WorldOptions& options, std::string* trace)
       : decisions_(decisions(input)),
         world_(decode_scenario(input), options, trace),
-        layout_(Geometry{}, world_) {}
+        layout_(Geometry{}, ScheduledWords(harness::PlainWords(World::first_values()), {&world_})) {
+    world_.attach(layout_.words().base());
+  }
 
   std::optional<Failure> run() { return world_.run(decisions_, execute, this); }
 

@@ -36,29 +36,59 @@ std::array<Fiber, kMaxThreads>& fibers() {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-std::string word_text(Field field, std::uint64_t value) {
-  return harness::describe(field, value).str();
-}
-
 std::string thread_text(std::size_t thread, std::uint8_t process) {
   if (thread == World::kRecovery) return "recovery  ";
   return "t" + number(thread) + " (pid " + number(std::uint64_t{100} + process) + ")";
 }
 
-ShmSnapshot triple(std::uint64_t publish) {
-  return {CommitSeq(publish), SchemaEpoch(3 * publish), 7 * publish};
+// An operation on the writer looks again only after another thread's change; nothing changes so
+// often.
+constexpr unsigned kMostStepsOfCall = 6400;
+
+std::string place(const std::source_location& where) {
+  std::string_view file = where.file_name();
+  if (const std::size_t at = file.rfind("fsqlshm/"); at != std::string_view::npos) {
+    file.remove_prefix(at + 8);
+  }
+  return std::string(file) + ":" + number(where.line());
+}
+
+// One row of the trace.
+std::string step_text(const harness::AtomicStep& step, const harness::StepEffect& effect) {
+  using harness::Access;
+  const auto value = [&](std::uint64_t v) { return harness::describe(step.field, v).str(); };
+  const bool writes = step.access != Access::kLoad && effect.success;
+  const std::string_view what = step.access == Access::kLoad       ? "load  "
+                                : step.access == Access::kStore    ? "store "
+                                : step.access == Access::kFetchAdd ? "add   "
+                                : effect.success                   ? "cas   "
+                                                                   : "cas fails ";
+  return "  " + std::string(what) + std::string(field_name(step.field)) + ": " +
+         value(effect.before) + (writes ? " -> " + value(effect.after) : "") + "  [" +
+         place(step.where) + "]";
 }
 
 }  // namespace
 
 World::World(const Scenario& scenario, const WorldOptions& options, std::string* trace)
     : scenario_(scenario), options_(options), trace_(trace) {
-  words_[kNextId] = 1;
   process_alive_.fill(true);
   for (std::size_t t = 0; t < kMaxThreads; ++t) {
     threads_[t].process = scenario_.process[t];
     threads_[t].run = t < scenario_.threads ? Run::kReady : Run::kFinished;
   }
+  writer_.reset({.strict = options_.strict, .honest_busy = true});
+  snapshot_.reset(true, options_.publication_lock);
+}
+
+harness::WordValues World::first_values() noexcept {
+  const ShmSnapshot first = harness::triple(0);
+  harness::WordValues values{};
+  values[atomic_index(Field::kNextTxnId)] = 1;
+  values[atomic_index(Field::kCommitSeq)] = first.commit_seq.get();
+  values[atomic_index(Field::kSchemaEpoch)] = first.schema_epoch.get();
+  values[atomic_index(Field::kEcsEpoch)] = first.ecs_epoch;
+  return values;
 }
 
 ProcessIdentity World::identity(std::uint8_t process) noexcept {
@@ -69,7 +99,7 @@ bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
   for (std::uint8_t process = 0; process < process_alive_.size(); ++process) {
     if (identity(process) == ProcessIdentity{pid, birth}) return process_alive_[process];
   }
-  return true;  // nobody we know: cannot tell
+  return true;  // no process of this world: cannot tell
 }
 
 // --- scheduling ----------------------------------------------------------------------------------
@@ -85,7 +115,7 @@ std::optional<Failure> World::run(Bytes decisions, Execute execute, void* contex
     if (failure_) break;
     play(decode_decision(byte));
   }
-  // Whoever is left runs to the end; two rounds more for those that wait for the lock.
+  // The threads that are left run to the end; two rounds more for those that wait for the lock.
   for (int round = 0; round < 3; ++round) {
     for (std::size_t t = 0; t < scenario_.threads; ++t) {
       while (!failure_ && can_run(t)) run_thread(t, 1 << 20);
@@ -110,6 +140,7 @@ void World::thread_main(std::size_t thread) {
       execute_(context_, thread, op);
     }
   } catch (const Killed&) {
+    writer_.thread_dies();
   }
   threads_[thread].in_writer_op = false;
   threads_[thread].run = Run::kFinished;
@@ -117,7 +148,7 @@ void World::thread_main(std::size_t thread) {
 
 bool World::can_run(std::size_t thread) const noexcept {
   const Thread& t = threads_[thread];
-  return t.run == Run::kReady || (t.run == Run::kWaitsForLock && lock_holder_ == kMaxThreads + 1);
+  return t.run == Run::kReady || (t.run == Run::kWaitsForLock && lock_holder_ == kNobody);
 }
 
 void World::play(const Decision& decision) {
@@ -166,12 +197,11 @@ void World::wait_for_turn(std::uint32_t site) {
 void World::kill(std::uint8_t process) {
   if (!process_alive_[process]) return;
   process_alive_[process] = false;
-  if (trace_ != nullptr) note("pid " + number(std::uint64_t{100} + process) + " dies");
-  if (holder_.serial != 0 && threads_[holder_.thread].process == process) holder_ = {};
+  note("pid " + number(std::uint64_t{100} + process) + " dies", false);
   for (std::size_t t = 0; t < scenario_.threads; ++t) {
     if (threads_[t].process != process || threads_[t].run == Run::kFinished) continue;
     if (threads_[t].in_writer_op) g_deaths_in_op.add();
-    if (lock_holder_ == t) lock_holder_ = kMaxThreads + 1;
+    if (lock_holder_ == t) lock_holder_ = kNobody;
     threads_[t].killed = true;
     current_ = t;
     budget_ = 0;
@@ -181,8 +211,12 @@ void World::kill(std::uint8_t process) {
 
 void World::pass_time() {
   now_ += 31;
-  if (trace_ != nullptr) note("31 seconds pass, it is " + number(now_));
-  if (holder_.serial != 0 && lease_is_out(holder_.lease)) holder_ = {};
+  note("31 seconds pass, it is " + number(now_), false);
+}
+
+// P4 beyond the check: the header is of use again.
+void World::expect(bool holds, std::string_view rule) {
+  if (!holds) violated({.property = harness::kP4, .rule = rule, .detail = {}, .defect = {}});
 }
 
 void World::recover() {
@@ -192,28 +226,18 @@ void World::recover() {
   const auto run = [this](Op op) { execute_(context_, kRecovery, op); };
   try {
     run(Op::kCheckExclusion);
-    if (last_exclusion_ != Exclusion::kOk) {
-      const bool no_trace =
-          words_[kLease] == 0 && ((words_[kPidGen] & 0xffffffff) == 0 || words_[kBirth] == 0);
-      violate(writer() >> 62 == 0 && no_trace ? "D2" : "",
-              "P4 crash: a dead writer locks everybody out for good",
-              "writer " + word_text(Field::kSerializedWriterTxnId, writer()) + ", " +
-                  word_text(Field::kSerializedWriterPidAndGen, words_[kPidGen]) + ", birth " +
-                  number(words_[kBirth]) + ", lease " + number(words_[kLease]));
-      return;
-    }
+    writer_.repaired(last_exclusion_);
+    if (last_exclusion_ != Exclusion::kOk) return;
     run(Op::kAcquireLeased);
-    if (!last_bool_) {
-      violate("", "P4 crash: after a check that answered ok, an acquire fails");
-      return;
-    }
+    expect(last_bool_, "after a check that answered ok, an acquire fails");
+    if (!last_bool_) return;
     run(Op::kRelease);
-    if (!last_bool_) violate("", "P4 crash: after the recovery, a release fails");
-    check_free(true);
-    if (writer() != 0) violate("", "P4 crash: after the recovery, the indicator is not free");
+    expect(last_bool_, "after the recovery, a release fails");
+    writer_.at_rest();
+    expect(newest(Field::kSerializedWriterTxnId) == 0, "after the recovery, it is not free");
     run(Op::kPublish);  // what reconcile does
     run(Op::kReadSnapshot);
-    if (!last_snapshot_) violate("", "P4 crash: after a reconcile, the snapshot cannot be read");
+    expect(last_snapshot_.has_value(), "after a reconcile, the snapshot cannot be read");
     run(Op::kAlloc);
   } catch (const Killed&) {
     // A violation ended the recovery.
@@ -222,181 +246,72 @@ void World::recover() {
 
 // --- the seam ------------------------------------------------------------------------------------
 
-void World::before_access(Field field, std::source_location where) {
-  wait_for_turn(where.line() * 16 + static_cast<std::uint32_t>(atomic_index(field)) + 16);
+void World::before(const harness::AtomicStep& step) {
+  wait_for_turn(step.where.line() * 16 + static_cast<std::uint32_t>(atomic_index(step.field)) + 16);
   Thread& t = threads_[current_];
   ++t.steps;
-  if (++t.steps_alone > kStepsAlone || (t.in_writer_op && t.steps > 100 * kStepsAlone)) {
-    violate("", "P6 progress: an operation runs on although nobody gets in its way",
-            std::string(where.file_name()) + ":" + number(where.line()));
+  if (!harness::legal_orders(step)) {
+    violated({.property = "undefined behaviour",
+              .rule = "an operation names an order that it cannot have",
+              .detail = place(step.where),
+              .defect = {}});
     throw Killed{};
   }
+  const bool endless = t.in_writer_op && t.steps - t.first_step > kMostStepsOfCall;
+  if (endless) expect(false, "an operation on the writer does not come to its end");
+  if (endless || !progress_.step()) throw Killed{};
 }
 
-std::uint64_t World::load(Field field, std::source_location where) {
-  before_access(field, where);
-  const std::uint64_t value = word(field);
-  note_access(Access::kLoad, field, value, value, true, where);
-  return value;
-}
-
-void World::store(Field field, std::uint64_t value, std::source_location where) {
-  before_access(field, where);
-  const std::uint64_t before = word(field);
-  word(field) = value;
-  note_access(Access::kStore, field, before, value, true, where);
-  after_write(field, before, value);
-}
-
-bool World::compare_exchange(Field field, std::uint64_t& expected, std::uint64_t desired,
-                             std::source_location where) {
-  before_access(field, where);
-  const std::uint64_t before = word(field);
-  const bool done = before == expected;
-  note_access(Access::kCompareExchange, field, before, desired, done, where);
-  if (!done) {
-    expected = before;
-    return false;
-  }
-  word(field) = desired;
-  after_write(field, before, desired);
-  return true;
-}
-
-std::uint64_t World::fetch_add(Field field, std::uint64_t addend, std::source_location where) {
-  before_access(field, where);
-  const std::uint64_t before = word(field);
-  word(field) = before + addend;
-  note_access(Access::kFetchAdd, field, before, before + addend, true, where);
-  after_write(field, before, before + addend);
-  return before;
-}
-
-void World::misuse(const char* what, std::source_location where) {
-  violate("", std::string("undefined behaviour: ") + what,
-          std::string(where.file_name()) + ":" + number(where.line()));
-  throw Killed{};
-}
-
-void World::after_write(Field field, std::uint64_t before, std::uint64_t after) {
-  if (before != after) {
-    for (std::size_t t = 0; t < kMaxThreads; ++t) {
-      if (t != current_) threads_[t].steps_alone = 0;
-    }
-  }
-  ++threads_[current_].writes;
-  if (holder_.serial != 0 && field >= Field::kSerializedWriterTxnId && !words_are(holder_)) {
-    holder_ = {};  // said once is enough, should it be ignored
-  }
-  if (options_.free_is_always_clean) check_free(false);
+void World::after(const harness::AtomicStep& step, const harness::StepEffect& effect) {
+  if (trace_ != nullptr) note(step_text(step, effect));
+  if (effect.before == effect.after) return;
+  progress_.wrote();
+  if (step.field == Field::kNextTxnId) ids_.wrote(effect.before, effect.after);
+  writer_.wrote(step.field, effect.before, effect.after);
 }
 
 // --- properties ----------------------------------------------------------------------------------
 
-void World::violate(std::string_view defect, std::string property, std::string detail) {
+void World::violated(const harness::Violation& violation) {
   if (failure_) return;
-  if (!options_.only.empty() && options_.only != defect) {
+  if (!options_.only.empty() && options_.only != violation.defect) {
     g_ignored.add();
     return;
   }
-  if (trace_ != nullptr)
-    note("*** " + (defect.empty() ? "" : std::string(defect) + ": ") + property);
-  failure_ = Failure{
-      .property = std::move(property), .detail = std::move(detail), .defect = std::string(defect)};
-}
-
-// P2, and what broke it: a late clear of the pid is D4, of birth and lease D3; an id that is gone
-// was taken by a check that judged a claimer by other words than its own, D5.
-bool World::words_are(const Tenure& tenure) {
-  struct Expected {
-    Field field;
-    std::uint64_t value;
-    std::string_view defect;
-  };
-  const Expected all[] = {
-      {Field::kSerializedWriterTxnId, tenure.id, "D5"},
-      {Field::kSerializedWriterPidAndGen, tenure.pid_and_gen, "D4"},
-      {Field::kSerializedWriterPidBirth, tenure.birth, "D3"},
-      {Field::kSerializedWriterLeaseExpiry, tenure.lease, "D3"},
-  };
-  for (const Expected& expected : all) {
-    const std::uint64_t found = word(expected.field);
-    if (found == expected.value) continue;
-    violate(expected.defect,
-            "P2 integrity: " + std::string(field_name(expected.field)) +
-                " is not its live owner's any more",
-            "owner " + number(tenure.id) + " in thread " + number(tenure.thread) + ": expected " +
-                word_text(expected.field, expected.value) + ", found " +
-                word_text(expected.field, found) + " after a step of thread " + number(current_));
-    return false;
-  }
-  return true;
-}
-
-void World::check_free(bool at_rest) {
-  if (writer() != 0 || (words_[kPidGen] | words_[kBirth] | words_[kLease]) == 0) return;
-  if (!at_rest && !options_.free_is_always_clean) {
-    for (const Thread& t : threads_) {
-      if (t.in_writer_op) return;
-    }
-  }
-  violate("", "P3 quiescence: a free indicator has leftovers",
-          word_text(Field::kSerializedWriterPidAndGen, words_[kPidGen]) + ", birth " +
-              number(words_[kBirth]) + ", lease " + number(words_[kLease]));
+  failure_ =
+      Failure{.property = std::string(violation.property) + ": " + std::string(violation.rule),
+              .detail = std::string(violation.detail),
+              .defect = std::string(violation.defect)};
+  note("*** " + (violation.defect.empty() ? "" : failure_->defect + ": ") + failure_->property);
 }
 
 void World::start_op(bool writer_op) {
   Thread& t = threads_[current_];
   t.in_writer_op = writer_op;
-  t.steps = 0;
-  t.steps_alone = 0;
-  t.writes = 0;
+  t.first_step = t.steps;
+  progress_.call_begins();
 }
 
 World::Acquire World::begin_acquire(bool leased) {
   start_op(true);
   Thread& t = threads_[current_];
   t.last_id = next_id_++;
-  t.lease = leased ? now_ + kLeaseSeconds : 0;
-  if (trace_ != nullptr) note("acquires as " + number(t.last_id) + ", lease " + number(t.lease));
-  return {.id = t.last_id, .who = self(), .lease = t.lease};
+  const std::uint64_t lease = leased ? now_ + kLeaseSeconds : 0;
+  writer_.acquire_begins(t.last_id, process(), self(), lease);
+  return {.id = t.last_id, .who = self(), .lease = lease};
 }
 
 void World::end_acquire(const Acquire& acquire, bool acquired) {
-  Thread& t = threads_[current_];
-  t.in_writer_op = false;
+  threads_[current_].in_writer_op = false;
   last_bool_ = acquired;
-  if (trace_ != nullptr) note(acquired ? "has acquired" : "has not acquired");
-  if (t.steps > kStepsOfWriter) violate("", "P6 progress: an acquire takes too many steps");
   (acquired ? g_acquired : g_refused).add();
-  if (!acquired) {
-    check_free(false);
-    return;
-  }
-  if (lease_is_out(acquire.lease)) return;  // over before it began
-  if (holder_.serial != 0) {
-    violate("", "P1 exclusion: two live owners at the same time",
-            number(holder_.id) + " and " + number(acquire.id));
-    return;
-  }
-  const std::uint64_t generation = words_[kPidGen] >> 32 << 32;
-  const Tenure tenure = {.serial = ++tenures_,
-                         .thread = current_,
-                         .id = acquire.id,
-                         .pid_and_gen = generation | acquire.who.pid,
-                         .birth = acquire.who.birth,
-                         .lease = acquire.lease};
-  if (words_are(tenure)) holder_ = tenure;
+  writer_.acquire_ends(acquire.id, acquired);
 }
 
 std::uint64_t World::begin_release() {
-  start_op(true);
   Thread& t = threads_[current_];
-  t.id_was_there = t.last_id != 0 && writer() == t.last_id;
-  t.held = holder_.serial != 0 && holder_.thread == current_ && holder_.id == t.last_id;
-  if (t.held) holder_ = {};
-  if (t.last_id == 0) t.in_writer_op = false;
-  if (trace_ != nullptr && t.last_id != 0) note("releases " + number(t.last_id));
+  start_op(t.last_id != 0);
+  if (t.last_id != 0) writer_.release_begins(t.last_id);
   return t.last_id;
 }
 
@@ -404,25 +319,14 @@ void World::end_release(bool released) {
   Thread& t = threads_[current_];
   t.in_writer_op = false;
   last_bool_ = released;
-  if (trace_ != nullptr) note(released ? "has released" : "was not the owner any more");
-  if (t.steps > kStepsOfWriter) violate("", "P6 progress: a release takes too many steps");
   (released ? g_released : g_lost).add();
-  if (!t.id_was_there && released) {
-    violate("", "P5 eviction: release answers true although the id was gone before it began");
-  }
-  if (!t.id_was_there && t.writes != 0) {
-    violate("", "P5 eviction: the release of an owner that lost the indicator writes to it");
-  }
-  if (t.held && !released && !lease_is_out(t.lease)) {
-    violate("", "P5 eviction: release answers false to the live owner");
-  }
-  check_free(false);
+  writer_.release_ends(t.last_id, released);
 }
 
 std::uint64_t World::begin_check_exclusion() {
   start_op(true);
-  threads_[current_].seen_tenure = holder_.serial;
-  if (trace_ != nullptr) note("checks for a writer, at time " + number(now_));
+  threads_[current_].evictions = writer_.evictions() + writer_.takeovers();
+  writer_.check_begins(now_);
   return now_;
 }
 
@@ -430,136 +334,68 @@ void World::end_check_exclusion(Exclusion exclusion) {
   Thread& t = threads_[current_];
   t.in_writer_op = false;
   last_exclusion_ = exclusion;
-  const bool ok = exclusion == Exclusion::kOk;
-  if (trace_ != nullptr) note(ok ? "may proceed" : "finds a live writer");
-  if (!ok) g_busy.add();
-  if (ok && t.writes != 0) g_cleared.add();
-  if (ok && t.seen_tenure != 0 && t.seen_tenure == holder_.serial) {
-    violate("", "P1 exclusion: a check answers ok while a live owner holds the indicator");
-  }
-  check_free(false);
+  if (exclusion == Exclusion::kBusy) g_busy.add();
+  if (writer_.evictions() + writer_.takeovers() > t.evictions) g_cleared.add();
+  writer_.check_ends(exclusion);
 }
 
 void World::begin_check() {
   start_op(false);
-  threads_[current_].seen_tenure = holder_.serial;
+  writer_.look_begins();
 }
 
-void World::end_check(std::optional<TxnId> id) {
-  const Thread& t = threads_[current_];
-  if (trace_ != nullptr) note(id ? "sees writer " + number(id->get()) : "sees no writer");
-  if (t.seen_tenure != 0 && t.seen_tenure == holder_.serial && (!id || id->get() != holder_.id)) {
-    violate("", "P2 integrity: check_serialized_writer does not see the live owner");
-  }
-}
+void World::end_check(std::optional<TxnId> id) { writer_.look_ends(id); }
 
 ShmSnapshot World::begin_publish() {
   start_op(false);
-  const std::size_t nobody = kMaxThreads + 1;
-  while (options_.publication_lock && lock_holder_ != nobody) {
+  while (options_.publication_lock && lock_holder_ != kNobody) {
     g_lock_waits.add();
     threads_[current_].run = Run::kWaitsForLock;
     fibers()[current_].suspend();
     if (threads_[current_].killed || failure_) throw Killed{};
   }
   lock_holder_ = current_;
-  const std::uint64_t publish = ++publishes_begun_;
-  threads_[current_].seen_number = publish;
-  if (trace_ != nullptr) note("publishes triple " + number(publish));
-  return triple(publish);
+  const unsigned version = ++publishes_;
+  threads_[current_].publishing = version;
+  snapshot_.publish_begins(version);
+  return harness::triple(version);
 }
 
 void World::end_publish() {
-  publishes_done_ = std::max(publishes_done_, threads_[current_].seen_number);
-  if (lock_holder_ == current_) lock_holder_ = kMaxThreads + 1;
-  if (trace_ != nullptr) note("has published");
-  if (options_.publication_lock && words_[kSeq] % 2 != 0) {
-    violate("", "S1 snapshot: the sequence number is odd after a publish");
-  }
+  snapshot_.publish_ends(threads_[current_].publishing);
+  if (lock_holder_ == current_) lock_holder_ = kNobody;
 }
 
 void World::begin_read() {
   start_op(false);
-  threads_[current_].seen_number = publishes_done_;
-  if (trace_ != nullptr) note("reads the snapshot");
+  note("reads the snapshot");
+  snapshot_.load_begins();
 }
 
 void World::end_read(const std::optional<ShmSnapshot>& snapshot) {
   last_snapshot_ = snapshot;
+  const Thread& t = threads_[current_];
   // More than one attempt, or none that succeeded.
-  if (threads_[current_].steps > 5 || !snapshot) g_read_refused.add();
-  if (!snapshot) {
-    if (trace_ != nullptr) note("gets none");
-    return;
-  }
-  const std::uint64_t publish = snapshot->commit_seq.get();
-  if (trace_ != nullptr) note("gets triple " + number(publish));
-  const std::string values = number(publish) + ", " + number(snapshot->schema_epoch.get()) + ", " +
-                             number(snapshot->ecs_epoch);
-  if (*snapshot != triple(publish) || publish > publishes_begun_) {
-    violate(options_.publication_lock ? "" : "D1", "S2 snapshot: a torn triple is read", values);
-  } else if (options_.publication_lock && publish < threads_[current_].seen_number) {
-    violate("", "S3 snapshot: a read goes back behind a finished publish", values);
-  }
+  if (t.steps - t.first_step > 5 || !snapshot) g_read_refused.add();
+  snapshot_.load_ends(snapshot);
 }
 
 void World::begin_alloc() {
   start_op(false);
-  threads_[current_].seen_number = ids_handed_out_;
+  ids_.alloc_begins();
 }
 
-void World::end_alloc(std::optional<TxnId> id) {
-  if (!id) {
-    violate("", "ids: there are plenty, and none is handed out");
-    return;
-  }
-  const std::uint64_t raw = id->get();
-  if (trace_ != nullptr) note("gets id " + number(raw));
-  if (raw <= threads_[current_].seen_number) {
-    violate("", "ids: not larger than one that was handed out before the call", number(raw));
-  }
-  if (raw < id_seen_.size()) {
-    if (id_seen_[raw]) violate("", "ids: handed out twice", number(raw));
-    id_seen_[raw] = true;
-  }
-  ids_handed_out_ = std::max(ids_handed_out_, raw);
-}
+void World::end_alloc(std::optional<TxnId> id) { ids_.alloc_ends(id); }
 
 // --- the trace -----------------------------------------------------------------------------------
 
-void World::note(const std::string& line) {
-  const bool of_nobody = line.starts_with("pid ") || line.starts_with("31 ");
-  *trace_ += of_nobody ? "             " : thread_text(current_, process_of(current_)) + "  ";
-  *trace_ += line + "\n";
+void World::note(std::string_view line, bool of_thread) {
+  if (trace_ == nullptr) return;
+  *trace_ += of_thread ? thread_text(current_, process_of(current_)) + "  " : "             ";
+  *trace_ += line;
+  *trace_ += '\n';
 }
 
-void World::note_access(Access access, Field field, std::uint64_t before, std::uint64_t after,
-                        bool done, std::source_location where) {
-  if (trace_ == nullptr) return;
-  std::string text = "  ";
-  switch (access) {
-    case Access::kLoad:
-      text += "load  ";
-      break;
-    case Access::kStore:
-      text += "store ";
-      break;
-    case Access::kCompareExchange:
-      text += done ? "cas   " : "cas fails ";
-      break;
-    case Access::kFetchAdd:
-      text += "add   ";
-      break;
-  }
-  text += std::string(field_name(field)) + ": " + word_text(field, before);
-  if (access != Access::kLoad && done) text += " -> " + word_text(field, after);
-  std::string_view file = where.file_name();
-  if (const std::size_t at = file.rfind("fsqlshm/"); at != std::string_view::npos) {
-    file.remove_prefix(at + 8);
-  }
-  text += "  [" + std::string(file) + ":" + number(where.line()) + "]";
-  ++step_number_;
-  note(text);
-}
+void World::remark(std::string_view text) { note(text); }
 
 }  // namespace fsqlshm::fuzz

@@ -148,8 +148,8 @@ std::string_view operation_text(const Weakening& weakening) {
   }
 }
 
-// The comment's numbers go to the operations below it, one each; the last one to all that follow, up to
-// the next numbered comment or the end of the function.
+// The comment's numbers go to the operations below it, one each; the last one to all that follow,
+// up to the next numbered comment or the end of the function.
 std::string place_of(const Site& site) {
   std::ifstream in(source_of(site));
   std::vector<std::string> numbers;

@@ -57,7 +57,8 @@ harness::Result empty_result(const Options& options, const Subject& subject, con
   return result;
 }
 
-// Searches the chosen scenarios one after the other; each gets its share of what is left of the time.
+// Searches the chosen scenarios one after the other; each gets its share of what is left of the
+// time.
 class Exploration {
  public:
   Exploration(const Options& options, const Subject& subject, const Budget& budget,

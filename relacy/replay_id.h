@@ -34,8 +34,8 @@ struct ReplayId {
 };
 
 /// FILE:FUNCTION:OPERATION:FIELDS:FROM=TO, for example
-/// "hardened/seqlock.h:publish:store:commit_seq:release=relaxed"; "load#2" is the second load in the
-/// function with these fields and this order.
+/// "hardened/seqlock.h:publish:store:commit_seq:release=relaxed"; "load#2" is the second load in
+/// the function with these fields and this order.
 [[nodiscard]] std::string to_text(const Weakening& weakening);
 
 /// The fields whose bits are set, with `separator` between them.

@@ -11,7 +11,8 @@
 //                     "vacuous" or "missed" (a violation that had to be found and was not)
 // and of an audit:
 //   audit             {SUBJECT: {sites, weakenings, killed, survived, unexplained,
-//                                matrix: [{site, in, order, weakened_to, killed, scenario, property,
+//                                matrix: [{site, in, order, weakened_to, killed, scenario,
+//                                property,
 //                                          executions, replay}]}}
 // and of a litmus run:
 //   litmus            list of {name, outcome, allowed, random, bounded, as_expected}

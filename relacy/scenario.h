@@ -31,8 +31,8 @@ struct Scenario {
   std::string name{};
   std::string properties{};   ///< what it checks: "P1 P2"
   std::string description{};  ///< one line
-  /// What a search must reach; one that misses any is vacuous. Bodies say `reach("...")`, and a name
-  /// that is not here ends the run.
+  /// What a search must reach; one that misses any is vacuous. Bodies say `reach("...")`, and a
+  /// name that is not here ends the run.
   std::vector<std::string> outcomes{};
   Defect defect{};
   bool misuse = false;  ///< breaks a precondition, so that it must fail under every protocol

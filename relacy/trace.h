@@ -21,8 +21,8 @@ struct Trace {
   std::optional<Violation> violation;
 };
 
-/// A space-time diagram in text: one column a thread, one row a step. Turns of a spin that only repeat
-/// the rows before them are folded.
+/// A space-time diagram in text: one column a thread, one row a step. Turns of a spin that only
+/// repeat the rows before them are folded.
 [[nodiscard]] std::string render(const Trace& trace);
 
 /// {"replay", "preemptions", "threads": [title], "violation": {"property", "text"} or null,
@@ -30,10 +30,10 @@ struct Trace {
 ///  last ended), "operation", "text",
 ///             "field", "order", "failure_order", "value", "expected", "found", "success", "stale",
 ///             "read_step", "newest_step", "file", "line", "function", "note"}]}
-/// A step has the keys that apply to its operation. 64-bit words are texts as the diagram shows them;
-/// read_step and newest_step are 0 for a word's first value. In the place of steps that only repeat the
-/// few before them is {"repeat": how many steps, "period": of so many each, "thread", "until": the number of the
-/// last}.
+/// A step has the keys that apply to its operation. 64-bit words are texts as the diagram shows
+/// them; read_step and newest_step are 0 for a word's first value. In the place of steps that only
+/// repeat the few before them is {"repeat": how many steps, "period": of so many each, "thread",
+/// "until": the number of the last}.
 [[nodiscard]] nlohmann::json to_json(const Trace& trace);
 
 }  // namespace fsqlshm::relacy

@@ -32,7 +32,7 @@ bool option(std::string_view argument) {
 }  // namespace
 
 const Target& target() {
-  schedule_options().free_is_always_clean = false;
+  schedule_options().strict = false;
   static constexpr Target kTarget = [] {
     Target target = schedule_target<ReferenceProtocol>("schedule_reference");
     target.description = "schedule on the published protocol, whose defects it must find";

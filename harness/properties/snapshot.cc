@@ -97,8 +97,9 @@ void SnapshotOracle::load_ends(const std::optional<ShmSnapshot>& snapshot) {
             "version {}", version);
   }
   last_position_[thread] = publish.position;
-  // Under weak memory a thread learns of a publish by its own loads, the first of which may be in this
-  // call; where every step sees all before it, what ended during the call need not be in the answer.
+  // Under weak memory a thread learns of a publish by its own loads, the first of which may be in
+  // this call; where every step sees all before it, what ended during the call need not be in the
+  // answer.
   const unsigned known =
       execution_.sequentially_consistent() ? known_at_begin_[thread] : newest_known();
   if (publish.position < known) {

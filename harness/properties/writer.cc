@@ -81,8 +81,8 @@ bool WriterOracle::stale(const Tenure& tenure, std::uint64_t now) const {
 }
 
 // Whether a check at `now` that begins here may still take this tenure for a live one. A claimer is
-// live whatever lease it will write. The published indicator cannot tell a claimer that died (D2, which
-// `repaired` finds), so there its death does not matter.
+// live whatever lease it will write. The published indicator cannot tell a claimer that died (D2,
+// which `repaired` finds), so there its death does not matter.
 bool WriterOracle::may_be_live(const Tenure& tenure, std::uint64_t now) const {
   const bool dead = execution_.knows_dead(tenure.process);
   if (tenure.phase == Phase::kClaiming) return !(dead && rules_.strict);
@@ -351,8 +351,8 @@ void WriterOracle::state_changed(std::uint64_t old_value, std::uint64_t new_valu
   if (new_value == 0 && rules_.strict) at_rest();
 }
 
-// What breaks P2 in the published protocol: the late clear of a release or an eviction hits the pid of
-// a successor (D4), or its birth or lease (D3).
+// What breaks P2 in the published protocol: the late clear of a release or an eviction hits the pid
+// of a successor (D4), or its birth or lease (D3).
 std::string_view WriterOracle::word_defect(Field field) {
   const Kind kind = call().kind;
   if (rules_.strict || (kind != Kind::kRelease && kind != Kind::kCheck)) return "";
@@ -374,8 +374,8 @@ void WriterOracle::word_changed(Field field) {
   }
 }
 
-// A model checker that runs stores in program order never shows the older of two unordered stores as
-// the one that stays (2+2W). Asking for the order itself closes that gap.
+// A model checker that runs stores in program order never shows the older of two unordered stores
+// as the one that stays (2+2W). Asking for the order itself closes that gap.
 void WriterOracle::unordered_store(Field field) {
   if (!rules_.strict || field < Field::kSerializedWriterTxnId) return;
   violate(execution_, "", kP2,

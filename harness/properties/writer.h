@@ -8,11 +8,13 @@
 //                  returns true and no check that knows of it answers ok.
 //   P2 integrity   All that time pid, birth and lease are the owner's.
 //   P3 quiescence  A free indicator has no leftovers.
-//   P4 crash       When all processes have ended and every lease has run out, a check answers ok and
+//   P4 crash       When all processes have ended and every lease has run out, a check answers ok
+//   and
 //                  leaves four zeroes.
 //   P5 eviction    An owner that lost the indicator gets false from release and writes nothing; the
 //                  owner gets true.
-//   P6 progress    acquire and release end after a few steps, and an acquire of an indicator that is
+//   P6 progress    acquire and release end after a few steps, and an acquire of an indicator that
+//   is
 //                  free all the time succeeds. See also ProgressOracle.
 //   busy           A check answers busy only if a writer was live that it may have met: not for one
 //                  whose end, death or expired lease it knew of when it began.
@@ -36,8 +38,8 @@ namespace fsqlshm::harness {
 class WriterOracle {
  public:
   struct Rules {
-    /// What the hardened indicator promises beyond the published one: only the thread that the state
-    /// names writes the three words, and they are zero whenever the indicator is free.
+    /// What the hardened indicator promises beyond the published one: only the thread that the
+    /// state names writes the three words, and they are zero whenever the indicator is free.
     bool strict = true;
     /// The rule "busy". The published protocol breaks it: D6.
     bool honest_busy = true;
