@@ -41,7 +41,7 @@ enum class Where : std::uint8_t { kThread, kProcess };
 }
 
 /// Lets one step begin at each tick of a clock of `per_second` ticks. Far from the next tick it
-/// sleeps, close to it it spins. Ticks that were missed by more than kMaxLag are left out, so that a
+/// sleeps, close to it it spins. Ticks that were missed by more than kMaxLag are left out, so a
 /// publisher that lost its processor does not continue with a burst.
 class Pacer {
  public:

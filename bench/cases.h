@@ -22,9 +22,9 @@ enum class Clock : std::uint8_t {
   kReal,  ///< wall time: waiting for others is part of what is measured
 };
 
-/// What a case is, in the order of its name: {"group", "read"}, {"where", "thread"}, {"rate", "1k"},
-/// {"subject", "hardened"} is read/thread/1k/hardened. Results carry them in their labels, so that
-/// no reader has to take a name apart.
+/// What a case is, in the order of its name: {"group", "read"}, {"where", "thread"},
+/// {"rate", "1k"}, {"subject", "hardened"} is read/thread/1k/hardened. Results carry them in their
+/// labels, so that no reader has to take a name apart.
 using Facts = std::vector<std::pair<std::string, std::string>>;
 
 struct Case {
@@ -74,8 +74,8 @@ void for_each_publisher(const std::vector<double>& rates, Visit visit) {
   }
 }
 
-/// What a body throws, after its loop, when the operation it measured did not do what it should. The
-/// text is part of a finding's title, so it holds nothing that changes from run to run.
+/// What a body throws, after its loop, when the operation it measured did not do what it should.
+/// The text is part of a finding's title, so it holds nothing that changes from run to run.
 class WrongResult : public std::runtime_error {
  public:
   using runtime_error::runtime_error;

@@ -1,8 +1,8 @@
 // fsqlshm-bench: Google Benchmark's own program. Its flags, its output and its JSON are those of
-// Google Benchmark; the label of each result has the facts of its case (see cases.h), "clock=real" if it
-// is judged by the wall, and the words "racy" and "control" where they are true. The context has
-// compiler, build_type, cpus (processors it may use), pinned (to one), and timer_ns_per_tick of the
-// clock of the group "tail".
+// Google Benchmark; the label of each result has the facts of its case (see cases.h), "clock=real"
+// if it is judged by wall time, and the words "racy" and "control" where they are true. The context
+// has compiler, build_type, cpus (processors it may use), pinned (to one), and timer_ns_per_tick of
+// the clock of the group "tail".
 
 #include <fmt/format.h>
 
@@ -20,7 +20,8 @@
 namespace fsqlshm::bench {
 namespace {
 
-// As everywhere in the project; harness/result.h brings a JSON library that nothing else here needs.
+// As everywhere in the project; harness/result.h brings a JSON library that nothing else here
+// needs.
 constexpr int kExitClean = 0;
 constexpr int kExitFound = 1;
 constexpr int kExitCouldNotRun = 2;

@@ -60,7 +60,8 @@ class DoubleCopy : public Handle<DoubleCopy, DoubleCopyMemory> {
   [[gnu::always_inline]] void publish(const Triple& triple) noexcept {
     const std::uint64_t sum = checksum(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
     store(memory_->copies[1], triple, sum);
-    // (2) Synchronizes with (1): no reader sees a word of the first copy before the whole second one.
+    // (2) Synchronizes with (1): no reader sees a word of the first copy before the whole second
+    // one.
     std::atomic_thread_fence(std::memory_order::release);
     store(memory_->copies[0], triple, sum);
   }

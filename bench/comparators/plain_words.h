@@ -1,5 +1,5 @@
-// The lower bound: the loads and stores alone, without a protocol. Racy: reads are torn as soon as there
-// is a publisher. What a protocol costs is measured from here.
+// The lower bound: the loads and stores alone, without a protocol. Racy: reads are torn as soon as
+// there is a publisher. What a protocol costs is measured from here.
 
 #ifndef FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
 #define FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
