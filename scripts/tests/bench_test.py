@@ -91,6 +91,8 @@ class Corrections(unittest.TestCase):
     def test_noise_has_a_floor_and_sees_drift(self) -> None:
         self.assertEqual(stats.noise([1.0] * 9), stats.NOISE_FLOOR)
         self.assertGreater(stats.noise([1, 1, 1, 1, 1.3, 1.3, 1.3, 1.3, 1.3]), 0.25)
+        # A slow drift, which random halves of the run hardly show.
+        self.assertGreater(stats.noise([1 + 0.01 * i for i in range(40)]), 0.17)
         self.assertEqual(stats.noise([1.0, 2.0]), math.inf)
 
     def test_growth_is_told_from_the_times(self) -> None:
