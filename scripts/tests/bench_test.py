@@ -269,7 +269,7 @@ class Files(unittest.TestCase):
         file = made_up_file()
         for each in file["benchmarks"]:
             each["name"] = each["run_name"] = "anything"
-        self.assertEqual(measured.gather(file), made_up())
+        self.assertEqual(measured.gather(file)["benchmarks"], made_up()["benchmarks"])
 
 
 class Claims(unittest.TestCase):
