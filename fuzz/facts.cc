@@ -33,7 +33,8 @@ void write_facts(const Json& failure) {
 }  // namespace
 
 std::string title(const Failure& failure) {
-  return failure.defect.empty() ? failure.property : failure.defect + ": " + failure.property;
+  const std::string defect(failure.defect);
+  return defect.empty() ? failure.property : defect + ": " + failure.property;
 }
 
 const KnownFault* shown_fault(const Target& target, const Failure& failure) {

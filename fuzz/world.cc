@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "fuzz/facts.h"
 #include "fuzz/stats.h"
 #include "harness/describe.h"
 
@@ -281,8 +282,8 @@ void World::violated(const harness::Violation& violation) {
   failure_ =
       Failure{.property = std::string(violation.property) + ": " + std::string(violation.rule),
               .detail = std::string(violation.detail),
-              .defect = std::string(violation.defect)};
-  note("*** " + (violation.defect.empty() ? "" : failure_->defect + ": ") + failure_->property);
+              .defect = violation.defect};
+  note("*** " + title(*failure_));
 }
 
 void World::start_op(bool writer_op) {

@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -74,11 +73,12 @@ const fs::path& foreign_file() {
 
 void write_file(const fs::path& path, const Content& content) {
   ::unlink(path.c_str());
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(content.bytes.data()),
-             static_cast<std::streamsize>(content.bytes.size()));
-  file.close();
-  if (!file || ::truncate(path.c_str(), static_cast<off_t>(content.size)) != 0) {
+  const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  const auto size = static_cast<ssize_t>(content.bytes.size());
+  const bool written = fd >= 0 && ::write(fd, content.bytes.data(), content.bytes.size()) == size &&
+                       ::ftruncate(fd, static_cast<off_t>(content.size)) == 0;
+  ::close(fd);
+  if (!written) {
     std::perror("cannot write the file under test");
     std::_Exit(2);
   }
@@ -86,12 +86,15 @@ void write_file(const fs::path& path, const Content& content) {
 
 // Size and first bytes, as many as `like` has.
 bool same_file(const fs::path& path, const Content& like) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   std::vector<std::uint8_t> bytes(std::min<std::uint64_t>(like.bytes.size(), like.size));
-  std::ifstream file(path, std::ios::binary);
-  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  std::error_code error;
-  return file && fs::file_size(path, error) == like.size &&
-         std::equal(bytes.begin(), bytes.end(), like.bytes.begin());
+  struct stat status = {};
+  const bool same = ::fstat(fd, &status) == 0 &&
+                    static_cast<std::uint64_t>(status.st_size) == like.size &&
+                    ::read(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+                    std::equal(bytes.begin(), bytes.end(), like.bytes.begin());
+  ::close(fd);
+  return same;
 }
 
 std::optional<Failure> check_message(std::string_view subject, const ShmError& error) {
