@@ -298,63 +298,6 @@ int Checker::process() const noexcept {
 
 // --- The seam ---------------------------------------------------------------------------------
 
-void Checker::weaken(const std::source_location& where, Op op, Field field,
-                     std::memory_order& order, std::memory_order& failure) {
-  const Weakening& weak = *request_.weakening;
-  std::memory_order& present = weak.failure ? failure : order;
-  if (weak.op != op || weak.from != present || (weak.fields >> atomic_index(field) & 1U) == 0 ||
-      source_name(where.file_name()) != weak.file ||
-      function_name(where.function_name()) != weak.function) {
-    return;
-  }
-  // A function comes by its operations in their order, so the first that ran are the first in it.
-  const auto line = std::ranges::find_if(
-      weakened_lines_, [&](unsigned known) { return known == where.line() || known == 0; });
-  if (line == weakened_lines_.end()) return;
-  *line = where.line();
-  if (line - weakened_lines_.begin() == weak.earlier) present = weak.to;
-}
-
-void Checker::discover(const std::source_location& where, Op op, Field field,
-                       std::memory_order order, std::memory_order failure) {
-  const std::string_view file = source_name(where.file_name());
-  const std::uint32_t bit = 1U << atomic_index(field);
-  for (Site& site : sites_) {
-    if (site.line == where.line() && site.op == op && site.file == file) {
-      site.fields |= bit;
-      return;
-    }
-  }
-  if (sites_.size() == sites_.capacity()) fail(kBadScenario, "too many call sites to collect");
-  sites_.push_back(
-      {file, function_name(where.function_name()), where.line(), op, bit, order, failure});
-}
-
-Step* Checker::append(Op op) {
-  if (steps_.size() == steps_.capacity()) return nullptr;
-  Step& step = steps_.emplace_back();
-  step.thread = phase_ == Phase::kBefore ? kAtFirst : phase_ == Phase::kAfter ? kAtLast : current();
-  step.op = op;
-  return &step;
-}
-
-void Checker::append(const Step& step) {
-  if (!recording_) return;
-  Step* const row = append(step.op);
-  if (row == nullptr) return;
-  const int thread = row->thread;
-  *row = step;
-  row->thread = thread;
-}
-
-void Checker::remark(std::string_view text) {
-  if (!recording_) return;
-  Step* const step = append(Op::kNote);
-  if (step == nullptr) return;
-  const std::size_t size = std::min(text.size(), step->note.size() - 1);
-  step->note[text.copy(step->note.data(), size)] = '\0';
-}
-
 // The orders that the operation is performed with.
 void Checker::orders(const std::source_location& where, Op op, Field field,
                      std::memory_order& order, std::memory_order& failure) {
@@ -384,21 +327,18 @@ std::uint64_t Checker::load(Field field, std::memory_order order,
   return read.value;
 }
 
-// A store was made: what the oracles and the trace need to know.
+// A store was made: what the oracles need to know.
 template <class Value>
-void Checker::stored(Field field, const Value& old, const Value& now, Step step) {
+void Checker::stored(Op op, Field field, const Value& old, const Value& now) {
   Word& word = words_[atomic_index(field)];
-  step.field = field;
-  step.newest = std::exchange(word.newest, now.store);
-  step.wrote = now.store;
+  word.newest = now.store;
   word.observed[static_cast<std::size_t>(current())] = {now.store, now.value};
-  append(step);
   const bool ordered =
       word.writer < 0 || word.writer == current() || knows(word.writer, word.clock);
   word.writer = current();
   word.clock = clock();
   if (phase_ == Phase::kBefore) return;
-  if (step.op == Op::kStore && !ordered) request_.test->unordered_store(field);
+  if (op == Op::kStore && !ordered) request_.test->unordered_store(field);
   if (old.value != now.value) request_.test->wrote(field, old.value, now.value);
 }
 
@@ -415,7 +355,16 @@ void Checker::store(Field field, std::uint64_t value, std::memory_order order,
   const Tagged now{value, ++stores_};
   target.store(now, order_of(order), kInfo);
   context.enable_preemption();
-  stored(field, old, now, {.op = Op::kStore, .order = order, .value = value, .where = where});
+  if (recording_) [[unlikely]] {
+    append({.op = Op::kStore,
+            .field = field,
+            .order = order,
+            .value = value,
+            .newest = newest_store(field),
+            .wrote = now.store,
+            .where = where});
+  }
+  stored(Op::kStore, field, old, now);
 }
 
 bool Checker::compare_exchange(Field field, std::uint64_t& expected, std::uint64_t desired,
@@ -435,7 +384,8 @@ bool Checker::compare_exchange(Field field, std::uint64_t& expected, std::uint64
   const Tagged now{desired, succeeds ? ++stores_ : 0};
   target.compare_exchange_strong(compare, now, order_of(succeeds ? success : failure), kInfo);
   context.enable_preemption();
-  Step step{.op = Op::kCompareExchange,
+  if (recording_) [[unlikely]] {
+    append({.op = Op::kCompareExchange,
             .field = field,
             .order = success,
             .failure_order = failure,
@@ -444,15 +394,16 @@ bool Checker::compare_exchange(Field field, std::uint64_t& expected, std::uint64
             .found = old.value,
             .success = succeeds,
             .read = old.store,
-            .where = where};
+            .newest = newest_store(field),
+            .wrote = now.store,
+            .where = where});
+  }
   if (succeeds) {
-    stored(field, old, now, step);
+    stored(Op::kCompareExchange, field, old, now);
     return true;
   }
-  Word& word = words_[atomic_index(field)];
-  word.observed[static_cast<std::size_t>(current())] = {old.store, old.value};
-  step.newest = word.newest;
-  append(step);
+  words_[atomic_index(field)].observed[static_cast<std::size_t>(current())] = {old.store,
+                                                                               old.value};
   expected = old.value;
   return false;
 }
@@ -469,13 +420,19 @@ std::uint64_t Checker::fetch_add(Field field, std::uint64_t addend, std::memory_
   const Tagged addition{addend, ++stores_};
   const Tagged old = target.fetch_add(addition, order_of(order), kInfo);
   context.enable_preemption();
-  stored(field, old, old + addition,
-         {.op = Op::kFetchAdd,
-          .order = order,
-          .value = addend,
-          .found = old.value,
-          .read = old.store,
-          .where = where});
+  const Tagged now = old + addition;
+  if (recording_) [[unlikely]] {
+    append({.op = Op::kFetchAdd,
+            .field = field,
+            .order = order,
+            .value = addend,
+            .found = old.value,
+            .read = old.store,
+            .newest = newest_store(field),
+            .wrote = now.store,
+            .where = where});
+  }
+  stored(Op::kFetchAdd, field, old, now);
   return old.value;
 }
 

@@ -220,7 +220,7 @@ class Checker final : public harness::Execution {
   void discover(const std::source_location& where, Op op, Field field, std::memory_order order,
                 std::memory_order failure);
   template <class Value>
-  void stored(Field field, const Value& old, const Value& now, Step step);
+  void stored(Op op, Field field, const Value& old, const Value& now);
   Step* append(Op op);
   void append(const Step& step);
   void die();
