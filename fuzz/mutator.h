@@ -1,9 +1,9 @@
 // Mutators that know the shape of an input.
 //
-// A mutator of plain bytes almost never gets past the checksum of a header and rarely changes one argument
-// of one operation. These pick whole fields and records, set them to values where code tends to
-// break, and hand part of the work to the engine's own mutator, so that dictionaries and compare
-// hints still count.
+// A mutator of plain bytes almost never gets past the checksum of a header and rarely changes one
+// argument of one operation. These pick whole fields and records, set them to values where code
+// tends to break, and hand part of the work to the engine's own mutator, so that dictionaries and
+// compare hints still count.
 
 #ifndef FSQLSHM_FUZZ_MUTATOR_H_
 #define FSQLSHM_FUZZ_MUTATOR_H_

@@ -1,4 +1,5 @@
-// The tracked seeds, from which every fuzzing run begins: what is in them, and that it is what is in corpus/.
+// The tracked seeds, from which every fuzzing run begins: what is in them, and that it is what is in
+// corpus/.
 // With FSQLSHM_WRITE_SEEDS=1 in the environment the test writes them.
 
 #include <gtest/gtest.h>
@@ -70,8 +71,8 @@ constexpr Change kNoChange = {"", 24, 1};  // a fresh header has this word
 constexpr Change kRefusals[] = {
     {"bad_magic", 0, 1}, {"version", 9, 1}, {"page_size", 12, 1}, {"checksum", 146, 1}};
 
-// Three golden inputs of every outcome, the headers of three geometries, and headers that are looked
-// at closely: one for each refusal and for each complaint of `validate`.
+// Three golden inputs of every outcome, the headers of three geometries, and headers that are
+// looked at closely: one for each refusal and for each complaint of `validate`.
 Seeds header_seeds() {
   Seeds seeds;
   std::map<std::string, int> taken;

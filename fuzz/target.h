@@ -17,8 +17,9 @@
 
 namespace fsqlshm::fuzz {
 
-/// A property that does not hold for an input. A crash is found by the sanitizers instead. Small: what
-/// judges returns it by value millions of times a second, and a third string costs 15 % under ASan.
+/// A property that does not hold for an input. A crash is found by the sanitizers instead. Small:
+/// what judges returns it by value millions of times a second, and a third string costs 15 % under
+/// ASan.
 struct Failure {
   std::string property{};     ///< which one; the same for every input that breaks it the same way
   std::string detail{};       ///< what was expected and what was seen

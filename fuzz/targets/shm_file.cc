@@ -55,7 +55,8 @@ const fs::path& folder() {
   return kFolder;
 }
 
-// The smallest header there is, with all its regions, made once: what another process puts in place.
+// The smallest header there is, with all its regions, made once: what another process puts in
+// place.
 const fs::path& foreign_file() {
   static const fs::path kPath = [] {
     fs::path path = folder() / "foreign";
