@@ -26,8 +26,8 @@ namespace fsqlshm::fuzz {
 /// {"counters": {name: number}, "failure": null}.
 void keep_facts(std::string path);
 /// Writes the same at once, if it is to be kept, with
-/// "failure": {"title", "property", "defect", "fault", "text"}; fault is the known one that it shows,
-/// or null.
+/// "failure": {"title", "property", "defect", "fault", "text"}; fault is the known one that it
+/// shows, or null.
 void keep_failure(const Target& target, const Failure& failure, const std::string& text);
 
 }  // namespace fsqlshm::fuzz

@@ -1,5 +1,5 @@
-// The tracked seeds, from which every fuzzing run begins: what is in them, and that it is what is in
-// corpus/.
+// The tracked seeds, from which every fuzzing run begins: what is in them, and that corpus/ holds
+// exactly that.
 // With FSQLSHM_WRITE_SEEDS=1 in the environment the test writes them.
 
 #include <gtest/gtest.h>

@@ -16,7 +16,6 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -55,8 +54,7 @@ const fs::path& folder() {
   return kFolder;
 }
 
-// The smallest header there is, with all its regions, made once: what another process puts in
-// place.
+// The smallest header with all its regions, made once: what another process puts in place.
 const fs::path& foreign_file() {
   static const fs::path kPath = [] {
     fs::path path = folder() / "foreign";
@@ -216,12 +214,10 @@ std::size_t remove_leftovers() {
 // What creating or opening the file must end with: an error, or none.
 std::optional<ShmError> expected_of_creation(Room room, const Interferer& interferer) {
   if (interferer.error()) return interferer.error();
-  if (interferer.creating() && room == Room::kOneByteShort) {
-    return ShmError(ShmErrorCode::kFileNoSpace, EFBIG);
-  }
-  if (interferer.creating() && room == Room::kMoreThanTheDisk) {
-    return ShmError(ShmErrorCode::kFileNoSpace, ENOSPC);
-  }
+  const std::uint64_t full = room == Room::kOneByteShort      ? EFBIG
+                             : room == Room::kMoreThanTheDisk ? ENOSPC
+                                                              : 0;
+  if (interferer.creating() && full != 0) return ShmError(ShmErrorCode::kFileNoSpace, full);
   if (interferer.foreign() && interferer.task() == Task::kCreate) {
     return ShmError(ShmErrorCode::kFileExists, EEXIST);
   }
@@ -443,10 +439,7 @@ std::optional<Failure> check_opening(const fs::path& path, std::string_view expe
   }
   if (auto f = check_file("open a file", file, expected, content)) return f;
   if (interferer.went_on()) return fail("goes on after a call that failed");
-  if (interferer.is_fifo()) {
-    ::unlink(path.c_str());
-    return std::nullopt;
-  }
+  if (interferer.is_fifo()) return std::nullopt;
   if (!same_file(path, content)) return fail("the file is not as it was");
   return file ? check_use(*std::move(file), path, content, input.publishes) : std::nullopt;
 }
