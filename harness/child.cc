@@ -62,9 +62,10 @@ ChildState Child::look(bool blocking) {
   do {
     got = ::waitpid(pid_, &status, WUNTRACED | (blocking ? 0 : WNOHANG));
   } while (got < 0 && errno == EINTR);
-  if (got < 0) throw std::system_error(errno, std::generic_category(), "cannot wait for a child");
   if (got == 0) return state_;
-  if (WIFSTOPPED(status)) {
+  if (got < 0) {
+    state_ = {ChildState::Kind::kExited, -1};  // reaped by other code: nothing is known of its end
+  } else if (WIFSTOPPED(status)) {
     state_ = {ChildState::Kind::kStopped, WSTOPSIG(status)};
   } else if (WIFEXITED(status)) {
     state_ = {ChildState::Kind::kExited, WEXITSTATUS(status)};

@@ -18,7 +18,7 @@ namespace fsqlshm::harness {
 struct ChildState {
   enum class Kind : unsigned char { kRunning, kStopped, kExited, kSignalled };
   Kind kind = Kind::kRunning;
-  int number = 0;  ///< kExited: the status; kSignalled: the signal
+  int number = 0;  ///< kExited: the status, -1 if unknown; kSignalled: the signal
 
   [[nodiscard]] bool over() const { return kind == Kind::kExited || kind == Kind::kSignalled; }
   [[nodiscard]] bool stopped() const { return kind == Kind::kStopped; }

@@ -38,11 +38,11 @@ class EventRing {
 
   void record(const char* what, std::uint64_t a = 0, std::uint64_t b = 0) {
     const std::uint64_t index = next_.load(std::memory_order_relaxed);
-    auto& slot = slots_[index % kSize];
-    slot[0].store(now_ns(), std::memory_order_relaxed);
-    slot[1].store(reinterpret_cast<std::uintptr_t>(what), std::memory_order_relaxed);
-    slot[2].store(a, std::memory_order_relaxed);
-    slot[3].store(b, std::memory_order_relaxed);
+    Slot& slot = slots_[index % kSize];
+    slot.ns.store(now_ns(), std::memory_order_relaxed);
+    slot.what.store(what, std::memory_order_relaxed);
+    slot.a.store(a, std::memory_order_relaxed);
+    slot.b.store(b, std::memory_order_relaxed);
     next_.store(index + 1, std::memory_order_release);
   }
 
@@ -51,17 +51,22 @@ class EventRing {
   void visit(Visit&& visit) const {
     const std::uint64_t end = next_.load(std::memory_order_acquire);
     for (std::uint64_t i = end < kSize ? 0 : end - kSize; i < end; ++i) {
-      const auto& slot = slots_[i % kSize];
-      visit(Entry{slot[0].load(std::memory_order_relaxed),
-                  reinterpret_cast<const char*>(slot[1].load(std::memory_order_relaxed)),
-                  slot[2].load(std::memory_order_relaxed),
-                  slot[3].load(std::memory_order_relaxed)});
+      const Slot& slot = slots_[i % kSize];
+      visit(Entry{slot.ns.load(std::memory_order_relaxed),
+                  slot.what.load(std::memory_order_relaxed), slot.a.load(std::memory_order_relaxed),
+                  slot.b.load(std::memory_order_relaxed)});
     }
   }
 
  private:
+  struct Slot {
+    std::atomic<std::uint64_t> ns = 0;
+    std::atomic<const char*> what = nullptr;
+    std::atomic<std::uint64_t> a = 0;
+    std::atomic<std::uint64_t> b = 0;
+  };
   std::atomic<std::uint64_t> next_ = 0;
-  std::array<std::array<std::atomic<std::uint64_t>, 4>, kSize> slots_{};
+  std::array<Slot, kSize> slots_{};
 };
 
 /// Something that a role checks. Made static: a violation names it by its address, which is the same
@@ -122,6 +127,8 @@ class ViolationList {
   std::array<Slot, kMax> slots_{};
 };
 
+// The padding keeps what different threads write on different cache lines.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): see above
 struct ControlBlock {
   std::atomic<std::uint64_t> stop = 0;
   LeaseClock clock{};

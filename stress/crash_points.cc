@@ -9,6 +9,7 @@
 
 #include "fsqlshm/shm_file.h"
 #include "harness/describe.h"
+#include "harness/properties/execution.h"
 #include "harness/run.h"
 #include "stress/findings.h"
 #include "stress/moments.h"
@@ -81,7 +82,7 @@ class CrashPoints {
       const auto left = read_header_bytes(path_);
       const std::string outcome = operation.observe(path_);
       if (const std::string trouble = newcomer_trouble<Protocol>(path_); !trouble.empty()) {
-        find("P4 crash", fmt::format("{}: {} after a death", operation.name, trouble),
+        find(harness::kP4, fmt::format("{}: {} after a death", operation.name, trouble),
              fmt::format("before {} {}\n{}", noun_, k, left ? harness::header_table(*left) : ""),
              defect_of(trouble));
       }
@@ -111,7 +112,7 @@ class CrashPoints {
     for (std::size_t k = 0; k < seen.size(); ++k) {
       if (seen[k] != operation.outcomes[at] && at + 1 < operation.outcomes.size()) ++at;
       if (seen[k] == operation.outcomes[at] && turned(operation, row, k, at > 0)) continue;
-      find("P4 crash", fmt::format("{}: {} after a death", operation.name, seen[k]),
+      find(harness::kP4, fmt::format("{}: {} after a death", operation.name, seen[k]),
            fmt::format("before {} {}; allowed: {}\n", noun_, k + 1,
                        fmt::join(operation.outcomes, ", then ")),
            defect_of(seen[k]));
@@ -150,10 +151,10 @@ class CrashPoints {
     return std::is_same_v<Protocol, ReferenceProtocol> && outcome == kBusyForEver ? "D2" : "";
   }
 
-  void find(std::string property, std::string title, std::string detail,
+  void find(std::string_view property, std::string title, std::string detail,
             std::string_view defect = "") {
     result_.findings.push_back({.severity = "violation",
-                                .property = std::move(property),
+                                .property = std::string(property),
                                 .defect = std::string(defect),
                                 .title = std::move(title),
                                 .detail = std::move(detail),

@@ -61,7 +61,10 @@ class LitmusTests {
     const auto lives = [](std::uint32_t, std::uint64_t) { return true; };
     return layout.check_serialized_writer_exclusion(kNow, lives) == Exclusion::kOk ? 1 : 0;
   }
-  static std::uint64_t alloc(Layout& layout) { return layout.alloc_txn_id()->get(); }
+  static std::uint64_t alloc(Layout& layout) {
+    const auto id = layout.alloc_txn_id();
+    return id ? id->get() : 0;
+  }
 
   // Of a header that is prepared by an actor.
   template <std::uint64_t (*kActor)(Layout&)>

@@ -46,23 +46,23 @@ class Moments {
  public:
   /// From `begin` on: counts in `log`, and lets `event` happen before moment `at`; 0: never.
   static void arm(MomentLog& log, std::uint64_t at, Event event) {
-    log_ = &log;
-    at_ = at;
-    event_ = std::move(event);
+    shared_log = &log;
+    wanted = at;
+    happens = std::move(event);
   }
-  static void begin() { counting_ = log_ != nullptr; }
+  static void begin() { counting = shared_log != nullptr; }
   /// Called at each moment.
   static int pass(std::string_view name) {
-    if (!counting_) return 0;
-    if (log_->count < MomentLog::kMax) log_->names[log_->count] = name;
-    return ++log_->count == at_ ? event_() : 0;
+    if (!counting) return 0;
+    if (shared_log->count < MomentLog::kMax) shared_log->names[shared_log->count] = name;
+    return ++shared_log->count == wanted ? happens() : 0;
   }
 
  private:
-  static inline MomentLog* log_ = nullptr;
-  static inline std::uint64_t at_ = 0;
-  static inline Event event_;
-  static inline bool counting_ = false;
+  static inline MomentLog* shared_log = nullptr;
+  static inline std::uint64_t wanted = 0;
+  static inline Event happens;
+  static inline bool counting = false;
 };
 
 struct StepMoments {

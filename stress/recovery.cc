@@ -9,6 +9,7 @@
 
 #include "fsqlshm/shm_file.h"
 #include "harness/child.h"
+#include "harness/properties/execution.h"
 #include "harness/random.h"
 #include "harness/run.h"
 #include "stress/control_block.h"
@@ -125,7 +126,7 @@ void run_recovery(const Setting& setting, std::uint64_t deaths, harness::Result&
     }
     if (!eventually([&] { return board->read_for == board->killed_ns; })) {
       result.findings.push_back({.severity = "violation",
-                                 .property = "P4 crash",
+                                 .property = std::string(harness::kP4),
                                  .title = "readers got nothing for 10 s after a publisher died",
                                  .file = "stress/recovery.cc"});
       break;

@@ -11,19 +11,19 @@
 
 namespace fsqlshm::stress {
 
-void RunFindings::add(std::string property, std::string title, std::string detail,
+void RunFindings::add(std::string_view property, std::string title, std::string detail,
                       std::string_view defect) {
   result_.findings.push_back({.severity = "violation",
-                              .property = std::move(property),
+                              .property = std::string(property),
                               .defect = std::string(config_.reference ? defect : ""),
                               .title = std::move(title),
                               .detail = std::move(detail),
                               .file = "stress/runner.cc"});
 }
 
-void RunFindings::add_with_context(std::string property, std::string title,
+void RunFindings::add_with_context(std::string_view property, std::string title,
                                    const std::string& detail, std::string_view defect) {
-  add(std::move(property), std::move(title),
+  add(property, std::move(title),
       fmt::format("{}\nseed {}\n\n{}\nlast events (ms before the report):\n{}", detail,
                   config_.seed, harness::header_table(file_.header_bytes()), last_events()),
       defect);
@@ -49,7 +49,7 @@ void RunFindings::add_violations() {
       if (check.values[i].empty()) continue;
       detail += fmt::format("{0}: {1} ({1:#x})\n", check.values[i], violation.values[i]);
     }
-    add_with_context(std::string(check.property), std::string(check.title), detail, check.defect);
+    add_with_context(check.property, std::string(check.title), detail, check.defect);
   });
 }
 

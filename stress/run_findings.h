@@ -21,11 +21,11 @@ class RunFindings {
       : config_(config), control_(control), file_(file), result_(result) {}
 
   /// A violation. `defect`: the known defect that it shows if the subject is `reference`.
-  void add(std::string property, std::string title, std::string detail,
+  void add(std::string_view property, std::string title, std::string detail,
            std::string_view defect = "");
   /// The same with the header, the seed and the last events in its detail.
-  void add_with_context(std::string property, std::string title, const std::string& detail = {},
-                        std::string_view defect = "");
+  void add_with_context(std::string_view property, std::string title,
+                        const std::string& detail = {}, std::string_view defect = "");
   /// A check that met nothing proves nothing.
   void add_vacuous(std::string title);
 

@@ -12,6 +12,7 @@
 #include "fsqlshm/shm_file.h"
 #include "harness/child.h"
 #include "harness/describe.h"
+#include "harness/properties/execution.h"
 #include "harness/run.h"
 #include "stress/describe.h"
 #include "stress/operations.h"
@@ -123,7 +124,7 @@ class Runner {
       }
       if (locked_out(now)) {
         findings_.add_with_context(
-            "P4 crash", "no writer got the indicator for 5 s: they are locked out",
+            harness::kP4, "no writer got the indicator for 5 s: they are locked out",
             writer_report(file_.header_bytes(), control_->clock.at(now)).text(), "D2");
         break;
       }
@@ -186,8 +187,8 @@ class Runner {
     const std::vector<std::size_t> hung = workers_.here();
     if (hung.empty()) return;
     // While they still hang: the report shows what each of them did last.
-    findings_.add_with_context("P6 progress", fmt::format("did not stop within {:g} s: worker {}",
-                                                          config_.patience, fmt::join(hung, ", ")));
+    findings_.add_with_context(harness::kP6, fmt::format("did not stop within {:g} s: worker {}",
+                                                         config_.patience, fmt::join(hung, ", ")));
     for (const std::size_t i : hung) workers_.kill(i);
     while (!workers_.here().empty()) turn(now_ns(), false);
   }
@@ -215,13 +216,12 @@ class Runner {
          {Field::kSerializedWriterTxnId, Field::kSerializedWriterPidAndGen,
           Field::kSerializedWriterPidBirth, Field::kSerializedWriterLeaseExpiry}) {
       if (!free || harness::word_at(bytes, field) == 0) continue;
-      findings_.add_with_context("P3 quiescence",
-                                 "the indicator is free, but its words are not zero",
+      findings_.add_with_context(harness::kP3, "the indicator is free, but its words are not zero",
                                  std::string(field_name(field)), "D3");
     }
     const std::string trouble = newcomer_trouble<Protocol>(worker_config_.file, later);
     if (trouble.empty()) return;
-    findings_.add_with_context("P4 crash", "after the run: " + trouble, writer.text(),
+    findings_.add_with_context(harness::kP4, "after the run: " + trouble, writer.text(),
                                trouble == kBusyForEver ? "D2" : "");
   }
 

@@ -15,6 +15,7 @@
 #include "fsqlshm/writer_words.h"
 #include "harness/child.h"
 #include "harness/describe.h"
+#include "harness/properties/execution.h"
 #include "harness/run.h"
 #include "stress/crash_points.h"
 #include "stress/moments.h"
@@ -203,7 +204,7 @@ class StopPoints {
     for (const Owner& each : *owners_) {
       if (each.id == 0 || (each.lease != 0 && each.lease <= kNow)) continue;
       if (owner != nullptr) {
-        find("P1 exclusion", "two live owners", "D5", encounter, file, when);
+        find(harness::kP1, "two live owners", "D5", encounter, file, when);
         return;
       }
       owner = &each;
@@ -211,21 +212,21 @@ class StopPoints {
     if (owner == nullptr) return;
     const HeaderBytes bytes = file.header_bytes();
     if (word_at(bytes, Field::kSerializedWriterTxnId) != owner->id) {
-      find("P1 exclusion", "a live owner was evicted", "D5", encounter, file, when);
+      find(harness::kP1, "a live owner was evicted", "D5", encounter, file, when);
     } else if (pid_of(word_at(bytes, Field::kSerializedWriterPidAndGen)) != owner->pid ||
                word_at(bytes, Field::kSerializedWriterPidBirth) != owner->birth ||
                word_at(bytes, Field::kSerializedWriterLeaseExpiry) != owner->lease) {
-      find("P2 integrity", "an owner lost its words", "D3", encounter, file, when);
+      find(harness::kP2, "an owner lost its words", "D3", encounter, file, when);
     }
   }
 
-  void find(std::string property, std::string_view what, std::string_view defect,
+  void find(std::string_view property, std::string_view what, std::string_view defect,
             const Encounter& encounter, const File& file, const std::string& when) {
     std::string point = fmt::format("stopped before step {}", at_[0]);
     if (encounter.actors.size() > 1) point += fmt::format(" and step {}", at_[1]);
     result_.findings.push_back(
         {.severity = "violation",
-         .property = std::move(property),
+         .property = std::string(property),
          .defect = std::string(std::is_same_v<Protocol, ReferenceProtocol> ? defect : ""),
          .title = fmt::format("{}: {}", what, encounter.name),
          .detail =

@@ -10,6 +10,7 @@
 #include <utility>
 
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the sanitizer's names
 // Provided by TSan's runtime if there is one.
 [[gnu::weak]] void __tsan_init();
 [[gnu::weak]] void __sanitizer_set_report_path(const char* path);
@@ -18,6 +19,7 @@ extern "C" {
 [[gnu::used]] const char* __tsan_default_options() {
   return "halt_on_error=1:exitcode=66:report_signal_unsafe=1";
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 }
 
 namespace fsqlshm::stress {

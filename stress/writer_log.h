@@ -72,6 +72,7 @@ struct Tenure {
   std::uint64_t incarnation = 0;
 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): written words on lines of their own
 class WriterLog {
  public:
   WriterLog(const LeaseClock& clock, const KillLog& kills) : clock_(clock), kills_(kills) {}

@@ -1,14 +1,15 @@
+#include "harness/properties/execution.h"
 #include "stress/role.h"
 
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kOkBesideLiveOwner = {"P1 exclusion",
+constexpr Check kOkBesideLiveOwner = {harness::kP1,
                                       "a check answered ok while a live owner held the indicator",
                                       {"owner's token", "now"},
                                       "D5"};
 
-enum : std::size_t { kChecksOk, kChecksBusy };
+enum : std::uint8_t { kChecksOk, kChecksBusy };
 
 // Checks exclusion as a concurrent writer does.
 struct Checker {

@@ -13,7 +13,7 @@ constexpr Check kTooOld = {
 constexpr Check kFromTheFuture = {
     "gc horizon", "a horizon that no thread had stored yet", {"loaded", "youngest begun"}};
 
-enum : std::size_t { kReads, kMoves };
+enum : std::uint8_t { kReads, kMoves };
 
 // A lock next to the file, by which movers of all workers take turns: the log of the horizon wants
 // one writer at a time.

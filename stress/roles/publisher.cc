@@ -11,7 +11,7 @@ constexpr Check kTwoPublishers = {"publication lock",
 constexpr Check kRefused = {
     "publication lock", "the guard refused to publish", {"publish", "error"}};
 
-enum : std::size_t { kPublishes, kReconciles, kLockBusy };
+enum : std::uint8_t { kPublishes, kReconciles, kLockBusy };
 
 // The name of a publisher next to the lock: worker + 1 in 16 bits, incarnation in 48.
 constexpr std::uint64_t kIncarnationBits = 48;

@@ -7,7 +7,7 @@ constexpr Check kTornTriple = {"snapshot integrity",
                                "a torn triple: its parts are of different publishes",
                                {"commit_seq", "schema_epoch", "ecs_epoch"}};
 
-enum : std::size_t { kReads, kRetries, kTimeouts };
+enum : std::uint8_t { kReads, kRetries, kTimeouts };
 
 class Reader {
  public:

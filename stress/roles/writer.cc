@@ -1,31 +1,32 @@
 #include "fsqlshm/writer_words.h"
 #include "harness/describe.h"
+#include "harness/properties/execution.h"
 #include "stress/roles/shared_checks.h"
 
 namespace fsqlshm::stress {
 namespace {
 
 constexpr Check kAcquiredBesideLiveOwner = {
-    "P1 exclusion",
+    harness::kP1,
     "an acquire succeeded while a live owner held the indicator",
     {"new id", "new token", "owner's token"},
     "D5"};
-constexpr Check kOwnerWordsChanged = {"P2 integrity",
+constexpr Check kOwnerWordsChanged = {harness::kP2,
                                       "an owner's words changed while it held the indicator",
                                       {"id word", "pid and generation", "birth", "lease"},
                                       "D3"};
-constexpr Check kIndicatorWasNotClean = {"P3 quiescence",
+constexpr Check kIndicatorWasNotClean = {harness::kP3,
                                          "an owner got an indicator whose words were not zero",
                                          {"id", "generation"},
                                          "D3"};
 constexpr Check kReleaseRefusedLiveOwner = {
-    "P5 eviction", "a release refused an owner that still was one", {"id", "lease", "now"}, "D5"};
+    harness::kP5, "a release refused an owner that still was one", {"id", "lease", "now"}, "D5"};
 constexpr Check kReleaseOfAnEvictedOwner = {
-    "P5 eviction",
+    harness::kP5,
     "a release succeeded for an owner that had been succeeded by another",
     {"id", "token", "token in the log"}};
 
-enum : std::size_t { kAcquires, kRefusals, kReleases, kEvictions, kIds };
+enum : std::uint8_t { kAcquires, kRefusals, kReleases, kEvictions, kIds };
 
 // Acquires, holds and releases the serialized writer, with short, long or no leases.
 class Writer {
