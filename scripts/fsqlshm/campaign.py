@@ -1,18 +1,16 @@
 """The main job: build, then attack with every engine within a time budget, and sum up."""
 
 import argparse
-import contextlib
 import datetime
 import os
 import pathlib
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from fsqlshm import ROOT, command, engine, files, results, runner
+from fsqlshm import ROOT, command, engine, files, host, results, runner
 from fsqlshm.processes import Stopper
 from fsqlshm.results import CouldNotRun, Document
 from fsqlshm.schema import BadDocument
@@ -119,20 +117,12 @@ def print_results(documents: Sequence[Document]) -> None:
 
 
 def commit() -> str:
-    words = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return host.git("rev-parse", "HEAD")
 
 
 def machine() -> dict[str, Any]:
-    return {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()}
-
-
-def processor() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
+    processor = host.processor().get("model name") or platform.processor()
+    return {"system": platform.platform(), "processor": processor, "cores": os.cpu_count()}
 
 
 def make_report(folder: pathlib.Path) -> pathlib.Path:

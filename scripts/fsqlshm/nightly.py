@@ -10,7 +10,6 @@ another seed means other executions (Relacy: the next range of iterations).
 
 import argparse
 import dataclasses
-import fcntl
 import math
 import os
 import pathlib
@@ -22,7 +21,7 @@ from collections.abc import Sequence
 from fsqlshm import ROOT, campaign, command, engine, files, nightly_corpus, nights, results, runner
 from fsqlshm.fuzz import corpora
 from fsqlshm.nights import Night, Slice, State
-from fsqlshm.processes import Stopper
+from fsqlshm.processes import Stopper, locked
 from fsqlshm.results import CouldNotRun
 from fsqlshm.text import Clock
 
@@ -233,12 +232,7 @@ def main(arguments: Sequence[str]) -> int:
     stop = Stopper()
     options = parse_arguments(arguments)
     runner.bootstrap()
-    options.state.mkdir(parents=True, exist_ok=True)
-    with open(options.state / "lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CouldNotRun(f"another nightly run is at work in {options.state}") from error
+    with locked(options.state / "lock", f"another nightly run is at work in {options.state}"):
         return Run(options, stop).run()
 
 

@@ -1,15 +1,20 @@
 """Child processes and the signals that end them."""
 
 import contextlib
+import fcntl
 import math
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from fsqlshm import ROOT
+from fsqlshm.results import CouldNotRun
 
 Command = Sequence[str | pathlib.Path]
 Child = subprocess.Popen[bytes]
@@ -75,6 +80,49 @@ class Stopper:
                 child.kill()
                 child.wait()
                 return None
+
+    def run(self, command: Command, log: pathlib.Path, deadline: float = math.inf) -> int:
+        """The exit status of a command whose output is added to a log. Raises CouldNotRun if it did not come to its
+        end until `deadline`, a time.monotonic()."""
+        left = deadline - time.monotonic()
+        if left <= 0 and not self.requested:
+            raise CouldNotRun("no time left")
+        with open(log, "ab") as output:
+            code = self.wait(self.start(command, group=True, cwd=ROOT, stdout=output, stderr=output), left, grace=5)
+        if self.requested:
+            raise CouldNotRun("interrupted")
+        if code is None:
+            raise CouldNotRun(f"not ended in time: {shlex.join(map(str, command[:4]))}")
+        return code
+
+    def build(
+        self,
+        preset: str,
+        targets: Sequence[str],
+        log: pathlib.Path,
+        deadline: float = math.inf,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """Configures and builds; without targets everything. Two builds at once take turns."""
+        with locked(ROOT / "build" / "lock", "build: waiting for another build to end", say):
+            for words in (["--preset", preset], ["--build", "--preset", preset, *(targets and ["--target", *targets])]):
+                if self.run(["cmake", *words], log, deadline) != 0:
+                    raise CouldNotRun(f"the {preset} build failed, see {log}")
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path, busy: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Holds the lock of a file. While another process has it, says `busy` and waits, or without `say` gives up."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if say is None:
+                raise CouldNotRun(busy) from error
+            say(busy)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Builds and runs engines (see engine.py). Used by campaign.py and nightly.py."""
 
-import fcntl
 import pathlib
 import re
 import signal
@@ -37,30 +36,11 @@ def bootstrap() -> None:
 
 
 def build(folder: pathlib.Path, clock: Clock, stop: Stopper, tests: bool = False) -> None:
-    """Builds what the engines need, and also the sanitizers' unit tests if they are wanted. Two runs at once
-    take turns."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    with open(ROOT / "build" / "lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            clock.say("build: waiting for another build to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for preset, targets in TARGETS.items():
-            log = folder / f"build-{preset}.log"
-            if tests and preset in SANITIZERS:
-                targets = ("all",)
-            with open(log, "wb") as output:
-                for command in (
-                    ["cmake", "--preset", preset],
-                    ["cmake", "--build", "--preset", preset, "--target", *targets],
-                ):
-                    code = stop.wait(stop.start(command, cwd=ROOT, stdout=output, stderr=output))
-                    if stop.requested:
-                        raise CouldNotRun("interrupted while building")
-                    if code != 0:
-                        raise CouldNotRun(f"the {preset} build failed, see {log}")
-            clock.say(f"build: {preset} ready")
+    """Builds what the engines need, and also the sanitizers' unit tests if they are wanted."""
+    for preset, targets in TARGETS.items():
+        everything = tests and preset in SANITIZERS
+        stop.build(preset, () if everything else targets, folder / f"build-{preset}.log", say=clock.say)
+        clock.say(f"build: {preset} ready")
 
 
 def _show(name: str, lines: IO[bytes], log: BinaryIO, clock: Clock) -> None:

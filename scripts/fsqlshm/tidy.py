@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from fsqlshm import ROOT
+from fsqlshm.host import git
 
 BUILD = ROOT / "build" / "release-clang"
 TEST = re.compile(r"_test\.(cc|h)$|(^|/)(testing|consumer_test)/")
@@ -29,15 +30,9 @@ class Diagnostic(NamedTuple):
     text: str
 
 
-def git(*arguments: str) -> list[str]:
-    """The lines that git prints; none if it fails."""
-    process = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return process.stdout.splitlines() if process.returncode == 0 else []
-
-
 def sources() -> list[str]:
     """Every source that clang-tidy can look at."""
-    return [file for file in git("ls-files", "*.cc") if not TEST.search(file)]
+    return [file for file in git("ls-files", "*.cc").splitlines() if not TEST.search(file)]
 
 
 def changed_files() -> set[str]:
@@ -45,13 +40,14 @@ def changed_files() -> set[str]:
     base = git("merge-base", "HEAD", "@{upstream}")
     if not base or base == head:
         base = git("rev-parse", "HEAD~1")
-    return set(git("diff", "--name-only", *base)) | set(git("ls-files", "--others", "--exclude-standard"))
+    changed, new = git("diff", "--name-only", *base.split()), git("ls-files", "--others", "--exclude-standard")
+    return {*changed.splitlines(), *new.splitlines()}
 
 
 def affected(changed: Iterable[str]) -> set[str]:
     """`changed`, and what includes any of it. An include is matched by the end of its path."""
     includers: dict[str, set[str]] = collections.defaultdict(set)
-    files = git("ls-files", "*.cc", "*.h")
+    files = git("ls-files", "*.cc", "*.h").splitlines()
     for file in files:
         text = (ROOT / file).read_text(encoding="utf-8") if (ROOT / file).is_file() else ""
         for name in re.findall(r'^#include "(.+)"', text, re.MULTILINE):

@@ -9,6 +9,7 @@ import support
 
 from fsqlshm import results
 from fsqlshm.engines import tests
+from fsqlshm.processes import Stopper
 
 LIST = """<testsuite name="x">
   <testcase name="Words.Load" status="run"><system-out>fine</system-out></testcase>
@@ -51,12 +52,10 @@ class UnitEngineTest(support.FolderTest):
     def test_what_does_not_end_in_time_is_ended(self) -> None:
         log = self.top / "log"
         with self.assertRaisesRegex(results.CouldNotRun, "not ended in time"):
-            self.engine.Runner(0.5).run(["sleep", "100"], log)
-        commands = self.engine.Runner(100)
-        self.assertEqual(commands.run(["false"], log), 1)
-        commands.deadline = time.monotonic()
+            Stopper().run(["sleep", "100"], log, time.monotonic() + 0.5)
+        self.assertEqual(Stopper().run(["false"], log, time.monotonic() + 100), 1)
         with self.assertRaisesRegex(results.CouldNotRun, "no time left"):
-            commands.run(["true"], log)
+            Stopper().run(["true"], log, time.monotonic())
 
 
 if __name__ == "__main__":

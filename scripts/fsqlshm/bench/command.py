@@ -14,6 +14,7 @@ from fsqlshm.processes import Stopper
 from fsqlshm.results import CLEAN, CouldNotRun, Result
 
 SLOWER = 1
+OUT = ROOT / "out" / "bench"
 
 FULL = [Pass("-^tail/", 0.01), Pass("^tail/(thread/(0|10k|100k|1M|saturating)|process/(100k|saturating))/", 0.02)]
 QUICK = [
@@ -55,12 +56,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> tuple[File, bool]:
     """The file, and whether it was interrupted."""
+    stop = Stopper()
     if not options.no_build:
         print(f"building {options.preset} ...", file=sys.stderr)
-        rounds.build(options.preset)
+        OUT.mkdir(parents=True, exist_ok=True)
+        stop.build(options.preset, [rounds.PROGRAM], OUT / "build.log")
     if options.hgrm:
         options.hgrm.mkdir(parents=True, exist_ok=True)
-    stop = Stopper()
     passes = [Pass(options.filter, 0.01)] if options.filter else QUICK if options.quick else FULL
     file = rounds.new_file(options.preset, passes)
     rounds.measure(file, stop, lambda count, _: count < int(options.rounds), options.hgrm)
@@ -95,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     ours = file["context"]["fsqlshm"]
     if ours["rounds"] == 0:
         raise CouldNotRun("interrupted before the first round was done")
-    path = options.save or ROOT / "out" / "bench" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
+    path = options.save or OUT / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
     measured.save(file, path)
     run_now = measured.gather(file)
     print(f"{ours['rounds']} rounds, {run_now['context']['compiler']}, kept in {path}")

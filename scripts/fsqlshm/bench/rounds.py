@@ -4,7 +4,6 @@ A round is a process for each pass, with its benchmarks in random order. So ever
 process, like where its memory lies, varies between the samples, and ratios are taken between figures of the same round.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fsqlshm import ROOT
+from fsqlshm import ROOT, host
 from fsqlshm.bench.measured import File, timed_rows
 from fsqlshm.processes import Stopper
 from fsqlshm.results import CouldNotRun, now
@@ -31,19 +30,9 @@ class Pass(NamedTuple):
     min_time: float  # seconds a measurement
 
 
-def _git(*arguments: str) -> str:
-    """What git prints; nothing if this is no clone."""
-    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
 def machine() -> dict[str, Any]:
     """The machine, as far as it says."""
-    cpu: dict[str, str] = {}
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            cpu.setdefault(key.strip(), value.strip())
+    cpu = host.processor()
     return {
         "cpu": cpu.get("model name") or platform.machine(),
         "cpu_family_model": f"{cpu.get('cpu family')}/{cpu.get('model')}",
@@ -59,14 +48,6 @@ def _program(preset: str) -> pathlib.Path:
         commands = f"cmake --preset {preset} && cmake --build --preset {preset}"
         raise CouldNotRun(f"{path.relative_to(ROOT)} is not built: {commands}")
     return path
-
-
-def build(preset: str) -> None:
-    """Builds the program."""
-    for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "--target", PROGRAM]):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise CouldNotRun(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
 def run_program(command: Sequence[str], stop: Stopper) -> File | None:
@@ -94,11 +75,11 @@ def run_program(command: Sequence[str], stop: Stopper) -> File | None:
 def new_file(preset: str, passes: Sequence[Pass]) -> File:
     """A file without a round."""
     # What is generated from earlier results does not make the sources differ from the commit.
-    changes = _git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
+    changes = host.git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
     ours = {
         "started": now(),
         "machine": machine(),
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
+        "commit": host.git("rev-parse", "--short=12", "HEAD"),
         "changed_since_commit": bool(changes),
         "preset": preset,
         "load": [],  # load average over a minute, before each round and at the end

@@ -5,7 +5,6 @@ finding. Builds what is not built, within the same time.
 """
 
 import argparse
-import fcntl
 import os
 import pathlib
 import re
@@ -14,7 +13,8 @@ import time
 import xml.etree.ElementTree
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, command, engine, processes
+from fsqlshm import command, engine
+from fsqlshm.processes import Stopper
 from fsqlshm.results import CouldNotRun, Result
 
 DESCRIPTION = engine.Description("tests", __doc__)
@@ -22,28 +22,6 @@ DESCRIPTION = engine.Description("tests", __doc__)
 CASES = "max_success=5000 seed={seed}"
 PRESETS = {"asan": "unit tests, ASan and UBSan", "tsan": "unit tests, TSan"}
 DETAIL = 20000
-
-
-class Runner:
-    """Runs commands one after the other until the time is up or a signal comes."""
-
-    def __init__(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
-        self.signals = processes.Stopper()
-
-    def run(self, words: Sequence[str], log: pathlib.Path) -> int:
-        """The exit status. Raises CouldNotRun if it did not come to its end."""
-        left = self.deadline - time.monotonic()
-        if left <= 0 and not self.signals.requested:
-            raise CouldNotRun("no time left")
-        with open(log, "ab") as output:
-            child = self.signals.start(words, group=True, cwd=ROOT, stdout=output, stderr=output)
-            code = self.signals.wait(child, max(0.0, left), grace=5)
-        if self.signals.requested:
-            raise CouldNotRun("interrupted")
-        if code is None:
-            raise CouldNotRun(f"not ended in time: {shlex.join(words[:4])}")
-        return code
 
 
 def read_junit(path: pathlib.Path, preset: str, result: Result) -> None:
@@ -72,21 +50,17 @@ def read_junit(path: pathlib.Path, preset: str, result: Result) -> None:
         )
 
 
-def test(preset: str, runner: Runner, options: argparse.Namespace) -> Result:
+def test(preset: str, stop: Stopper, deadline: float, options: argparse.Namespace) -> Result:
     """The result of one build."""
     result = Result("tests", PRESETS[preset], seed=options.seed, budget={"seconds": options.seconds})
     log = options.out / f"{preset}.log"
     junit = options.out / f"{preset}-junit.xml"
     engine.say("tests", preset)
     try:
-        with open(ROOT / "build" / "lock", "w", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for words in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset]):
-                if runner.run(words, log) != 0:
-                    raise CouldNotRun(f"the {preset} build failed, see {log}")
+        stop.build(preset, (), log, deadline, lambda text: engine.say("tests", text))
         # Its exit status says no more than the list does.
         words = ["ctest", "--test-dir", f"build/{preset}", "-j", str(os.cpu_count()), "-LE", "contract"]
-        runner.run([*words, "--no-tests=error", "--output-on-failure", "--output-junit", str(junit)], log)
+        stop.run([*words, "--no-tests=error", "--output-on-failure", "--output-junit", junit], log, deadline)
         read_junit(junit, preset, result)
     except (CouldNotRun, OSError) as error:
         result.reason = str(error)
@@ -96,9 +70,8 @@ def test(preset: str, runner: Runner, options: argparse.Namespace) -> Result:
 def main(arguments: Sequence[str]) -> int:
     options = engine.parse(DESCRIPTION, arguments)
     os.environ["RC_PARAMS"] = CASES.format(seed=options.seed)
-    (ROOT / "build").mkdir(exist_ok=True)
-    runner = Runner(options.seconds)
-    return engine.worst([test(p, runner, options).write(options.out / f"tests-{p}.json") for p in PRESETS])
+    stop, deadline = Stopper(), time.monotonic() + options.seconds
+    return engine.worst([test(p, stop, deadline, options).write(options.out / f"tests-{p}.json") for p in PRESETS])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import concurrent.futures
 import contextlib
-import fcntl
 import os
 import pathlib
 import random
@@ -17,7 +16,7 @@ from fsqlshm import ROOT, command, files, merge, results, text
 from fsqlshm.fuzz import corpora, coverage, documents, targets
 from fsqlshm.fuzz.runs import Outcome, Run
 from fsqlshm.fuzz.targets import Target
-from fsqlshm.processes import Stopper
+from fsqlshm.processes import Stopper, locked
 
 OUT = ROOT / "out" / "fuzz"
 TASKS = ("replay", "minimize", "coverage", "measure")
@@ -97,7 +96,8 @@ class Fuzz:
         if self.options.measure:
             return self.measure()
         if self.options.coverage:
-            return coverage.measure(None if self.options.target == "all" else self.options.target, self.corpora)
+            chosen = None if self.options.target == "all" else self.options.target
+            return coverage.measure(chosen, self.corpora, self.stop)
         return self.fuzz()
 
     def call_replay(self, *arguments: str | pathlib.Path) -> int:
@@ -199,12 +199,7 @@ def working_corpus(target: str) -> pathlib.Path:
 def alone(target: str) -> Iterator[None]:
     """Two runs at the same time would merge each other's corpus away."""
     folder = OUT / target
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise results.CouldNotRun(f"{target} is being fuzzed already, in {folder}") from None
+    with locked(folder / "lock", f"{target} is being fuzzed already, in {folder}"):
         corpora.settle(folder)
         yield
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from fsqlshm import ROOT, files, results
 from fsqlshm.fuzz import targets
 from fsqlshm.fuzz.targets import Target
+from fsqlshm.processes import Stopper
 
 BUILD = ROOT / "build" / "coverage"
 OUT = ROOT / "out" / "fuzz" / "coverage"
@@ -56,15 +57,6 @@ def blocks(uncovered: dict[str, list[int]]) -> list[Block]:
             text = "\n".join(source[number - 1] for number in run)
             found.append(Block(name, run, next((e.why for e in known if e.file == name and e.text in text), None)))
     return found
-
-
-def build() -> list[Target]:
-    programs = "engines-fuzz"
-    for command in (["cmake", "--preset", "coverage"], ["cmake", "--build", str(BUILD), "--target", programs]):
-        with open(OUT / "build.log", "ab") as log:
-            if subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False).returncode:
-                raise results.CouldNotRun(f"the coverage build failed, see {OUT}/build.log")
-    return targets.load_all(BUILD)
 
 
 def profile(target: Target, folders: Sequence[pathlib.Path]) -> pathlib.Path:
@@ -114,13 +106,14 @@ def by_file(lcov: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def measure(chosen: str | None, corpora: Callable[[str], Sequence[pathlib.Path]]) -> int:
+def measure(chosen: str | None, corpora: Callable[[str], Sequence[pathlib.Path]], stop: Stopper) -> int:
     """Prints, and writes to coverage.json, what the target of this name covers, or, if it is None, all of them: by
     the kept inputs, and by those in the folders that `corpora` has for a target."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
+    stop.build("coverage", ["engines-fuzz"], OUT / "build.log")
     replayed, profiles = [], []
-    for target in build():
+    for target in targets.load_all(BUILD):
         if target.name == chosen if chosen else target.attacks or target.seeds_of != target.name:
             source = targets.load(BUILD, target.seeds_of)
             folders = [*corpora(source.name), *source.kept_inputs()]
