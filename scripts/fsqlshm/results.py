@@ -1,14 +1,11 @@
-"""Result documents and summaries: what they are in Python, how they are made, checked and summed up.
-
-Their members are described in harness/schema/.
-"""
+"""Result documents and summaries: how they are made, checked and summed up."""
 
 import dataclasses
 import datetime
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, NotRequired, TypedDict, cast
+from typing import Any, NamedTuple
 
 from fsqlshm import files, schema
 from fsqlshm.schema import BadDocument
@@ -29,37 +26,9 @@ class CouldNotRun(Exception):
     """The run cannot go on; the text says why."""
 
 
-class Finding(TypedDict):
-    severity: str
-    property: str
-    defect: NotRequired[str]
-    title: str
-    detail: str
-    replay: str
-    artefacts: NotRequired[list[str] | None]
-    source: NotRequired[dict[str, Any] | None]
-    trace: NotRequired[Any]
-    first_seen: NotRequired[str | None]
-
-
-class Document(TypedDict):
-    schema: str
-    engine: str
-    subject: str
-    status: str
-    reason: NotRequired[str | None]
-    seed: NotRequired[int | None]
-    budget: dict[str, Any]
-    started: str
-    duration_seconds: float
-    counts: dict[str, float]
-    headline: str
-    findings: list[Finding]
-    details: dict[str, Any]
-    document: NotRequired[str | None]
-    parts: NotRequired[int]
-
-
+# Their members are described in harness/schema/, which what is written and read is checked against.
+Finding = dict[str, Any]
+Document = dict[str, Any]
 Summary = dict[str, Any]
 
 
@@ -102,9 +71,8 @@ class Result:
 
     def find(self, severity: str, violated: str, title: str, **members: Any) -> None:
         """Adds a finding; `violated` is its property. `members`: detail, replay, defect, artefacts, source, trace."""
-        empty: dict[str, Any] = {"defect": "", "detail": "", "replay": "", "artefacts": []}
-        finding = {"severity": severity, "property": violated, "title": title, **empty, **members}
-        self.findings.append(cast(Finding, finding))  # the schema checks it
+        empty: Finding = {"defect": "", "detail": "", "replay": "", "artefacts": []}
+        self.findings.append({"severity": severity, "property": violated, "title": title, **empty, **members})
 
     @property
     def status(self) -> str:
@@ -113,12 +81,9 @@ class Result:
         return "could_not_run" if self.reason else "clean"
 
     def document(self) -> Document:
-        members: dict[str, Any] = {
-            name: value for name, value in vars(self).items() if name[0] != "_" and (name != "reason" or value)
-        }
+        members = {name: value for name, value in vars(self).items() if name[0] != "_" and (name != "reason" or value)}
         seconds = time.monotonic() - self._start if self.duration_seconds is None else self.duration_seconds
-        members |= {"schema": SCHEMA, "status": self.status, "duration_seconds": seconds}
-        return cast(Document, members)
+        return members | {"schema": SCHEMA, "status": self.status, "duration_seconds": seconds}
 
     def write(self, path: pathlib.Path) -> int:
         """Writes the document; returns the exit status that it stands for."""
@@ -154,23 +119,19 @@ def check_summary(summary: Any) -> None:
         raise BadDocument(f"status is {summary['status']!r}, but the results say {status!r}")
 
 
-def _load(path: pathlib.Path, check_it: Callable[[Any], None]) -> Any:
-    value = schema.read_json(path)
+def load(path: pathlib.Path, checked: Callable[[Any], None] = check) -> Document:
+    """The checked document in a file."""
+    document: Document = schema.read_json(path)
     try:
-        check_it(value)
+        checked(document)
     except BadDocument as error:
         raise BadDocument(f"{path}: {error}") from error
-    return value
-
-
-def load(path: pathlib.Path) -> Document:
-    """The checked document in a file."""
-    return cast(Document, _load(path, check))
+    return document
 
 
 def load_summary(path: pathlib.Path) -> Summary:
     """The checked summary in a file."""
-    return cast(Summary, _load(path, check_summary))
+    return load(path, check_summary)
 
 
 def summary(documents: Sequence[Document], **members: Any) -> Summary:
@@ -203,11 +164,10 @@ def labels(documents: Sequence[Document]) -> list[str]:
 
 def headline(document: Document) -> str:
     """The work that was done, for a table: what the engine says; of merged documents the counts that say most."""
-    if document["headline"]:
-        return document["headline"]
+    said: str = document["headline"]
     counts = document["counts"]
     names = [name for name in TELLING if name in counts] or list(counts)
-    return ", ".join(f"{human(counts[name])} {name.replace('_', ' ')}" for name in names[:4])
+    return said or ", ".join(f"{human(counts[name])} {name.replace('_', ' ')}" for name in names[:4])
 
 
 def verdict(documents: Sequence[Document]) -> str:

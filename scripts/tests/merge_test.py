@@ -103,7 +103,7 @@ class MergeTest(support.FolderTest):
             merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4}
         )
 
-    def merge_details(self, one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
+    def merge_details(self, one: dict[str, Any], two: dict[str, Any]) -> Any:
         documents = [support.document(details=details) for details in (one, two)]
         for document in documents:
             results.check(document)

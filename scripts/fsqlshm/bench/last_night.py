@@ -22,7 +22,7 @@ def _measured(documents: Iterable[Document]) -> Iterator[tuple[Document, "Measur
     for document in documents:
         measured = document["details"].get("measured")
         if document["engine"] == "bench" and isinstance(measured, dict) and measured.get("benchmarks"):
-            yield document, measured  # type: ignore[misc]  # a document that was loaded keeps to its schema
+            yield document, measured  # type: ignore[misc]  # it keeps to its schema
 
 
 def figures(documents: Iterable[Document]) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """scripts/fuzz: fuzzes, replays, reduces and measures the fuzz targets. See fuzz/README.md."""
 
-import argparse
 import concurrent.futures
 import contextlib
 import os
@@ -23,40 +22,30 @@ TASKS = ("replay", "minimize", "coverage", "measure")
 
 
 def parser() -> command.Parser:
-    made = command.Parser("fuzz", "Fuzzes one target, or all that attack the library, one after the other.")
     known = "known when they are built"
     with contextlib.suppress(results.CouldNotRun):
         known = ", ".join(targets.names(targets.BUILD))
-    made.formatter_class = argparse.RawDescriptionHelpFormatter
-    made.epilog = (
+    made = command.Parser(
+        "fuzz",
+        "Fuzzes one target, or all that attack the library, one after the other.",
         f"targets: {known}\nThe working corpus and what was found are in out/fuzz/TARGET.\n\n"
-        "exit status: 0 nothing found, 1 something found, 2 could not run"
+        "exit status: 0 nothing found, 1 something found, 2 could not run",
     )
-    path = pathlib.Path
-    made.add_argument("target", help="a target, or all")
-    made.add_argument(
-        "--minutes", type=command.number(float, 0.001, 7 * 24 * 60), default=1, help="for each target (default 1)"
-    )
-    made.add_argument(
-        "--jobs", type=command.number(int, 1, 256), default=1, help="processes for each target (default 1)"
-    )
-    made.add_argument(
-        "--seed", type=command.number(int, 1, (1 << 31) - 1), help="of the first process (default: random)"
-    )
-    help_build = "build folder to take the programs from (default build/asan)"
-    made.add_argument("--build", type=path, default=targets.BUILD, help=help_build)
-    made.add_argument(
-        "--only", metavar="FAULT", help="look for this known fault alone: schedule_reference has D1 to D5"
-    )
-    made.add_argument("--replay", type=path, metavar="FILE", help="run one input, and say what it does")
-    help_minimize = "make a failing input as plain as possible; writes FILE.reduced"
-    made.add_argument("--minimize", type=path, metavar="FILE", help=help_minimize)
-    help_coverage = "line coverage of the library by the corpus, as HTML and JSON"
-    made.add_argument("--coverage", action="store_true", help=help_coverage)
-    made.add_argument("--corpus", type=path, metavar="DIR", help="with --coverage: also the inputs in DIR/TARGET")
-    made.add_argument("--measure", action="store_true", help="executions per second, and those of an empty target")
-    made.add_argument("--json", type=path, metavar="FILE", help="write the results")
-    made.add_argument("--junit", type=path, metavar="FILE", help="write them as JUnit")
+    add, path = made.add_argument, pathlib.Path
+    minutes, jobs, seed = (float, 0.001, 7 * 24 * 60), (int, 1, 256), (int, 1, (1 << 31) - 1)
+    add("target", help="a target, or all")
+    add("--minutes", type=command.number(*minutes), default=1, help="for each target (default 1)")
+    add("--jobs", type=command.number(*jobs), default=1, help="processes for each target (default 1)")
+    add("--seed", type=command.number(*seed), help="of the first process (default: random)")
+    add("--build", type=path, default=targets.BUILD, help="where the programs are (default build/asan)")
+    add("--only", metavar="FAULT", help="look for this known fault alone: schedule_reference has D1 to D5")
+    add("--replay", type=path, metavar="FILE", help="run one input, and say what it does")
+    add("--minimize", type=path, metavar="FILE", help="make a failing input as plain as possible: FILE.reduced")
+    add("--coverage", action="store_true", help="line coverage of the library by the corpus, as HTML and JSON")
+    add("--corpus", type=path, metavar="DIR", help="with --coverage: also the inputs in DIR/TARGET")
+    add("--measure", action="store_true", help="executions per second, and those of an empty target")
+    add("--json", type=path, metavar="FILE", help="write the results")
+    add("--junit", type=path, metavar="FILE", help="write them as JUnit")
     return made
 
 
@@ -124,10 +113,9 @@ class Fuzz:
                     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
                     rates.setdefault(target.name, []).append(outcome.executions / used)
         empty = max(rates["empty"])
-        for name, rate in rates.items():
-            print(
-                f"{name}: {text.human(max(rate))} executions per CPU second, {max(rate) / empty:.2f} of an empty target"
-            )
+        for name, each in rates.items():
+            rate = max(each)
+            print(f"{name}: {text.human(rate)} executions per CPU second, {rate / empty:.2f} of an empty target")
         return results.CLEAN
 
     def fuzz(self) -> int:
@@ -153,22 +141,18 @@ class Fuzz:
 
     def fuzz_target(self, target: Target) -> results.Result:
         corpus = working_corpus(target.name)
-        started = results.now()
         # What must be found is looked for from nothing.
         inputs = [corpus, *target.kept_inputs()] if target.attacks else []
         options = [self.option] if self.option else []
         total = Outcome()
-        with concurrent.futures.ThreadPoolExecutor(self.options.jobs) as pool:
-            jobs = []
-            for seed in range(self.seed, self.seed + self.options.jobs):
-                run = Run(
-                    target, seed % (1 << 31), inputs, corpus.parent / "crashes", self.stop, options, not target.attacks
-                )
-                jobs.append(pool.submit(run.fuzz, self.seconds))
-            for job in jobs:
-                total.add(job.result())
-                total.seconds = max(total.seconds, job.result().seconds)
-        result = documents.result(target, total, self.seed, {"seconds": self.seconds}, started)
+        crashes = corpus.parent / "crashes"
+        seeds = (seed % (1 << 31) for seed in range(self.seed, self.seed + self.options.jobs))
+        runs = [Run(target, seed, inputs, crashes, self.stop, options, not target.attacks) for seed in seeds]
+        with concurrent.futures.ThreadPoolExecutor(len(runs)) as pool:
+            for outcome in pool.map(Run.fuzz, runs, [self.seconds] * len(runs)):
+                total.add(outcome)
+                total.seconds = max(total.seconds, outcome.seconds)
+        result = documents.result(target, total, self.seed, {"seconds": self.seconds})
         if target.attacks and not self.stop.requested:
             result.details["corpus_before_merge"] = len(merge.inputs(corpus))
             corpora.reduce(target, corpus)

@@ -17,9 +17,7 @@ def unreached(target: Target, outcome: Outcome) -> list[str]:
     return missing
 
 
-def result(
-    target: Target, outcome: Outcome, seed: int, budget: dict[str, Any], started: str, expected: str = ""
-) -> results.Result:
+def result(target: Target, outcome: Outcome, seed: int, budget: dict[str, Any], expected: str = "") -> results.Result:
     """The document of a run. `expected`: the known fault that it had to find.
 
     details: coverage (edges), features, corpus (inputs), counters (what was reached, see the
@@ -27,28 +25,18 @@ def result(
     for a target that has to get a share of its inputs accepted.
     """
     rate = outcome.executions / outcome.seconds if outcome.seconds > 0 else 0.0
+    sizes = {"coverage": outcome.coverage, "corpus": outcome.corpus}
     made = results.Result(
         "fuzz",
         target.name,
         seed=seed,
         budget=budget,
-        started=started,
+        started=outcome.started,
         duration_seconds=outcome.seconds,
-        counts={
-            "executions": outcome.executions,
-            "executions_per_second": rate,
-            "corpus": outcome.corpus,
-            "coverage": outcome.coverage,
-        },
+        counts={"executions": outcome.executions, "executions_per_second": rate, **sizes},
         headline=f"{text.human(outcome.executions)} executions, {text.human(rate)}/s",
         reason=outcome.error or ("" if outcome.executions else "no executions"),
-        details={
-            "coverage": outcome.coverage,
-            "features": outcome.features,
-            "corpus": outcome.corpus,
-            "counters": outcome.counters,
-            "over_time": outcome.over_time,
-        },
+        details={**sizes, "features": outcome.features, "counters": outcome.counters, "over_time": outcome.over_time},
     )
     if target.share:
         made.details["accept_ratio"] = outcome.share(target.share.counter)
@@ -64,11 +52,8 @@ def result(
             artefacts=[found.input],
         )
     for name in unreached(target, outcome) if not made.findings and not made.reason else []:
+        replay = f"scripts/fuzz {target.name} --minutes 1"
         made.find(
-            "vacuous",
-            "reach",
-            f"never: {name}",
-            detail="The run did not reach what it exists for.",
-            replay=f"scripts/fuzz {target.name} --minutes 1",
+            "vacuous", "reach", f"never: {name}", detail="The run did not reach what it exists for.", replay=replay
         )
     return made

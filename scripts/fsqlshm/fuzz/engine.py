@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from fsqlshm import command, engine, files, results
+from fsqlshm import command, engine, results
 from fsqlshm.fuzz import documents, targets
 from fsqlshm.fuzz.runs import Run
 from fsqlshm.fuzz.targets import CORPUS, Fault, Target
@@ -70,7 +70,7 @@ class Engine:
         self.start = time.monotonic()
         self.stop = Stopper()
         self.targets = targets.load_all(targets.BUILD)
-        self.documents: list[results.Document] = []
+        self.codes: list[int] = []
         for target in self.targets:
             target.program  # a missing one is said before anything begins
 
@@ -78,10 +78,8 @@ class Engine:
         return float(self.options.seconds) - (time.monotonic() - self.start)
 
     def keep(self, name: str, result: results.Result) -> None:
-        files.write_json(self.options.out / f"fuzz-{name}.json", result.document())
-        seconds = time.monotonic() - self.start
-        engine.say("fuzz", f"{seconds:.0f} s, {name}: {result.headline}")
-        self.documents.append(result.document())
+        self.codes.append(result.write(self.options.out / f"fuzz-{name}.json"))
+        engine.say("fuzz", f"{time.monotonic() - self.start:.0f} s, {name}: {result.headline}")
 
     def check_kept_inputs(self, result: results.Result) -> None:
         """Old findings must fail as before, and what was repaired must not: instantly."""
@@ -90,24 +88,19 @@ class Engine:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != results.CLEAN:
                 title = f"{target.name}: the kept inputs do not do any more what they are kept for"
-                result.find(
-                    "vacuous", "known faults", title, detail=done.stderr, replay=f"ctest -R replay_{target.name}"
-                )
+                replay = f"ctest -R replay_{target.name}"
+                result.find("vacuous", "known faults", title, detail=done.stderr, replay=replay)
 
     def search(self, search: Search) -> results.Result:
         """A run that has to find a fault; a miss is vacuous if it had the time."""
-        target, fault, started = search.target, search.fault, results.now()
+        target, fault = search.target, search.fault
         with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-") as scratch:  # for what the engine adds
-            outcome = Run(
-                target,
-                self.seed,
-                [scratch, *search.seeds] if search.seeds else [],
-                self.options.out / "found" / target.name,
-                self.stop,
-                [fault.option] if fault.option else [],
-                until_found=True,
-            ).fuzz(search.seconds)
-        result = documents.result(target, outcome, self.seed, {"seconds": search.seconds}, started, fault.name)
+            corpus: list[pathlib.Path | str] = [scratch, *search.seeds] if search.seeds else []
+            options = [fault.option] if fault.option else []
+            crashes = self.options.out / "found" / target.name
+            run = Run(target, self.seed, corpus, crashes, self.stop, options, until_found=True)
+            outcome = run.fuzz(search.seconds)
+        result = documents.result(target, outcome, self.seed, {"seconds": search.seconds}, fault.name)
         found = any(finding["severity"] == "expected" for finding in result.findings)
         result.details["found_after_seconds"] = outcome.seconds if found else None
         what = fault.name if fault.option else f"{fault.name} fault"
@@ -126,14 +119,13 @@ class Engine:
         return result
 
     def attack(self, target: Target, share: float) -> results.Result:
-        started = results.now()
         # Never asked to do more than is left, however long what came before took.
         seconds = min(share, max(2.0, self.left()))
         corpus = self.options.out / "corpus" / target.name
         corpus.mkdir(parents=True, exist_ok=True)
         crashes = self.options.out / "crashes" / target.name
         outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.stop).fuzz(seconds)
-        return documents.result(target, outcome, self.seed, {"seconds": seconds}, started)
+        return documents.result(target, outcome, self.seed, {"seconds": seconds})
 
     def run(self) -> int:
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
@@ -150,7 +142,7 @@ class Engine:
             attacks = {pool.submit(self.attack, target, unit * target.weight): target for target in attacked}
             for done in concurrent.futures.as_completed(attacks):
                 self.keep(attacks[done].name, done.result())
-        return results.exit_status(self.documents)
+        return engine.worst(self.codes)
 
 
 def main(arguments: Sequence[str]) -> int:

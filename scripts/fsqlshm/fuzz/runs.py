@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fsqlshm import results
 from fsqlshm.fuzz.targets import Target
-from fsqlshm.processes import Stopper
+from fsqlshm.processes import Command, Stopper
 
 # A run ends after this many findings.
 MANY_FINDINGS = 10
@@ -58,7 +59,6 @@ class Found:
     failure: Failure
     input: str
     replay: str
-    fresh: bool
 
 
 def keep(
@@ -67,23 +67,23 @@ def keep(
     """Moves `artefact` to folder/KEY, unless one of its cause is there already. `options` of the target are
     needed to see it again."""
     place = folder / failure.key()
-    fresh = not place.exists()
-    place.mkdir(parents=True, exist_ok=True)
     kept = place / "input"
-    if fresh:
+    if place.exists():
+        artefact.unlink()
+    else:
+        place.mkdir(parents=True)
         shutil.move(artefact, kept)
         (place / "report.txt").write_text(failure.text, encoding="utf-8")
-    else:
-        artefact.unlink()
     replay = " ".join(["scripts/fuzz", target, *options, "--replay", str(kept)])
     (place / "reproduce").write_text(replay + "\n", encoding="utf-8")
-    return Found(failure, str(kept), replay, fresh)
+    return Found(failure, str(kept), replay)
 
 
 @dataclasses.dataclass
 class Outcome:
     """What a run of one target did."""
 
+    started: str = dataclasses.field(default_factory=results.now)
     executions: int = 0
     seconds: float = 0
     coverage: int = 0
@@ -117,13 +117,8 @@ def rows_over_time(text: str) -> list[dict[str, float]]:
     for match in _STATUS.finditer(text):
         done, coverage, features, corpus, rate = (int(group or 0) for group in match.groups())
         if rate > 0:
-            by_second[round(done / rate)] = {
-                "seconds": round(done / rate),
-                "executions": done,
-                "coverage": coverage,
-                "features": features,
-                "corpus": corpus,
-            }
+            shown = {"executions": done, "coverage": coverage, "features": features, "corpus": corpus}
+            by_second[round(done / rate)] = {"seconds": round(done / rate), **shown}
     rows = list(by_second.values())
     return [rows[i * len(rows) // 200] for i in range(200)] if len(rows) > 200 else rows
 
@@ -176,7 +171,7 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-run-", dir=memory) as scratch:
             facts, dictionary, log = (pathlib.Path(scratch, name) for name in ("facts", "dictionary", "log"))
             dictionary.write_text(self.target.dictionary_text(), encoding="utf-8")
-            command = [
+            command: Command = [
                 self.target.program,
                 f"-max_total_time={max(1, round(seconds))}",
                 f"-seed={seed}",
@@ -191,9 +186,7 @@ class Run:
                 *self.corpus,
             ]
             with open(log, "wb") as file:
-                process = self.stop.start(
-                    [str(word) for word in command], stdout=file, stderr=file, env=_environment(scratch)
-                )
+                process = self.stop.start(command, stdout=file, stderr=file, env=_environment(scratch))
                 status = self.stop.wait(process, seconds + GRACE_SECONDS)
             text = log.read_text(encoding="utf-8", errors="replace")
             said = _facts(facts)
@@ -217,18 +210,15 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="fsqlshm-artefacts-") as artefacts:
                 one = self._once(remaining, seed, pathlib.Path(artefacts))
             # A second run goes on where the first one ended.
-            rows = [
-                row
-                | {"seconds": row["seconds"] + seconds - remaining, "executions": row["executions"] + total.executions}
-                for row in one.over_time
-            ]
-            total.over_time, one.over_time = total.over_time + rows, []
+            for row in one.over_time:
+                row["seconds"] += seconds - remaining
+                row["executions"] += total.executions
+            total.over_time, one.over_time = total.over_time + one.over_time, []
             total.add(one)
-            remaining = seconds - (time.monotonic() - start)
+            total.seconds = time.monotonic() - start
+            remaining = seconds - total.seconds
             if one.error or not one.findings or self.until_found or len(total.findings) >= MANY_FINDINGS:
-                break
+                return total
             if remaining < 1 or self.stop.requested:
-                break
+                return total
             seed = (seed + 1) % (1 << 31)
-        total.seconds = time.monotonic() - start
-        return total
