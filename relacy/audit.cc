@@ -135,19 +135,6 @@ MatrixRow judge(const Subject& subject, const SiteUse& use, const Weakening& wea
   return row;
 }
 
-std::string_view operation_text(const Weakening& weakening) {
-  switch (weakening.op) {
-    case Op::kLoad:
-      return "load";
-    case Op::kStore:
-      return "store";
-    case Op::kFetchAdd:
-      return "fetch_add";
-    default:
-      return weakening.failure ? "compare_exchange, failure" : "compare_exchange, success";
-  }
-}
-
 // The comment's numbers go to the operations below it, one each; the last one to all that follow,
 // up to the next numbered comment or the end of the function.
 std::string place_of(const Site& site) {

@@ -50,8 +50,6 @@ struct AuditBudget {
                               const Weakening& weakening, const AuditBudget& budget,
                               const Watch& watch = {});
 
-/// "compare_exchange, success".
-[[nodiscard]] std::string_view operation_text(const Weakening& weakening);
 /// Where the operation is, by what does not change with the lines around it: "publish (2)", the
 /// function and the number in the comment above the operation, if it has one.
 [[nodiscard]] std::string place_of(const Site& site);

@@ -87,52 +87,35 @@ ExitCode run(const Program& program, const Options& options) {
   return explore(program, options);
 }
 
-std::vector<harness::Option> search_options(Options& options) {
-  return {{.name = "--scenario", .target = &options.scenario, .help = "which scenario, or all"},
-          {.name = "--protocol",
-           .target = &options.protocol,
-           .help = "hardened, reference, or a mutant"},
-          {.name = "--search",
-           .target = &options.search,
-           .help = "random; bounded: every execution with few preemptions; full: every execution",
-           .check = harness::one_of({"random", "bounded", "full"})},
-          {.name = "--context-bound",
-           .target = &options.context_bound,
-           .help = "preemptions at most, for --search bounded",
-           .check = harness::whole_number(0, 100)},
-          {.name = "--iterations",
-           .target = &options.iterations,
-           .help = "executions of each scenario at most (random: 100000 if --minutes is not given)",
-           .check = harness::whole_number(1)},
-          {.name = "--first-iteration",
-           .target = &options.first_iteration,
-           .help = "number of the first random execution; each number is another execution",
-           .check = harness::whole_number(1)},
-          {.name = "--shard",
-           .target = &options.shard,
-           .help = "I/N: do only part I of N, for several machines"},
-          {.name = "--minutes",
-           .target = &options.minutes,
-           .help = "time for all scenarios together, 0.5 is 30 s",
-           .check = harness::number(0, harness::kMostSeconds / 60)}};
+std::vector<harness::Option> search_options(Options& o) {
+  using namespace harness;  // NOLINT(google-build-using-namespace): the checks below
+  return {
+      {"--scenario", &o.scenario, "which scenario, or all"},
+      {"--protocol", &o.protocol, "hardened, reference, or a mutant"},
+      {"--search", &o.search,
+       "random; bounded: every execution with few preemptions; full: every execution",
+       one_of({"random", "bounded", "full"})},
+      {"--context-bound", &o.context_bound, "preemptions at most, for --search bounded",
+       whole_number(0, 100)},
+      {"--iterations", &o.iterations,
+       "executions of each scenario at most (random: 100000 if --minutes is not given)",
+       whole_number(1)},
+      {"--first-iteration", &o.first_iteration,
+       "number of the first random execution; each number is another execution", whole_number(1)},
+      {"--shard", &o.shard, "I/N: do only part I of N, for several machines"},
+      {"--minutes", &o.minutes, "time for all scenarios together, 0.5 is 30 s",
+       number(0, kMostSeconds / 60)}};
 }
 
 // Each of these is a command of its own, without the options of a search or the others.
-std::vector<harness::Option> command_options(Options& options) {
-  return {{.name = "--list", .target = &options.list, .help = "name the protocols and scenarios"},
-          {.name = "--replay",
-           .target = &options.replay,
-           .help = "show the one execution that has this id"},
-          {.name = "--litmus",
-           .target = &options.litmus,
-           .help = "state what the model checker can and cannot produce"},
-          {.name = "--audit-orders",
-           .target = &options.audit,
-           .help = "weaken every memory order of the core in turn"},
-          {.name = "--check-page",
-           .target = &options.check_page,
-           .help = "check that this matrix is up to date, in a fraction of an audit's time",
-           .check = harness::existing_file()}};
+std::vector<harness::Option> command_options(Options& o) {
+  return {{"--list", &o.list, "name the protocols and scenarios"},
+          {"--replay", &o.replay, "show the one execution that has this id"},
+          {"--litmus", &o.litmus, "state what the model checker can and cannot produce"},
+          {"--audit-orders", &o.audit, "weaken every memory order of the core in turn"},
+          {"--check-page", &o.check_page,
+           "check that this matrix is up to date, in a fraction of an audit's time",
+           harness::existing_file()}};
 }
 
 }  // namespace
@@ -162,6 +145,6 @@ int main(int argc, char** argv) {
                .help = "with --audit-orders: write the matrix to this file",
                .needs = {"--audit-orders"}});
   program.add_documents();
-  program.add({.name = "--quiet", .target = &options.quiet, .help = "no progress lines"});
+  program.add({"--quiet", &options.quiet, "no progress lines"});
   return program.run(argc, argv, [&] { return run(program, options); });
 }

@@ -13,9 +13,12 @@ namespace {
 
 // What the page says of a row apart from the verdict: if any of it changes, the page is stale.
 std::string row_key(const Site& site, const Weakening& weakening) {
-  return fmt::format("{} | {} | {} | {} | {} | {}", site.file, place_of(site),
-                     operation_text(weakening), field_names(site.fields, ", "),
-                     harness::order_name(weakening.from), harness::order_name(weakening.to));
+  const std::string_view outcome = site.op != Op::kCompareExchange ? ""
+                                   : weakening.failure             ? ", failure"
+                                                                   : ", success";
+  return fmt::format("{} | {} | {}{} | {} | {} | {}", site.file, place_of(site), op_name(site.op),
+                     outcome, field_names(site.fields, ", "), harness::order_name(weakening.from),
+                     harness::order_name(weakening.to));
 }
 
 // One row of the page.

@@ -11,10 +11,9 @@ namespace fsqlshm::relacy {
 namespace {
 
 constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
-constexpr std::array<std::pair<Op, std::string_view>, 4> kOps = {{{Op::kLoad, "load"},
-                                                                  {Op::kStore, "store"},
-                                                                  {Op::kCompareExchange, "cas"},
-                                                                  {Op::kFetchAdd, "fetch_add"}}};
+constexpr std::array kOps = {Op::kLoad, Op::kStore, Op::kCompareExchange, Op::kFetchAdd};
+
+std::string_view short_name(Op op) { return op == Op::kCompareExchange ? "cas" : op_name(op); }
 
 template <class Number>
 bool parse_number(std::string_view text, Number& out) {
@@ -57,13 +56,12 @@ std::optional<Weakening> parse_weakening(std::string_view text) {
     weakening.failure = true;
     op = "cas";
   }
-  const auto* const known =
-      std::ranges::find(kOps, op, [](const auto& pair) { return pair.second; });
+  const auto* const known = std::ranges::find(kOps, op, short_name);
   const auto fields = parse_fields(take(text, ':'));
   const auto from = harness::parse_order(take(text, '='));
   const auto to = harness::parse_order(text);
   if (known == kOps.end() || !fields || *fields == 0 || !from || !to) return std::nullopt;
-  weakening.op = known->first;
+  weakening.op = *known;
   weakening.fields = *fields;
   weakening.from = *from;
   weakening.to = *to;
@@ -83,10 +81,8 @@ std::string field_names(std::uint32_t fields, std::string_view separator) {
 }
 
 std::string to_text(const Weakening& weakening) {
-  const auto* const known =
-      std::ranges::find(kOps, weakening.op, [](const auto& pair) { return pair.first; });
-  return fmt::format("{}:{}:{}{}{}:{}:{}={}", weakening.file, weakening.function, known->second,
-                     weakening.failure ? "-failure" : "",
+  return fmt::format("{}:{}:{}{}{}:{}:{}={}", weakening.file, weakening.function,
+                     short_name(weakening.op), weakening.failure ? "-failure" : "",
                      weakening.earlier > 0 ? fmt::format("#{}", weakening.earlier + 1) : "",
                      field_names(weakening.fields, "+"), harness::order_name(weakening.from),
                      harness::order_name(weakening.to));

@@ -41,28 +41,6 @@ bool long_enough(const SearchResult& result, const Budget& budget) {
                                         : result.bound_reached >= static_cast<int>(kStandardBound);
 }
 
-}  // namespace
-
-std::string_view to_string(Status status) noexcept {
-  switch (status) {
-    case Status::kClean:
-      return "clean";
-    case Status::kViolated:
-      return "violated";
-    case Status::kKnown:
-      return "known";
-    case Status::kVacuous:
-      return "vacuous";
-    case Status::kMissed:
-      return "missed";
-    case Status::kStopped:
-      return "stopped";
-  }
-  return "";
-}
-
-namespace {
-
 // A violation is searched for again with few preemptions, and recorded.
 void report_violation(const Subject& subject, const Scenario& scenario, const Budget& budget,
                       double seconds, ScenarioReport& report) {
@@ -95,6 +73,12 @@ void report_violation(const Subject& subject, const Scenario& scenario, const Bu
 }
 
 }  // namespace
+
+std::string_view to_string(Status status) noexcept {
+  constexpr std::array<std::string_view, 6> kNames = {"clean",   "violated", "known",
+                                                      "vacuous", "missed",   "stopped"};
+  return kNames[static_cast<std::size_t>(status)];
+}
 
 ScenarioReport judge_search(const Subject& subject, const Scenario& scenario, SearchResult result,
                             const Budget& budget, double seconds) {

@@ -19,6 +19,12 @@ inline constexpr int kMaxProcesses = 4;
 
 enum class Op : std::uint8_t { kLoad, kStore, kCompareExchange, kFetchAdd, kAskAlive, kDie, kNote };
 
+[[nodiscard]] constexpr std::string_view op_name(Op op) noexcept {
+  constexpr std::array<std::string_view, 7> kNames = {
+      "load", "store", "compare_exchange", "fetch_add", "ask_alive", "die", "note"};
+  return kNames[static_cast<std::size_t>(op)];
+}
+
 /// Step::thread of what happens before the threads start and after the last one ended.
 inline constexpr int kAtFirst = -1;
 inline constexpr int kAtLast = -2;

@@ -59,34 +59,12 @@ std::string cell(const Trace& trace, const Step& step) {
       return fmt::format("*** process {} dies",
                          Checker::identity(static_cast<int>(step.value)).pid);
     case Op::kNote:
-      return fmt::format("{}", step.note.data());
+      return step.note.data();
   }
   return "";
 }
 
-std::string_view op_name(Op op) {
-  switch (op) {
-    case Op::kLoad:
-      return "load";
-    case Op::kStore:
-      return "store";
-    case Op::kCompareExchange:
-      return "compare_exchange";
-    case Op::kFetchAdd:
-      return "fetch_add";
-    case Op::kAskAlive:
-      return "ask_alive";
-    case Op::kDie:
-      return "die";
-    case Op::kNote:
-      return "note";
-  }
-  return "";
-}
-
-bool is_operation(const Step& step) {
-  return step.op != Op::kNote && step.op != Op::kDie && step.op != Op::kAskAlive;
-}
+bool is_operation(const Step& step) { return step.op <= Op::kFetchAdd; }
 
 // Rows from `start` on that only repeat, at least twice, the same few rows before them.
 struct Repeat {
