@@ -33,7 +33,8 @@ Exit status: 0 nothing found, 1 something found, 2 could not run (also: not to i
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = command.Parser("scripts/campaign", *HELP)
     add = parser.add_argument
-    minutes = command.number(float, 0.5, 7 * 24 * 60)
+    minutes, seed = command.number(float, 0.5, 7 * 24 * 60), command.number(int, 0, 2**63 - 1)
+    now = int(time.time()) & 0xFFFFFFFF
     add(
         "--minutes",
         type=minutes,
@@ -41,29 +42,28 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="for the engines together, without the build (default 2)",
     )
-    names = ", ".join(WEIGHTS)
-    add("--engines", type=lambda text: text.split(","), metavar="A,B", help=f"only these of: {names} (default all)")
+    add("--engines", type=engine_names, metavar="A,B", help=f"only these of: {', '.join(WEIGHTS)} (default all)")
     add("--subject", choices=engine.SUBJECTS, help="attack this alone, with the engines that can; reference must fail")
-    seed = command.number(int, 0, 2**63 - 1)
-    add(
-        "--seed", type=seed, metavar="N", default=int(time.time()) & 0xFFFFFFFF, help="default: from the clock, printed"
-    )
+    add("--seed", type=seed, metavar="N", default=now, help="default: from the clock, printed")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of a run split over N machines")
     add("--out", type=pathlib.Path, metavar="DIR", help="default out/campaign/DATE-PID, linked as out/campaign/latest")
-    options = parser.parse_args(arguments)
-    for name in options.engines or []:
-        if name not in WEIGHTS:
-            parser.error(f"unknown engine '{name}'")
-    if len(set(options.engines or [])) != len(options.engines or []):
-        parser.error("--engines names one twice")
-    return options
+    return parser.parse_args(arguments)
+
+
+def engine_names(text: str) -> list[str]:
+    """An argument's type: some engines, each once."""
+    names = text.split(",")
+    for name in names:
+        if name not in WEIGHTS or names.count(name) > 1:
+            raise argparse.ArgumentTypeError(f"unknown engine '{name}', or twice")
+    return names
 
 
 def choose_engines(options: argparse.Namespace) -> list[str]:
     """The engines that are asked for and can do what is asked for."""
-    chosen = options.engines or list(WEIGHTS)
+    chosen: list[str] = options.engines or list(WEIGHTS)
     if options.subject is None:
-        return list(chosen)
+        return chosen
     able = [name for name in chosen if engine.describe(engine.program_of(name)).subject]
     if options.engines is not None and able != chosen:
         raise CouldNotRun(f"with --subject only these engines: {', '.join(able) or 'none'}; see --help")
@@ -71,14 +71,11 @@ def choose_engines(options: argparse.Namespace) -> list[str]:
 
 
 def make_output_folder(chosen: pathlib.Path | None) -> pathlib.Path:
-    if chosen is not None:
-        folder = chosen.resolve()
-        if folder.exists() and any(folder.iterdir()):
-            raise CouldNotRun(f"{folder} is not empty")
-    else:
-        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
-        folder = OUT / f"{stamp}-{os.getpid()}"
+    stamp = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}"
+    folder = (chosen or OUT / f"{stamp}-{os.getpid()}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise CouldNotRun(f"{folder} is not empty")
     try:
         # Another campaign then finds the folder not empty, also while this one only builds.
         with open(folder / "started", "x", encoding="utf-8") as started:
@@ -182,7 +179,10 @@ def main(arguments: Sequence[str]) -> int:
     summary = results.summary(
         documents,
         **{name: getattr(options, name) for name in ("minutes", "seed", "shard", "subject")},
-        **{"started": started, "duration_seconds": round(clock.elapsed(), 1), "commit": commit(), "machine": machine()},
+        started=started,
+        duration_seconds=round(clock.elapsed(), 1),
+        commit=commit(),
+        machine=machine(),
     )
     files.write_json(folder / "summary.json", summary)
     page = make_report(folder)

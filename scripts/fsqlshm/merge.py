@@ -5,16 +5,16 @@ What becomes of each member is said in harness/schema (x-merge, x-key). Used for
 """
 
 import copy
-import filecmp
 import functools
-import hashlib
 import json
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fsqlshm import command, files, results, schema
-from fsqlshm.results import Document, Summary
+from fsqlshm.fuzz import corpora
+from fsqlshm.results import CouldNotRun, Document, Summary
 from fsqlshm.schema import BadDocument, Schema
 
 
@@ -123,26 +123,6 @@ def merge_all(documents: Iterable[Document]) -> list[Document]:
     return [merge_documents(group) for group in groups.values()]
 
 
-def inputs(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The files of a corpus; not what files.copy was at when it was killed."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".tmp")
-
-
-def merge_corpora(folders: Iterable[pathlib.Path], out: pathlib.Path) -> int:
-    """The files of all folders, by content, in one tree; returns how many there are."""
-    count = 0
-    for folder in folders:
-        for path in inputs(folder):
-            target = out / path.relative_to(folder)
-            if target.exists() and not filecmp.cmp(path, target, shallow=False):
-                # The same name for something else; libFuzzer's names are hashes of the content.
-                target = target.with_name(hashlib.sha1(path.read_bytes()).hexdigest())
-            if not target.exists():
-                files.copy(path, target)
-                count += 1
-    return count
-
-
 def _check_that_they_belong_together(parts: Sequence[tuple[str, Summary]], count: str) -> None:
     node = schema.schema("campaign.json")
     shards: dict[str, str] = {}
@@ -175,8 +155,7 @@ def merge_summaries(parts: Sequence[tuple[str, Summary]]) -> Summary:
     seen = [summary["shard"] for _, summary in parts]
     missing = [f"{i}/{count}" for i in range(1, int(count) + 1) if f"{i}/{count}" not in seen]
     merge = functools.partial(merged, schema.schema("campaign.json"))
-    one: Summary = functools.reduce(merge, [summary for _, summary in parts])
-    one = copy.copy(one)
+    one: Summary = dict(functools.reduce(merge, [summary for _, summary in parts]))
     one["results"] = merge_all(documents) + [
         results.could_not_run("campaign", f"shard {shard} is missing") for shard in missing
     ]
@@ -196,11 +175,18 @@ def main(arguments: Sequence[str]) -> int:
     add("--out", type=pathlib.Path, required=True, metavar="DIR", help="where the merged campaign goes")
     add("shards", type=pathlib.Path, nargs="+", metavar="SHARD", help="the folder of a shard's campaign")
     options = parser.parse_args(arguments)
-    parts = [(str(folder), results.load_summary(folder / "summary.json")) for folder in options.shards]
+    parts = []
+    for folder in options.shards:
+        if (folder / "summary.json").exists():
+            parts.append((str(folder), results.load_summary(folder / "summary.json")))
+        else:
+            print(f"merge: {folder} has no summary", file=sys.stderr)
+    if not parts:
+        raise CouldNotRun("no shard left a summary")
     summary = merge_summaries(parts)
     options.out.mkdir(parents=True, exist_ok=True)
-    corpora = [c for f in options.shards for c in sorted(f.glob("*/corpus")) if c.is_dir()]
-    count = merge_corpora(corpora, options.out / "corpus")
+    every = [corpus for folder in options.shards for corpus in sorted(folder.glob("*/corpus")) if corpus.is_dir()]
+    count = corpora.unite(every, options.out / "corpus")
     files.write_json(options.out / "summary.json", summary)
     report.write(options.out)
     text = f", {count} inputs in the corpora" if count else ""

@@ -18,7 +18,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, campaign, command, engine, files, nightly_corpus, nights, results, runner
+from fsqlshm import ROOT, campaign, command, engine, files, nights, results, runner
 from fsqlshm.fuzz import corpora
 from fsqlshm.nights import Night, Slice, State
 from fsqlshm.processes import Stopper, locked
@@ -106,7 +106,6 @@ def make_plan(rows: Sequence[Row], hours: float, seed: int) -> list[Slice]:
             plan.append(
                 {
                     "id": f"{len(plan) + 1:03d}-{row.name}",
-                    "name": row.name,
                     "engine": row.engine,
                     "seconds": max(5, int(seconds[row.name] / pieces[row.name])) if row.share else 0,
                     "seed": seed + len(plan),
@@ -162,7 +161,7 @@ class Run:
         self.state.corpus.mkdir(exist_ok=True)
         corpora.settle(self.state.corpus)
         for attempt in nights.attempts(slices.parent)[1]:
-            nightly_corpus.take(self.state.corpus, attempt)
+            corpora.take(attempt / "corpus", self.state.corpus)
 
     def run_slice(self, one: Slice, night: pathlib.Path) -> None:
         slices = night / "slices"
@@ -170,9 +169,9 @@ class Run:
         arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
         folder.mkdir()
         if self.engines[one["engine"]].corpora:
-            nightly_corpus.bring(self.state.corpus, folder)
+            corpora.unite([self.state.corpus], folder / "corpus")
         documents = runner.run_engine(one["engine"], folder, arguments, one["seconds"], self.clock, self.stop)
-        nightly_corpus.take(self.state.corpus, folder)
+        corpora.take(folder / "corpus", self.state.corpus)
         if not self.stop.requested:
             files.write_json(folder / "slice.json", {"documents": documents})
 
@@ -194,7 +193,7 @@ class Run:
             self.state.save()
         finished = len(nights.attempts(folder)[0]) == len(night["plan"])
         if finished:
-            nightly_corpus.reduce(self.state.corpus, self.clock.say)
+            corpora.reduce_large(self.state.corpus, self.clock.say)
         summary, page = nights.sum_up(self.state, night, self.planted(night), finished)
         campaign.print_results(summary["results"])
         for entry in summary["proposed_regressions"] or []:

@@ -20,8 +20,9 @@ import shutil
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from fsqlshm import ROOT, campaign, files, merge, nightly_corpus, results, runner, schema
+from fsqlshm import ROOT, campaign, files, merge, results, runner, schema
 from fsqlshm.bench import last_night
+from fsqlshm.fuzz import corpora
 from fsqlshm.results import CouldNotRun, Document, Summary
 from fsqlshm.schema import BadDocument
 
@@ -31,7 +32,6 @@ KEEP_NIGHTS = 30
 
 class Slice(TypedDict):
     id: str
-    name: str
     engine: str
     seconds: int
     seed: int
@@ -164,15 +164,10 @@ def propose_regressions(state: State, night: pathlib.Path, documents: Sequence[D
     kept = {_digest(p) for p in (ROOT / "corpus" / "regressions").rglob("*") if p.is_file()}
     proposed = {}
     for document in documents:
-        # Absolute paths, or ones next to the document.
-        folder = night / pathlib.PurePath(document.get("document") or "").parent
-        inputs = [
-            folder / artefact
-            for finding in document["findings"]
-            if document["engine"] == "fuzz" and finding["severity"] == "violation"
-            for artefact in finding.get("artefacts") or []
-        ]
-        for path in inputs:
+        bad = [f for f in document["findings"] if document["engine"] == "fuzz" and f["severity"] == "violation"]
+        for artefact in (artefact for finding in bad for artefact in finding.get("artefacts") or []):
+            # An absolute path, or one next to the document.
+            path = night / pathlib.PurePath(document.get("document") or "").parent / artefact
             if not path.is_file() or path.suffix in (".txt", ".json", ".log", ".html") or _digest(path) in kept:
                 continue
             target = state.folder / "regressions" / document["subject"] / _digest(path)[:16]
@@ -200,12 +195,6 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
     return entry
 
 
-def lacks(planted: tuple[str, str], documents: Sequence[Document]) -> bool:
-    """Whether a fault that is planted in a subject of an engine was not found."""
-    of_it = [d for d in documents if (d["engine"], d["subject"]) == planted]
-    return not any(f["severity"] == "expected" for d in of_it for f in d["findings"])
-
-
 def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool) -> Summary:
     """The night's documents as one summary."""
     folder = state.night_folder(night)
@@ -217,9 +206,10 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         reason = f"{len(missing)} of {len(night['plan'])} slices were not run to their end"
         reason += "; the code has changed since" if finished else "; the next run goes on"
         documents.append(results.could_not_run("nightly", reason))
-    for fault in planted if not missing else []:
-        if lacks(fault, documents):
-            reason = f"the planted fault (the {fault[1]}) was not found, so nothing is known of what else was not"
+    expected = {(d["engine"], d["subject"]) for d in documents for f in d["findings"] if f["severity"] == "expected"}
+    for engine, fault in [] if missing else planted:
+        if (engine, fault) not in expected:
+            reason = f"the planted fault (the {fault}) was not found, so nothing is known of what else was not"
             documents.append(results.could_not_run("nightly", reason))
     return results.summary(
         documents,
@@ -228,7 +218,7 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         shard="1/1",
         machine=campaign.machine(),
         proposed_regressions=propose_regressions(state, folder, separate),
-        corpora=nightly_corpus.sizes(state.corpus),
+        corpora=corpora.sizes(state.corpus),
         seed=night["seed"],
         started=night["started"],
         commit=night["commit"],

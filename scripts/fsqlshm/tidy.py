@@ -12,7 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fsqlshm import ROOT
@@ -65,20 +65,23 @@ def affected(changed: Iterable[str]) -> set[str]:
     return found
 
 
-def check(file: str) -> tuple[int, str]:
-    """Exit status and output of clang-tidy for one source."""
-    process = subprocess.run(
-        ["clang-tidy-19", "--quiet", "-p", str(BUILD), file],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False,
-    )  # fmt: skip
-    return process.returncode, process.stdout
+def check(files: Sequence[str], goes_on: Callable[[], bool] = lambda: True) -> Iterator[tuple[str, str]]:
+    """The sources that clang-tidy looked at while `goes_on` said so, with its output, empty for a clean one."""
+
+    def one(file: str) -> str | None:
+        words = ["clang-tidy-19", "--quiet", "-p", str(BUILD), file]
+        if not goes_on():
+            return None
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        return (done.stdout or f"{file}: clang-tidy failed") if done.returncode else ""
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from ((file, output) for file, output in zip(files, pool.map(one, files)) if output is not None)
 
 
-def diagnostics(output: str) -> Iterator[Diagnostic]:
-    for line in output.splitlines():
-        if match := DIAGNOSTIC.match(line):
-            file = os.path.relpath(match["file"], ROOT)
-            yield Diagnostic(file, int(match["line"]), match["check"], match["text"])
+def diagnostics(output: str) -> set[Diagnostic]:
+    found = filter(None, map(DIAGNOSTIC.match, output.splitlines()))
+    return {Diagnostic(os.path.relpath(m["file"], ROOT), int(m["line"]), m["check"], m["text"]) for m in found}
 
 
 def main() -> int:
@@ -90,11 +93,10 @@ def main() -> int:
         near = affected(changed_files())
         files = [file for file in files if file in near]
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, (code, output) in zip(files, pool.map(check, files)):
-            if code != 0:
-                failed += 1
-                print(output or f"{file}: clang-tidy failed", flush=True)
+    for _, output in check(files):
+        if output:
+            failed += 1
+            print(output, flush=True)
     print(f"tidy: {len(files)} sources, {failed} with complaints")
     return 1 if failed else 0
 

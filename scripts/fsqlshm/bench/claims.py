@@ -69,13 +69,12 @@ def against_publisher(measured: Measured, rate: str = "100k", where: str = "thre
     out: list[AgainstPublisher] = []
     for subject, benchmark in ordered(pick(measured, group="read", where=where, rate=rate)):
         tail = timed[subject]["counters"] if subject in timed else None
+        without = alone.get(subject)
         out.append(
             {
                 "subject": subject,
                 "racy": benchmark["racy"],
-                "throughput": stats.ratio_per_round(alone[subject]["ns"], benchmark["ns"])
-                if subject in alone
-                else None,
+                "throughput": stats.ratio_per_round(without["ns"], benchmark["ns"]) if without else None,
                 "publishes": stats.median(benchmark["counters"].get("publishes_per_second") or [0]),
                 "ns": {point: stats.median(tail[point]) for point in TAIL_POINTS} if tail else None,
                 "p999": tail["p99.9"] if tail else [],

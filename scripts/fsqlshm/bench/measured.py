@@ -134,8 +134,5 @@ def save(file: File, path: pathlib.Path) -> None:
     rows = [{k: short(v) for k, v in row.items() if k not in _NOT_KEPT} for row in timed_rows(file)]
     context = {key: value for key, value in file["context"].items() if key not in _NOT_KEPT}
     text = ",\n".join("    " + json.dumps(row) for row in rows)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(path, f'{{\n  "context": {json.dumps(context)},\n  "benchmarks": [\n{text}\n  ]\n}}\n')
-    except OSError as error:
-        raise CouldNotRun(f"cannot write {path}: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_text(path, f'{{\n  "context": {json.dumps(context)},\n  "benchmarks": [\n{text}\n  ]\n}}\n')

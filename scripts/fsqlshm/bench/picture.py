@@ -46,15 +46,8 @@ def _lines(axes: Axes, title: str, series: dict[str, dict[str, float]], ticks: t
     axes.set_title(title)
     for subject, values in series.items():
         points = [(i, values[tick]) for i, tick in enumerate(ticks) if tick in values]
-        axes.plot(
-            *zip(*points),
-            marker="o",
-            ms=3,
-            lw=1.2,
-            label=subject,
-            color=_COLOURS.get(subject),
-            zorder=2 + (subject == "hardened"),
-        )
+        order, colour = 2 + (subject == "hardened"), _COLOURS.get(subject)
+        axes.plot(*zip(*points), marker="o", ms=3, lw=1.2, label=subject, color=colour, zorder=order)
     axes.set_xticks(range(len(ticks)), ticks)
     axes.set_yscale("log")
 

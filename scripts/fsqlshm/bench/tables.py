@@ -79,23 +79,17 @@ def pivot(first: str, benchmarks: Iterable[Benchmark], column: Callable[[dict[st
         under = column(facts)
         rows.setdefault(named("/".join(facts.values()), benchmark), {})[under] = figure(ns(benchmark))
     columns = sorted({under for row in rows.values() for under in row}, key=_natural)
-    return table(
-        [first, *columns], ([name, *(rows[name].get(c, "") for c in columns)] for name in sorted(rows, key=_natural))
-    )
+    cells = [[name, *(rows[name].get(under, "") for under in columns)] for name in sorted(rows, key=_natural)]
+    return table([first, *columns], cells)
 
 
 def tails(measured: Measured) -> str:
     """The time of every single read."""
     rows = []
-    for name, benchmark in pick(measured, group="tail").items():
+    for name, benchmark in sorted(pick(measured, group="tail").items(), key=lambda item: _natural(named(*item))):
         counters = benchmark["counters"]
-        rows.append(
-            [named(name, benchmark)]
-            + [f"{stats.median(counters[point]):.0f}" for point in claims.TAIL_POINTS]
-            + [f"{sum(counters['retries']) / sum(counters['reads']):.2g}"]
-            + [f"{max(counters['retries_max']):.0f}", f"{sum(counters['torn']):.0f}"]
-        )
-    return table(
-        ["publisher/subject", *claims.TAIL_POINTS, "retries a read", "most", "torn"],
-        sorted(rows, key=lambda row: _natural(row[0])),
-    )
+        points = [f"{stats.median(counters[point]):.0f}" for point in claims.TAIL_POINTS]
+        retries = f"{sum(counters['retries']) / sum(counters['reads']):.2g}"
+        most, torn = f"{max(counters['retries_max']):.0f}", f"{sum(counters['torn']):.0f}"
+        rows.append([named(name, benchmark), *points, retries, most, torn])
+    return table(["publisher/subject", *claims.TAIL_POINTS, "retries a read", "most", "torn"], rows)

@@ -4,10 +4,10 @@ Finds nothing; it says where the fuzz targets do not look. It takes the time tha
 """
 
 import json
-import subprocess
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, command, engine, processes, results
+from fsqlshm import ROOT, command, engine, results
+from fsqlshm.processes import Stopper
 
 DESCRIPTION = engine.Description("coverage", __doc__, corpora=True)
 COVERAGE = ROOT / "out" / "fuzz" / "coverage" / "coverage.json"
@@ -17,11 +17,9 @@ def main(arguments: Sequence[str]) -> int:
     options = engine.parse(DESCRIPTION, arguments)
     result = results.Result("fuzz", "lines covered")
     engine.say("coverage", "building and replaying the corpora")
-    stop = processes.Stopper()
     words = [ROOT / "scripts" / "fuzz", "all", "--coverage", "--corpus", options.out / "corpus"]
-    code = stop.wait(stop.start(words, stdout=subprocess.DEVNULL))
-    if code != results.CLEAN:
-        raise results.CouldNotRun(f"scripts/fuzz ended with {code}")
+    if (code := Stopper().run(words, options.out / "coverage.log")) != results.CLEAN:
+        raise results.CouldNotRun(f"scripts/fuzz ended with {code}, see {options.out / 'coverage.log'}")
     lines = json.loads(COVERAGE.read_text(encoding="utf-8"))
     result.counts = {"lines": lines["lines"], "lines_covered": lines["covered"]}
     result.headline = f"{lines['percent']:.1f} % of {lines['lines']} lines of the core"

@@ -23,6 +23,7 @@ from fsqlshm.schema import BadDocument
 
 DESCRIPTION = engine.Description("relacy", __doc__, subject=True)
 BINARIES = [ROOT / "build" / preset / "relacy" / "fsqlshm-relacy" for preset in ("release", "release-clang")]
+AUDIT = "relacy-orders.json"
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
 AUDIT_SECONDS = 20  # it takes 12 s where it has a processor's core for itself
 AUDIT_PATIENCE = 90  # how long after the engine's time it may still end on a loaded machine
@@ -37,16 +38,20 @@ class Searches:
             raise CouldNotRun(f"{BINARIES[0]} is not built")
         self.binary, self.options, self.stop = binary, options, processes.Stopper()
 
-    def start(self, path: pathlib.Path, *arguments: str) -> Child:
+    def start(self, document: str, *arguments: str) -> Child:
         # Traces and tables are in the documents; nothing reads standard output of an engine.
-        return self.stop.start([self.binary, *arguments, "--json", path], stdout=subprocess.DEVNULL)
+        words = [self.binary, *arguments, "--json", self.options.out / document]
+        return self.stop.start(words, stdout=subprocess.DEVNULL)
 
-    def finish_audit(self, audit: Child, deadline: float, path: pathlib.Path) -> int | None:
+    def run(self, document: str, *arguments: str) -> int | None:
+        return self.stop.wait(self.start(document, *arguments))
+
+    def finish_audit(self, audit: Child, deadline: float) -> int | None:
         """Waits for the audit, on a loaded machine longer than the engine has."""
-        code = self.stop.wait(audit, max(0.0, deadline - time.monotonic()))
+        code = self.stop.wait(audit, deadline + AUDIT_PATIENCE - time.monotonic())
         if code is None:
             engine.say("relacy", "the order audit did not end in time")
-        if not path.exists():
+        if not (self.options.out / AUDIT).exists():
             engine.say("relacy", f"the order audit wrote no result (exit status {audit.returncode})")
             return COULD_NOT_RUN
         return code
@@ -54,7 +59,7 @@ class Searches:
     def hardened(self, seconds: float, left_out: str) -> list[int | None]:
         """A bounded and a random search side by side, as one document."""
         with tempfile.TemporaryDirectory(dir=self.options.out) as scratch:
-            parts = [pathlib.Path(scratch) / name for name in ("bounded.json", "random.json")]
+            parts = [f"{scratch}/bounded.json", f"{scratch}/random.json"]
             common = ["--minutes", str(seconds / 60), "--shard", self.options.shard]
             first = 1 + (self.options.seed % (1 << 20)) * RANDOM_NUMBERS
             running = [
@@ -63,7 +68,7 @@ class Searches:
             ]
             codes = [self.stop.wait(child) for child in running]
             try:
-                document = side_by_side([results.load(part) for part in parts], left_out)
+                document = side_by_side([results.load(pathlib.Path(part)) for part in parts], left_out)
                 files.write_json(self.options.out / "relacy-hardened.json", document)
             except BadDocument as error:
                 engine.say("relacy", f"a search of hardened wrote no result: {error}")
@@ -98,22 +103,20 @@ def why_no_audit(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str]) -> int:
     options = engine.parse(DESCRIPTION, arguments)
     searches = Searches(options)
-    wait = searches.stop.wait
     deadline = time.monotonic() + options.seconds
     # The audit is single-threaded and goes on next to everything else.
     left_out = why_no_audit(options)
-    orders = options.out / "relacy-orders.json"
-    audit = None if left_out else searches.start(orders, "--audit-orders", "--quiet")
-    codes = [wait(searches.start(options.out / "relacy-litmus.json", "--litmus"))]
+    audit = None if left_out else searches.start(AUDIT, "--audit-orders", "--quiet")
+    codes = [searches.run("relacy-litmus.json", "--litmus")]
     # The known defects take a second or two; a loaded machine gets more, however short the run is.
     if options.subject != "hardened":
         seconds = options.seconds if options.subject else min(60.0, max(5.0, options.seconds / 4))
         known = ["--protocol", "reference", "--search", "bounded", "--minutes", str(seconds / 60)]
-        codes.append(wait(searches.start(options.out / "relacy-reference.json", *known)))
+        codes.append(searches.run("relacy-reference.json", *known))
     if options.subject != "reference":
         codes += searches.hardened(max(1.0, deadline - time.monotonic()), left_out)
     if audit is not None:
-        codes.append(searches.finish_audit(audit, deadline + AUDIT_PATIENCE, orders))
+        codes.append(searches.finish_audit(audit, deadline))
     return engine.worst(codes)
 
 

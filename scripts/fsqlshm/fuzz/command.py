@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from fsqlshm import ROOT, command, files, merge, results, text
+from fsqlshm import ROOT, command, files, results, text
 from fsqlshm.fuzz import corpora, coverage, documents, targets
 from fsqlshm.fuzz.runs import Outcome, Run
 from fsqlshm.fuzz.targets import Target
@@ -154,9 +154,9 @@ class Fuzz:
                 total.seconds = max(total.seconds, outcome.seconds)
         result = documents.result(target, total, self.seed, {"seconds": self.seconds})
         if target.attacks and not self.stop.requested:
-            result.details["corpus_before_merge"] = len(merge.inputs(corpus))
+            result.details["corpus_before_merge"] = len(corpora.inputs(corpus))
             corpora.reduce(target, corpus)
-            result.details["corpus_after_merge"] = len(merge.inputs(corpus))
+            result.details["corpus_after_merge"] = len(corpora.inputs(corpus))
         result.write(corpus.parent / "stats.json")
         show(target, result, total)
         return result

@@ -1,5 +1,6 @@
 """Which lines of the core the fuzz corpora execute."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -47,13 +48,9 @@ def blocks(uncovered: dict[str, list[int]]) -> list[Block]:
     found = []
     for name, numbers in sorted(uncovered.items()):
         source = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        runs: list[list[int]] = []
-        for number in numbers:
-            if runs and number == runs[-1][-1] + 1:
-                runs[-1].append(number)
-            else:
-                runs.append([number])
-        for run in runs:
+        # Of lines one after the other number and place differ by the same.
+        for _, group in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+            run = [number for _, number in group]
             text = "\n".join(source[number - 1] for number in run)
             found.append(Block(name, run, next((e.why for e in known if e.file == name and e.text in text), None)))
     return found
@@ -118,9 +115,7 @@ def measure(chosen: str | None, corpora: Callable[[str], Sequence[pathlib.Path]]
             source = targets.load(BUILD, target.seeds_of)
             folders = [*corpora(source.name), *source.kept_inputs()]
             replayed.append(target)
-            profiles.append(
-                profile(target, [folder for folder in folders if folder.is_dir() and any(folder.iterdir())])
-            )
+            profiles.append(profile(target, [one for one in folders if one.is_dir() and any(one.iterdir())]))
     found = by_file(show(replayed, profiles))
     count = sum(file["count"] for file in found.values())
     covered = sum(file["covered"] for file in found.values())
