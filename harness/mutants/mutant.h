@@ -5,9 +5,12 @@
 #define FSQLSHM_HARNESS_MUTANTS_MUTANT_H_
 
 #include <atomic>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "fsqlshm/protocol.h"
+#include "fsqlshm/types.h"
 #include "harness/properties/execution.h"
 
 namespace fsqlshm::harness::mutants {
@@ -23,7 +26,7 @@ struct Info {
   std::string_view scenario;
 };
 
-// What a mutant overrides is a member of one of these; the rest is the library's.
+// What the functions of a mutant get: the library's operations, and steps to put others together.
 
 template <Words W>
 struct Seqlock : hardened::Seqlock<W> {
@@ -35,11 +38,20 @@ struct Seqlock : hardened::Seqlock<W> {
   W& words;
 };
 
+/// The arguments of an acquire.
+struct Claim {
+  TxnId id;
+  std::uint32_t pid;
+  std::uint64_t birth;
+  std::uint64_t lease;
+};
+
 template <Words W>
 struct WriterIndicator : hardened::WriterIndicator<W> {
   using Library = hardened::WriterIndicator<W>;
   explicit WriterIndicator(W& seam) : Library(seam), words(seam) {}
 
+  bool acquire(const Claim& c) { return Library::acquire(c.id, c.pid, c.birth, c.lease); }
   [[nodiscard]] std::uint64_t state() const {
     return words.load(Field::kSerializedWriterTxnId, memory_order::acquire);
   }
@@ -71,8 +83,59 @@ struct WriterIndicator : hardened::WriterIndicator<W> {
   W& words;
 };
 
+template <Words W>
+struct Allocator : TxnIdAllocator<W> {
+  explicit Allocator(W& seam) : TxnIdAllocator<W>(seam), words(seam) {}
+  W& words;
+};
+
+/// The hardened protocol with the operations that `M` has functions for, under the names below.
+template <class M>
 struct Mutant : HardenedProtocol {
   static constexpr std::string_view kName = "mutant";
+
+  static void begin(auto& lock) { lock.begin(); }
+  static void end(auto& lock) { lock.end(); }
+  static void publish(auto& lock, const ShmSnapshot& next) { lock.publish(next); }
+  static std::optional<ShmSnapshot> try_load(const auto& lock) { return lock.try_load_once(); }
+  static bool acquire(auto& writer, const Claim& claim) { return writer.acquire(claim); }
+  static bool release(auto& writer, TxnId id) { return writer.release(id); }
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    return writer.check_exclusion(now, alive);
+  }
+  static std::optional<TxnId> alloc(auto& ids) { return ids.alloc(); }
+
+  template <Words W>
+  struct Seqlock : mutants::Seqlock<W> {
+    using Base = mutants::Seqlock<W>;
+    using Base::Base;
+    void begin() { M::begin(static_cast<Base&>(*this)); }
+    void end() { M::end(static_cast<Base&>(*this)); }
+    void publish(const ShmSnapshot& next) { M::publish(static_cast<Base&>(*this), next); }
+    [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
+      return M::try_load(static_cast<const Base&>(*this));
+    }
+  };
+
+  template <Words W>
+  struct WriterIndicator : mutants::WriterIndicator<W> {
+    using Base = mutants::WriterIndicator<W>;
+    using Base::Base;
+    bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease) {
+      return M::acquire(static_cast<Base&>(*this), {id, pid, birth, lease});
+    }
+    bool release(TxnId id) { return M::release(static_cast<Base&>(*this), id); }
+    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, auto&& alive) {
+      return M::check(static_cast<Base&>(*this), now, alive);
+    }
+  };
+
+  template <Words W>
+  struct Allocator : mutants::Allocator<W> {
+    using Base = mutants::Allocator<W>;
+    using Base::Base;
+    [[nodiscard]] std::optional<TxnId> alloc() { return M::alloc(static_cast<Base&>(*this)); }
+  };
 };
 
 }  // namespace fsqlshm::harness::mutants

@@ -12,173 +12,128 @@
 
 namespace fsqlshm::harness::mutants {
 
-struct NoRecheck : Mutant {
+struct NoRecheck : Mutant<NoRecheck> {
   static constexpr Info kInfo = {"no-recheck", "a reader does not look at the number again",
                                  kI2Whole, "publish1-load2"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
-      if (this->load(Field::kSnapshotSeq) % 2 == 1) return std::nullopt;
-      const CommitSeq commit(this->load(Field::kCommitSeq));
-      const SchemaEpoch schema(this->load(Field::kSchemaEpoch));
-      return ShmSnapshot{commit, schema, this->load(Field::kEcsEpoch)};
-    }
-  };
+  static std::optional<ShmSnapshot> try_load(const auto& lock) {
+    if (lock.load(Field::kSnapshotSeq) % 2 == 1) return std::nullopt;
+    const CommitSeq commit(lock.load(Field::kCommitSeq));
+    const SchemaEpoch schema(lock.load(Field::kSchemaEpoch));
+    return ShmSnapshot{commit, schema, lock.load(Field::kEcsEpoch)};
+  }
 };
 
-struct CommitBeforeOdd : Mutant {
+struct CommitBeforeOdd : Mutant<CommitBeforeOdd> {
   static constexpr Info kInfo = {"commit-before-odd",
                                  "a publisher stores commit_seq before the odd number", kI2Whole,
                                  "publish1-load2"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    void publish(const ShmSnapshot& next) {
-      this->store(Field::kCommitSeq, next.commit_seq.get());
-      this->begin();
-      this->store(Field::kSchemaEpoch, next.schema_epoch.get());
-      this->store(Field::kEcsEpoch, next.ecs_epoch);
-      this->end();
-    }
-  };
+  static void publish(auto& lock, const ShmSnapshot& next) {
+    lock.store(Field::kCommitSeq, next.commit_seq.get());
+    lock.begin();
+    lock.store(Field::kSchemaEpoch, next.schema_epoch.get());
+    lock.store(Field::kEcsEpoch, next.ecs_epoch);
+    lock.end();
+  }
 };
 
-struct CommitBeforeSchema : Mutant {
+struct CommitBeforeSchema : Mutant<CommitBeforeSchema> {
   static constexpr Info kInfo = {"commit-before-schema",
                                  "a publisher stores commit_seq before schema_epoch", kI4Ddl,
                                  "fields"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    void publish(const ShmSnapshot& next) {
-      this->begin();
-      this->store(Field::kCommitSeq, next.commit_seq.get());
-      this->store(Field::kSchemaEpoch, next.schema_epoch.get());
-      this->store(Field::kEcsEpoch, next.ecs_epoch);
-      this->end();
-    }
-  };
+  static void publish(auto& lock, const ShmSnapshot& next) {
+    lock.begin();
+    lock.store(Field::kCommitSeq, next.commit_seq.get());
+    lock.store(Field::kSchemaEpoch, next.schema_epoch.get());
+    lock.store(Field::kEcsEpoch, next.ecs_epoch);
+    lock.end();
+  }
 };
 
-struct BeginAddsOne : Mutant {
+struct BeginAddsOne : Mutant<BeginAddsOne> {
   static constexpr Info kInfo = {"begin-adds-one",
                                  "a publish after a crash opens its window with an even number",
                                  kI1Even, "reconcile-load"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    void begin() {
-      const auto seq = this->words.load(Field::kSnapshotSeq, memory_order::relaxed);
-      this->words.store(Field::kSnapshotSeq, seq + 1, memory_order::relaxed);
-    }
-    void publish(const ShmSnapshot& next) {
-      begin();
-      this->store(Field::kSchemaEpoch, next.schema_epoch.get());
-      this->store(Field::kEcsEpoch, next.ecs_epoch);
-      this->store(Field::kCommitSeq, next.commit_seq.get());
-      this->end();
-    }
-  };
+  static void begin(auto& lock) {
+    const auto seq = lock.words.load(Field::kSnapshotSeq, memory_order::relaxed);
+    lock.words.store(Field::kSnapshotSeq, seq + 1, memory_order::relaxed);
+  }
+  static void publish(auto& lock, const ShmSnapshot& next) {
+    begin(lock);
+    lock.store(Field::kSchemaEpoch, next.schema_epoch.get());
+    lock.store(Field::kEcsEpoch, next.ecs_epoch);
+    lock.store(Field::kCommitSeq, next.commit_seq.get());
+    lock.end();
+  }
 };
 
-struct NoWindow : Mutant {
+struct NoWindow : Mutant<NoWindow> {
   static constexpr Info kInfo = {"no-window", "a publish opens no window", kI2Whole,
                                  "publish1-load2"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    void publish(const ShmSnapshot& next) {
-      this->store(Field::kSchemaEpoch, next.schema_epoch.get());
-      this->store(Field::kEcsEpoch, next.ecs_epoch);
-      this->store(Field::kCommitSeq, next.commit_seq.get());
-    }
-  };
+  static void publish(auto& lock, const ShmSnapshot& next) {
+    lock.store(Field::kSchemaEpoch, next.schema_epoch.get());
+    lock.store(Field::kEcsEpoch, next.ecs_epoch);
+    lock.store(Field::kCommitSeq, next.commit_seq.get());
+  }
 };
 
-struct LeavesItOdd : Mutant {
+struct LeavesItOdd : Mutant<LeavesItOdd> {
   static constexpr Info kInfo = {"leaves-it-odd", "a publish leaves the number odd", kI1Even,
                                  "publish1-load2"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    void publish(const ShmSnapshot& next) {
-      hardened::Seqlock<W>::publish(next);
-      this->words.fetch_add(Field::kSnapshotSeq, 1, memory_order::release);
-    }
-  };
+  static void publish(auto& lock, const ShmSnapshot& next) {
+    lock.publish(next);
+    lock.words.fetch_add(Field::kSnapshotSeq, 1, memory_order::release);
+  }
 };
 
-struct StaleReads : Mutant {
+struct StaleReads : Mutant<StaleReads> {
   static constexpr Info kInfo = {"stale-reads", "a read returns the first version for ever",
                                  kI3Back, "publish1-load1"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
-      static_cast<void>(hardened::Seqlock<W>::try_load_once());
-      return triple(0);
-    }
-  };
+  static std::optional<ShmSnapshot> try_load(const auto& lock) {
+    static_cast<void>(lock.try_load_once());
+    return triple(0);
+  }
 };
 
-struct NeverGivesUp : Mutant {
+struct NeverGivesUp : Mutant<NeverGivesUp> {
   static constexpr Info kInfo = {"never-gives-up", "one attempt to read waits for an even number",
                                  kP6, "publisher-dies"};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
-      while (this->load(Field::kSnapshotSeq) % 2 != 0) this->words.pause();
-      return hardened::Seqlock<W>::try_load_once();
-    }
-  };
+  static std::optional<ShmSnapshot> try_load(const auto& lock) {
+    while (lock.load(Field::kSnapshotSeq) % 2 != 0) lock.words.pause();
+    return lock.try_load_once();
+  }
 };
 
-struct LoadsWithRelease : Mutant {
+struct LoadsWithRelease : Mutant<LoadsWithRelease> {
   static constexpr Info kInfo = {"loads-with-release",
                                  "a load names a release order: undefined behaviour", "", ""};
-  template <Words W>
-  struct Seqlock : mutants::Seqlock<W> {
-    using mutants::Seqlock<W>::Seqlock;
-    void end() {
-      // Volatile, or the compiler finds it first.
-      const volatile memory_order impossible = memory_order::release;
-      static_cast<void>(this->words.load(Field::kSnapshotSeq, impossible));
-      hardened::Seqlock<W>::end();
-    }
-  };
+  static void end(auto& lock) {
+    // Volatile, or the compiler finds it first.
+    const volatile memory_order impossible = memory_order::release;
+    static_cast<void>(lock.words.load(Field::kSnapshotSeq, impossible));
+    lock.end();
+  }
 };
 
-struct IdsLoadStore : Mutant {
+struct IdsLoadStore : Mutant<IdsLoadStore> {
   static constexpr Info kInfo = {"ids-load-store", "an id is taken with a load and a store", "I",
                                  "ids"};
-  template <Words W>
-  struct Allocator {
-    explicit Allocator(W& seam) : words(seam) {}
-    [[nodiscard]] std::optional<TxnId> alloc() {
-      const std::uint64_t next = words.load(Field::kNextTxnId, memory_order::acquire);
-      if (next > TxnId::kMaxRaw) return std::nullopt;
-      words.store(Field::kNextTxnId, next + 1, memory_order::release);
-      const auto id = TxnId::from_raw(next);
-      return id ? std::optional(*id) : std::nullopt;
-    }
-    W& words;
-  };
+  static std::optional<TxnId> alloc(auto& ids) {
+    const std::uint64_t next = ids.words.load(Field::kNextTxnId, memory_order::acquire);
+    if (next > TxnId::kMaxRaw) return std::nullopt;
+    ids.words.store(Field::kNextTxnId, next + 1, memory_order::release);
+    const auto id = TxnId::from_raw(next);
+    return id ? std::optional(*id) : std::nullopt;
+  }
 };
 
-struct IdsPastTheEnd : Mutant {
+struct IdsPastTheEnd : Mutant<IdsPastTheEnd> {
   static constexpr Info kInfo = {"ids-past-the-end", "ids are counted on beyond the last one",
                                  kIdDomain, "ids-end"};
-  template <Words W>
-  struct Allocator {
-    explicit Allocator(W& seam) : words(seam) {}
-    [[nodiscard]] std::optional<TxnId> alloc() {
-      const auto id = TxnId::from_raw(words.fetch_add(Field::kNextTxnId, 1, memory_order::acq_rel));
-      return id ? std::optional(*id) : std::nullopt;
-    }
-    W& words;
-  };
+  static std::optional<TxnId> alloc(auto& ids) {
+    const auto id =
+        TxnId::from_raw(ids.words.fetch_add(Field::kNextTxnId, 1, memory_order::acq_rel));
+    return id ? std::optional(*id) : std::nullopt;
+  }
 };
 
 }  // namespace fsqlshm::harness::mutants

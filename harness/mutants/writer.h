@@ -4,7 +4,6 @@
 #define FSQLSHM_HARNESS_MUTANTS_WRITER_H_
 
 #include <cstdint>
-#include <utility>
 
 #include "fsqlshm/types.h"
 #include "harness/mutants/mutant.h"
@@ -13,279 +12,201 @@ namespace fsqlshm::harness::mutants {
 
 // --- acquire -----------------------------------------------------------------------------------
 
-struct DirectAcquire : Mutant {
+struct DirectAcquire : Mutant<DirectAcquire> {
   static constexpr Info kInfo = {"direct-acquire",
                                  "acquire owns the indicator before its words are there", "P",
                                  "claimer-dies"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease) {
-      if (!this->change_state(0, id.get())) return false;
-      this->set_owners_words({next_pid_and_gen(0, pid), birth, lease}, memory_order::release);
-      return true;
-    }
-  };
+  static bool acquire(auto& writer, const Claim& claim) {
+    if (!writer.change_state(0, claim.id.get())) return false;
+    writer.set_owners_words({next_pid_and_gen(0, claim.pid), claim.birth, claim.lease},
+                            memory_order::release);
+    return true;
+  }
 };
 
-struct WaitingAcquire : Mutant {
+struct WaitingAcquire : Mutant<WaitingAcquire> {
   static constexpr Info kInfo = {"waiting-acquire",
                                  "acquire waits for claimers and cleaners, dead or alive", kP6,
                                  "owner-dies"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease) {
-      while (this->in_transition(this->state())) this->words.pause();
-      return hardened::WriterIndicator<W>::acquire(id, pid, birth, lease);
-    }
-  };
+  static bool acquire(auto& writer, const Claim& claim) {
+    while (writer.in_transition(writer.state())) writer.words.pause();
+    return writer.acquire(claim);
+  }
 };
 
-struct AcquireWaitsForOwner : Mutant {
+struct AcquireWaitsForOwner : Mutant<AcquireWaitsForOwner> {
   static constexpr Info kInfo = {"acquire-waits-for-owner",
                                  "acquire waits for the owner instead of giving up", kP6,
                                  "acquire-acquire"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease) {
-      while (this->check()) this->words.pause();
-      return hardened::WriterIndicator<W>::acquire(id, pid, birth, lease);
-    }
-  };
+  static bool acquire(auto& writer, const Claim& claim) {
+    while (writer.check()) writer.words.pause();
+    return writer.acquire(claim);
+  }
 };
 
-struct AcquireSteals : Mutant {
+struct AcquireSteals : Mutant<AcquireSteals> {
   static constexpr Info kInfo = {"acquire-steals", "acquire takes the indicator from its owner",
                                  kP1, "acquire-acquire"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease) {
-      this->set_state(0, memory_order::relaxed);
-      return hardened::WriterIndicator<W>::acquire(id, pid, birth, lease);
-    }
-  };
+  static bool acquire(auto& writer, const Claim& claim) {
+    writer.set_state(0, memory_order::relaxed);
+    return writer.acquire(claim);
+  }
 };
 
-struct AcquireAlwaysTrue : Mutant {
+struct AcquireAlwaysTrue : Mutant<AcquireAlwaysTrue> {
   static constexpr Info kInfo = {"acquire-always-true", "acquire returns true whatever happened",
                                  kP1, "acquire-acquire"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease) {
-      static_cast<void>(hardened::WriterIndicator<W>::acquire(id, pid, birth, lease));
-      return true;
-    }
-  };
+  static bool acquire(auto& writer, const Claim& claim) {
+    static_cast<void>(writer.acquire(claim));
+    return true;
+  }
 };
 
 // --- release -----------------------------------------------------------------------------------
 
-struct DirectRelease : Mutant {
+struct DirectRelease : Mutant<DirectRelease> {
   static constexpr Info kInfo = {"direct-release",
                                  "release frees the indicator before it zeroes the words", "P",
                                  "acquire-release-acquire"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool release(TxnId id) {
-      if (!this->change_state(id.get(), 0)) return false;
-      this->set_owners_words({});
-      return true;
-    }
-  };
+  static bool release(auto& writer, TxnId id) {
+    if (!writer.change_state(id.get(), 0)) return false;
+    writer.set_owners_words({});
+    return true;
+  }
 };
 
-struct UncheckedRelease : Mutant {
+struct UncheckedRelease : Mutant<UncheckedRelease> {
   static constexpr Info kInfo = {"unchecked-release", "release cleans what may be another's by now",
                                  "P", "evicted-owner-releases"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool release(TxnId id) {
-      if (this->state() != id.get()) return false;
-      this->set_state(this->cleaning());
-      this->set_owners_words({});
-      this->set_state(0);
-      return true;
-    }
-  };
+  static bool release(auto& writer, TxnId id) {
+    if (writer.state() != id.get()) return false;
+    writer.set_state(writer.cleaning());
+    writer.set_owners_words({});
+    writer.set_state(0);
+    return true;
+  }
 };
 
-struct ReleaseClearsFirst : Mutant {
+struct ReleaseClearsFirst : Mutant<ReleaseClearsFirst> {
   static constexpr Info kInfo = {"release-clears-first",
                                  "release zeroes the lease before it asks who owns it", "P",
                                  "evicted-owner-releases"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool release(TxnId id) {
-      this->words.store(Field::kSerializedWriterLeaseExpiry, 0, memory_order::relaxed);
-      return hardened::WriterIndicator<W>::release(id);
-    }
-  };
+  static bool release(auto& writer, TxnId id) {
+    writer.words.store(Field::kSerializedWriterLeaseExpiry, 0, memory_order::relaxed);
+    return writer.release(id);
+  }
 };
 
-struct ReleaseAlwaysTrue : Mutant {
+struct ReleaseAlwaysTrue : Mutant<ReleaseAlwaysTrue> {
   static constexpr Info kInfo = {"release-always-true", "release returns true after an eviction",
                                  kP5, "evicted-owner-releases"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool release(TxnId id) {
-      static_cast<void>(hardened::WriterIndicator<W>::release(id));
-      return true;
-    }
-  };
+  static bool release(auto& writer, TxnId id) {
+    static_cast<void>(writer.release(id));
+    return true;
+  }
 };
 
-struct ReleasesAnyOwner : Mutant {
+struct ReleasesAnyOwner : Mutant<ReleasesAnyOwner> {
   static constexpr Info kInfo = {"releases-any-owner", "release frees the indicator of any owner",
                                  "P", "evicted-owner-releases"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool release(TxnId) {
-      const auto owner = this->check();
-      return owner && hardened::WriterIndicator<W>::release(*owner);
-    }
-  };
+  static bool release(auto& writer, TxnId) {
+    const auto owner = writer.check();
+    return owner && writer.release(*owner);
+  }
 };
 
-struct LeavesTheLease : Mutant {
+struct LeavesTheLease : Mutant<LeavesTheLease> {
   static constexpr Info kInfo = {"leaves-the-lease", "release forgets to zero the lease", "P",
                                  "acquire-release-acquire"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    bool release(TxnId id) {
-      const auto lease =
-          this->words.load(Field::kSerializedWriterLeaseExpiry, memory_order::relaxed);
-      if (!hardened::WriterIndicator<W>::release(id)) return false;
-      this->words.store(Field::kSerializedWriterLeaseExpiry, lease, memory_order::relaxed);
-      return true;
-    }
-  };
+  static bool release(auto& writer, TxnId id) {
+    const auto lease =
+        writer.words.load(Field::kSerializedWriterLeaseExpiry, memory_order::relaxed);
+    if (!writer.release(id)) return false;
+    writer.words.store(Field::kSerializedWriterLeaseExpiry, lease, memory_order::relaxed);
+    return true;
+  }
 };
 
 // --- check -------------------------------------------------------------------------------------
 
-struct NeverTakesOver : Mutant {
+struct NeverTakesOver : Mutant<NeverTakesOver> {
   static constexpr Info kInfo = {"never-takes-over",
                                  "a check leaves claims and cleanings of dead processes", kP4,
                                  "claimer-dies"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      if (this->in_transition(this->state())) return Exclusion::kBusy;
-      return hardened::WriterIndicator<W>::check_exclusion(now, std::forward<Alive>(alive));
-    }
-  };
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    if (writer.in_transition(writer.state())) return Exclusion::kBusy;
+    return writer.check_exclusion(now, alive);
+  }
 };
 
-struct AlwaysTakesOver : Mutant {
+struct AlwaysTakesOver : Mutant<AlwaysTakesOver> {
   static constexpr Info kInfo = {
       "always-takes-over", "a check takes live claimers and cleaners for dead", kP1, "check-claim"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      const std::uint64_t state = this->state();
-      if (!this->in_transition(state)) {
-        return hardened::WriterIndicator<W>::check_exclusion(now, std::forward<Alive>(alive));
-      }
-      const std::uint64_t cleaning = this->cleaning();
-      if (!this->change_state(state, cleaning, memory_order::relaxed)) return Exclusion::kBusy;
-      this->set_owners_words({});
-      this->change_state(cleaning, 0, memory_order::release);
-      return Exclusion::kOk;
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const std::uint64_t state = writer.state();
+    if (!writer.in_transition(state)) {
+      return writer.check_exclusion(now, alive);
     }
-  };
+    const std::uint64_t cleaning = writer.cleaning();
+    if (!writer.change_state(state, cleaning, memory_order::relaxed)) return Exclusion::kBusy;
+    writer.set_owners_words({});
+    writer.change_state(cleaning, 0, memory_order::release);
+    return Exclusion::kOk;
+  }
 };
 
-struct NeverClears : Mutant {
+struct NeverClears : Mutant<NeverClears> {
   static constexpr Info kInfo = {"never-clears", "a check never clears a stale owner", kP4,
                                  "owner-dies"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t, Alive&&) {
-      return this->state() == 0 ? Exclusion::kOk : Exclusion::kBusy;
-    }
-  };
+  static Exclusion check(auto& writer, std::uint64_t, auto&) {
+    return writer.state() == 0 ? Exclusion::kOk : Exclusion::kBusy;
+  }
 };
 
-struct EvictsByStore : Mutant {
+struct EvictsByStore : Mutant<EvictsByStore> {
   static constexpr Info kInfo = {"evicts-by-store",
                                  "a check evicts the owner that is there by the time it has judged",
                                  "P", "check-claim"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      const std::uint64_t state = this->state();
-      const WriterWords seen = this->owners_words();
-      if (!TxnId::in_domain(state) || !seen.stale(now, alive)) {
-        return hardened::WriterIndicator<W>::check_exclusion(now, std::forward<Alive>(alive));
-      }
-      this->set_state(this->cleaning(), memory_order::relaxed);
-      this->set_owners_words({});
-      this->set_state(0);
-      return Exclusion::kOk;
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const std::uint64_t state = writer.state();
+    const WriterWords seen = writer.owners_words();
+    if (!TxnId::in_domain(state) || !seen.stale(now, alive)) {
+      return writer.check_exclusion(now, alive);
     }
-  };
+    writer.set_state(writer.cleaning(), memory_order::relaxed);
+    writer.set_owners_words({});
+    writer.set_state(0);
+    return Exclusion::kOk;
+  }
 };
 
-struct TrustingCheck : Mutant {
+struct TrustingCheck : Mutant<TrustingCheck> {
   static constexpr Info kInfo = {"trusting-check",
                                  "a check answers busy for words that are being zeroed",
                                  kBusyProperty, "check-release"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      const std::uint64_t state = this->state();
-      if (state == 0) return Exclusion::kOk;
-      const WriterWords words = this->owners_words();
-      if (!this->in_transition(state) && !words.stale(now, alive)) return Exclusion::kBusy;
-      return hardened::WriterIndicator<W>::check_exclusion(now, std::forward<Alive>(alive));
-    }
-  };
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const std::uint64_t state = writer.state();
+    if (state == 0) return Exclusion::kOk;
+    const WriterWords words = writer.owners_words();
+    if (!writer.in_transition(state) && !words.stale(now, alive)) return Exclusion::kBusy;
+    return writer.check_exclusion(now, alive);
+  }
 };
 
-struct CheckAlwaysOk : Mutant {
+struct CheckAlwaysOk : Mutant<CheckAlwaysOk> {
   static constexpr Info kInfo = {"check-always-ok", "a check answers ok whatever it finds", kP1,
                                  "successive-owners"};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      static_cast<void>(hardened::WriterIndicator<W>::check_exclusion(now, alive));
-      return Exclusion::kOk;
-    }
-  };
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    static_cast<void>(writer.check_exclusion(now, alive));
+    return Exclusion::kOk;
+  }
 };
 
-struct LeaseEndsLate : Mutant {
+struct LeaseEndsLate : Mutant<LeaseEndsLate> {
   static constexpr Info kInfo = {"lease-ends-late", "a lease ends one second late", "", ""};
-  template <Words W>
-  struct WriterIndicator : mutants::WriterIndicator<W> {
-    using mutants::WriterIndicator<W>::WriterIndicator;
-    template <class Alive>
-    [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, Alive&& alive) {
-      return hardened::WriterIndicator<W>::check_exclusion(now == 0 ? 0 : now - 1, alive);
-    }
-  };
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    return writer.check_exclusion(now == 0 ? 0 : now - 1, alive);
+  }
 };
 
 }  // namespace fsqlshm::harness::mutants
