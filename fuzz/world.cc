@@ -105,10 +105,10 @@ bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
 
 // --- scheduling ----------------------------------------------------------------------------------
 
-std::optional<Failure> World::run(Bytes decisions, Execute execute, void* context) {
+std::optional<Failure> World::run(Bytes decisions, Operations& header) {
   g_schedules.add();
-  execute_ = execute;
-  context_ = context;
+  header_ = &header;
+  words_ = &header.words();
   for (std::size_t t = 0; t < scenario_.threads; ++t) {
     fibers()[t].start([this, t] { thread_main(t); });
   }
@@ -138,7 +138,7 @@ void World::thread_main(std::size_t thread) {
       if (op == Op::kNothing) continue;
       // Between two operations others may run, too: this is when an owner owns.
       wait_for_turn(static_cast<std::uint32_t>(op));
-      execute_(context_, thread, op);
+      perform(op);
     }
   } catch (const Killed&) {
     writer_.thread_dies();
@@ -224,22 +224,21 @@ void World::recover() {
   pass_time();
   current_ = kRecovery;
   threads_[kRecovery] = {};
-  const auto run = [this](Op op) { execute_(context_, kRecovery, op); };
   try {
-    run(Op::kCheckExclusion);
+    perform(Op::kCheckExclusion);
     writer_.repaired(last_exclusion_);
     if (last_exclusion_ != Exclusion::kOk) return;
-    run(Op::kAcquireLeased);
+    perform(Op::kAcquireLeased);
     expect(last_bool_, "after a check that answered ok, an acquire fails");
     if (!last_bool_) return;
-    run(Op::kRelease);
+    perform(Op::kRelease);
     expect(last_bool_, "after the recovery, a release fails");
     writer_.at_rest();
     expect(newest(Field::kSerializedWriterTxnId) == 0, "after the recovery, it is not free");
-    run(Op::kPublish);  // what reconcile does
-    run(Op::kReadSnapshot);
+    perform(Op::kPublish);  // what reconcile does
+    perform(Op::kReadSnapshot);
     expect(last_snapshot_.has_value(), "after a reconcile, the snapshot cannot be read");
-    run(Op::kAlloc);
+    perform(Op::kAlloc);
   } catch (const Killed&) {
     // A violation ended the recovery.
   }
@@ -286,107 +285,93 @@ void World::violated(const harness::Violation& violation) {
   note("*** " + title(*failure_));
 }
 
-void World::start_op(bool writer_op) {
-  Thread& t = threads_[current_];
-  t.in_writer_op = writer_op;
-  t.first_step = t.steps;
+// --- operations ----------------------------------------------------------------------------------
+
+void World::perform(Op op) {
+  Thread& thread = threads_[current_];
+  thread.first_step = thread.steps;
+  thread.in_writer_op = op == Op::kAcquire || op == Op::kAcquireLeased || op == Op::kRelease ||
+                        op == Op::kCheckExclusion;
   progress_.call_begins();
+  switch (op) {
+    case Op::kNothing:
+      break;
+    case Op::kAcquire:
+    case Op::kAcquireLeased:
+      acquire(thread, op == Op::kAcquireLeased ? now_ + kLeaseSeconds : 0);
+      break;
+    case Op::kRelease:
+      if (thread.last_id != 0) release(thread);
+      break;
+    case Op::kCheck:
+      writer_.look_begins();
+      writer_.look_ends(header_->check());
+      break;
+    case Op::kCheckExclusion:
+      check_exclusion();
+      break;
+    case Op::kPublish:
+      publish(thread);
+      break;
+    case Op::kReadSnapshot:
+      read(thread);
+      break;
+    case Op::kAlloc:
+      ids_.alloc_begins();
+      ids_.alloc_ends(header_->alloc());
+      break;
+  }
+  thread.in_writer_op = false;
 }
 
-World::Acquire World::begin_acquire(bool leased) {
-  start_op(true);
-  Thread& t = threads_[current_];
-  t.last_id = next_id_++;
-  const std::uint64_t lease = leased ? now_ + kLeaseSeconds : 0;
-  writer_.acquire_begins(t.last_id, process(), self(), lease);
-  return {.id = t.last_id, .who = self(), .lease = lease};
+void World::acquire(Thread& thread, std::uint64_t lease) {
+  const std::uint64_t id = thread.last_id = next_id_++;
+  writer_.acquire_begins(id, process(), self(), lease);
+  last_bool_ = header_->acquire(*TxnId::from_raw(id), self(), lease);
+  (last_bool_ ? g_acquired : g_refused).add();
+  writer_.acquire_ends(id, last_bool_);
 }
 
-void World::end_acquire(const Acquire& acquire, bool acquired) {
-  threads_[current_].in_writer_op = false;
-  last_bool_ = acquired;
-  (acquired ? g_acquired : g_refused).add();
-  writer_.acquire_ends(acquire.id, acquired);
+void World::release(Thread& thread) {
+  writer_.release_begins(thread.last_id);
+  last_bool_ = header_->release(*TxnId::from_raw(thread.last_id));
+  (last_bool_ ? g_released : g_lost).add();
+  writer_.release_ends(thread.last_id, last_bool_);
 }
 
-std::uint64_t World::begin_release() {
-  Thread& t = threads_[current_];
-  start_op(t.last_id != 0);
-  if (t.last_id != 0) writer_.release_begins(t.last_id);
-  return t.last_id;
-}
-
-void World::end_release(bool released) {
-  Thread& t = threads_[current_];
-  t.in_writer_op = false;
-  last_bool_ = released;
-  (released ? g_released : g_lost).add();
-  writer_.release_ends(t.last_id, released);
-}
-
-std::uint64_t World::begin_check_exclusion() {
-  start_op(true);
-  threads_[current_].evictions = writer_.evictions() + writer_.takeovers();
+void World::check_exclusion() {
+  const unsigned cleared = writer_.evictions() + writer_.takeovers();
   writer_.check_begins(now_);
-  return now_;
+  last_exclusion_ = header_->check_exclusion(now_);
+  if (last_exclusion_ == Exclusion::kBusy) g_busy.add();
+  if (writer_.evictions() + writer_.takeovers() > cleared) g_cleared.add();
+  writer_.check_ends(last_exclusion_);
 }
 
-void World::end_check_exclusion(Exclusion exclusion) {
-  Thread& t = threads_[current_];
-  t.in_writer_op = false;
-  last_exclusion_ = exclusion;
-  if (exclusion == Exclusion::kBusy) g_busy.add();
-  if (writer_.evictions() + writer_.takeovers() > t.evictions) g_cleared.add();
-  writer_.check_ends(exclusion);
-}
-
-void World::begin_check() {
-  start_op(false);
-  writer_.look_begins();
-}
-
-void World::end_check(std::optional<TxnId> id) { writer_.look_ends(id); }
-
-ShmSnapshot World::begin_publish() {
-  start_op(false);
+// Under the publication lock.
+void World::publish(Thread& thread) {
   while (options_.publication_lock && lock_holder_ != kNobody) {
     g_lock_waits.add();
-    threads_[current_].run = Run::kWaitsForLock;
+    thread.run = Run::kWaitsForLock;
     fibers()[current_].suspend();
-    if (threads_[current_].killed || failure_) throw Killed{};
+    if (thread.killed || failure_) throw Killed{};
   }
   lock_holder_ = current_;
   const unsigned version = ++publishes_;
-  threads_[current_].publishing = version;
   snapshot_.publish_begins(version);
-  return harness::triple(version);
-}
-
-void World::end_publish() {
-  snapshot_.publish_ends(threads_[current_].publishing);
+  header_->publish(harness::triple(version));
+  snapshot_.publish_ends(version);
   if (lock_holder_ == current_) lock_holder_ = kNobody;
 }
 
-void World::begin_read() {
-  start_op(false);
+void World::read(Thread& thread) {
   note("reads the snapshot");
   snapshot_.load_begins();
-}
-
-void World::end_read(const std::optional<ShmSnapshot>& snapshot) {
-  last_snapshot_ = snapshot;
-  const Thread& t = threads_[current_];
+  last_snapshot_ = header_->read();
   // More than one attempt, or none that succeeded.
-  if (t.steps - t.first_step > 5 || !snapshot) g_read_refused.add();
-  snapshot_.load_ends(snapshot);
+  if (thread.steps - thread.first_step > 5 || !last_snapshot_) g_read_refused.add();
+  snapshot_.load_ends(last_snapshot_);
 }
-
-void World::begin_alloc() {
-  start_op(false);
-  ids_.alloc_begins();
-}
-
-void World::end_alloc(std::optional<TxnId> id) { ids_.alloc_ends(id); }
 
 // --- the trace -----------------------------------------------------------------------------------
 

@@ -41,6 +41,23 @@ struct WorldOptions {
   std::string_view only{};
 };
 
+/// The operations of one protocol on words that wait for the world.
+class Operations {
+ public:
+  virtual bool acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) = 0;
+  virtual bool release(TxnId id) = 0;
+  virtual std::optional<TxnId> check() = 0;
+  virtual Exclusion check_exclusion(std::uint64_t now) = 0;
+  virtual void publish(const ShmSnapshot& next) = 0;
+  virtual std::optional<ShmSnapshot> read() = 0;
+  virtual std::optional<TxnId> alloc() = 0;
+  /// What the steps are performed on.
+  [[nodiscard]] virtual const harness::PlainWords& words() const = 0;
+
+ protected:
+  ~Operations() = default;
+};
+
 class World final : public harness::Execution {
  public:
   /// The thread that tidies up in the end.
@@ -48,15 +65,13 @@ class World final : public harness::Execution {
 
   World(const Scenario& scenario, const WorldOptions& options, std::string* trace);
 
-  /// The words that the steps are performed on. REQUIRES: called before `run`; they outlive it.
-  void attach(const harness::PlainWords& words) noexcept { words_ = &words; }
-  /// What they hold in the beginning: version 0 of the triple, and id 1 is next.
+  /// What the words hold in the beginning: version 0 of the triple, and id 1 is next.
   [[nodiscard]] static harness::WordValues first_values() noexcept;
 
-  /// Performs `op` on behalf of `thread`; it calls the functions for operations below.
-  using Execute = void (*)(void* context, std::size_t thread, Op op);
   /// Runs the scenario with these decisions, then the recovery.
-  std::optional<Failure> run(Bytes decisions, Execute execute, void* context);
+  std::optional<Failure> run(Bytes decisions, Operations& header);
+  /// The truth about virtual processes.
+  [[nodiscard]] bool alive(std::uint32_t pid, std::uint64_t birth) const noexcept;
 
   // --- for Scheduling: waits for the scheduler, then one step ------------------------------------
 
@@ -64,35 +79,7 @@ class World final : public harness::Execution {
   void after(const harness::AtomicStep& step, const harness::StepEffect& effect);
   [[nodiscard]] ProcessIdentity self() const noexcept { return identity(process_of(current_)); }
 
-  // --- for operations ---------------------------------------------------------------------------
-
-  struct Acquire {
-    std::uint64_t id = 0;
-    ProcessIdentity who{};
-    std::uint64_t lease = 0;
-  };
-  [[nodiscard]] Acquire begin_acquire(bool leased);
-  void end_acquire(const Acquire& acquire, bool acquired);
-  /// The thread's own last id; 0 if it never tried to acquire.
-  [[nodiscard]] std::uint64_t begin_release();
-  void end_release(bool released);
-  /// The time a check is to be made with.
-  [[nodiscard]] std::uint64_t begin_check_exclusion();
-  void end_check_exclusion(Exclusion exclusion);
-  /// The truth about virtual processes.
-  [[nodiscard]] bool alive(std::uint32_t pid, std::uint64_t birth) const noexcept;
-  void begin_check();
-  void end_check(std::optional<TxnId> id);
-  /// Waits for the publication lock; the triple to publish.
-  [[nodiscard]] ShmSnapshot begin_publish();
-  void end_publish();
-  void begin_read();
-  void end_read(const std::optional<ShmSnapshot>& snapshot);
-  void begin_alloc();
-  void end_alloc(std::optional<TxnId> id);
-
-  // --- for oracles
-  // --------------------------------------------------------------------------------
+  // --- for oracles -------------------------------------------------------------------------------
 
   [[nodiscard]] int thread() const override {
     return current_ == kRecovery ? -1 : static_cast<int>(current_);
@@ -127,8 +114,6 @@ class World final : public harness::Execution {
     std::uint64_t last_id = 0;  // of its last attempt to acquire
     unsigned steps = 0;
     unsigned first_step = 0;  // of the operation under way
-    unsigned publishing = 0;  // the version
-    unsigned evictions = 0;   // when its check began
     std::uint32_t site = 0;   // where it waits
   };
 
@@ -140,6 +125,12 @@ class World final : public harness::Execution {
   [[nodiscard]] static ProcessIdentity identity(std::uint8_t process) noexcept;
 
   void thread_main(std::size_t thread);
+  void perform(Op op);
+  void acquire(Thread& thread, std::uint64_t lease);
+  void release(Thread& thread);
+  void check_exclusion();
+  void publish(Thread& thread);
+  void read(Thread& thread);
   void play(const Decision& decision);
   void run_thread(std::size_t thread, int steps);
   void kill(std::uint8_t process);
@@ -148,15 +139,13 @@ class World final : public harness::Execution {
   void expect(bool holds, std::string_view rule);
   [[nodiscard]] bool can_run(std::size_t thread) const noexcept;
   void wait_for_turn(std::uint32_t site);
-  void start_op(bool writer);
   void note(std::string_view line, bool of_thread = true);
 
   Scenario scenario_;
   WorldOptions options_;
   std::string* trace_;
   const harness::PlainWords* words_ = nullptr;
-  Execute execute_ = nullptr;
-  void* context_ = nullptr;
+  Operations* header_ = nullptr;
 
   std::array<Thread, kMaxThreads + 1> threads_{};
   std::array<bool, 5> process_alive_{};
