@@ -35,13 +35,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     minutes, seed = command.number(float, 0.5, 7 * 24 * 60), command.number(int, 0, 2**63 - 1)
     now = int(time.time()) & 0xFFFFFFFF
-    add(
-        "--minutes",
-        type=minutes,
-        default=2,
-        metavar="N",
-        help="for the engines together, without the build (default 2)",
-    )
+    add("--minutes", type=minutes, default=2, metavar="N", help="for all engines, without the build (default 2)")
     add("--engines", type=engine_names, metavar="A,B", help=f"only these of: {', '.join(WEIGHTS)} (default all)")
     add("--subject", choices=engine.SUBJECTS, help="attack this alone, with the engines that can; reference must fail")
     add("--seed", type=seed, metavar="N", default=now, help="default: from the clock, printed")

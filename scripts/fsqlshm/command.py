@@ -16,17 +16,15 @@ Number = int | float
 class Parser(argparse.ArgumentParser):
     """Refuses with one line."""
 
-    def __init__(self, prog: str, description: str = "", epilog: str = "", add_help: bool = True) -> None:
-        layout = argparse.RawDescriptionHelpFormatter
-        super().__init__(
-            prog, description=description, epilog=epilog, add_help=add_help, allow_abbrev=False, formatter_class=layout
-        )
+    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
+        super().__init__(prog, None, description, epilog, allow_abbrev=False)
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
 
     def error(self, message: str) -> NoReturn:
         raise CouldNotRun(f"{message}; see --help")
 
 
-def number(kind: Callable[[str], Number], least: Number, most: Number) -> Callable[[str], Number]:
+def number(kind: type[int] | type[float], least: Number, most: Number) -> Callable[[str], Number]:
     """An argument's type: a number from `least` to `most`."""
 
     def read(text: str) -> Number:
@@ -35,7 +33,7 @@ def number(kind: Callable[[str], Number], least: Number, most: Number) -> Callab
             raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
         return value
 
-    read.__name__ = getattr(kind, "__name__", "number")  # for "invalid float value"
+    read.__name__ = kind.__name__  # for "invalid float value"
     return read
 
 

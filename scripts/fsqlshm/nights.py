@@ -121,7 +121,7 @@ def collect(night: pathlib.Path) -> list[Document]:
     done, interrupted = attempts(night)
     documents = [document for folder in done.values() for document in read_slice(folder)]
     for folder in interrupted:
-        found = [document for document in runner.read_documents(folder) if document["status"] == "found"]
+        found = [document for document in runner.read_documents(folder)[0] if document["status"] == "found"]
         for document in found:
             document.pop("reason", None)
             if folder.name.split(".")[0] in done:  # and so was its work: that is not counted twice

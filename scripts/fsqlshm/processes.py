@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -110,6 +111,18 @@ class Stopper:
                     raise CouldNotRun(f"the {preset} build failed, see {log}")
 
 
+def quietly(command: Command, seconds: float | None = None, **environment: str) -> int | None:
+    """The exit status of a program whose output is of no interest, nor what it leaves in its TMPDIR; None if it took
+    longer."""
+    with tempfile.TemporaryDirectory(prefix="fsqlshm-scratch-") as scratch:
+        nowhere: dict[str, Any] = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
+        variables = {**os.environ, "TMPDIR": scratch, **environment}
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code: int = subprocess.run(command, timeout=seconds, env=variables, check=False, **nowhere).returncode
+            return code
+    return None
+
+
 @contextlib.contextmanager
 def locked(path: pathlib.Path, busy: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """Holds the lock of a file. While another process has it, says `busy` and waits, or without `say` gives up."""
@@ -129,13 +142,9 @@ def locked(path: pathlib.Path, busy: str, say: Callable[[str], None] | None = No
 def watchdog(child: Child) -> Iterator[None]:
     """Ends the child and its descendants if this process dies, even by SIGKILL."""
     read, write = os.pipe()
-    guard = subprocess.Popen(
-        [sys.executable, "-Is", str(pathlib.Path(__file__).with_name("watchdog.py")), str(child.pid)],
-        stdin=read,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    words = [sys.executable, "-Is", str(pathlib.Path(__file__).with_name("watchdog.py")), str(child.pid)]
+    nowhere = subprocess.DEVNULL
+    guard = subprocess.Popen(words, stdin=read, stdout=nowhere, stderr=nowhere, start_new_session=True)
     os.close(read)
     try:
         yield

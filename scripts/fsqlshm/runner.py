@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import IO, BinaryIO
 
 from fsqlshm import ROOT, engine, processes, results
@@ -79,7 +79,8 @@ def run_engine(
             shows.join(PATIENCE_SECONDS)
         clock.clear()
 
-    documents = read_documents(out, failure)
+    documents, problems = read_documents(out)
+    documents += map(failure, problems)
     if not documents:
         documents.append(failure(f"wrote no result (exit status {child.returncode}), see {out / 'log.txt'}"))
     elif stop.requested:
@@ -103,17 +104,17 @@ def runnable(command: str) -> str:
     return command
 
 
-def read_documents(out: pathlib.Path, failure: Callable[[str], Document] | None = None) -> list[Document]:
-    """The result documents in a folder, and after them a failure for each that is none, if failures are wanted."""
-    documents, failures = [], []
+def read_documents(out: pathlib.Path) -> tuple[list[Document], list[str]]:
+    """The result documents in a folder, and what is wrong with those that are none."""
+    documents, problems = [], []
     for path in sorted(out.glob("*.json")):
         try:
             document = results.load(path)
         except BadDocument as error:
-            failures += [failure(str(error))] if failure else []
+            problems.append(str(error))
             continue
         document["document"] = f"{out.name}/{path.name}"
         for finding in document["findings"]:
             finding["replay"] = runnable(finding["replay"])
         documents.append(document)
-    return documents + failures
+    return documents, problems

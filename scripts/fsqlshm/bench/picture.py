@@ -92,8 +92,7 @@ def draw(measured: Measured, path: pathlib.Path) -> None:
         each.grid(True, which="major", lw=0.3)
     context = measured["context"]
     machine = context["machine"]
-    drawing.suptitle(
-        f"{context['compiler']}, {machine['cpu']}, {machine['cpus']} processors, commit {context['commit']}"
-    )
+    where = f"{machine['cpu']}, {machine['cpus']} processors"
+    drawing.suptitle(f"{context['compiler']}, {where}, commit {context['commit']}")
     drawing.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(drawing)

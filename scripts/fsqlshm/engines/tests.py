@@ -41,13 +41,9 @@ def read_junit(path: pathlib.Path, preset: str, result: Result) -> None:
     for case in failed:
         name = case.get("name", "")
         only = shlex.quote("^" + re.escape(name) + "$")
-        result.find(
-            "violation",
-            "unit test",
-            f"{name} fails",
-            detail=(case.findtext("system-out") or "")[-DETAIL:].strip(),
-            replay=f"{seed}ctest --test-dir build/{preset} --output-on-failure -R {only}",
-        )
+        replay = f"{seed}ctest --test-dir build/{preset} --output-on-failure -R {only}"
+        detail = (case.findtext("system-out") or "")[-DETAIL:].strip()
+        result.find("violation", "unit test", f"{name} fails", detail=detail, replay=replay)
 
 
 def test(preset: str, stop: Stopper, deadline: float, options: argparse.Namespace) -> Result:

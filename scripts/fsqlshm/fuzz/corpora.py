@@ -4,17 +4,14 @@ no input."""
 import contextlib
 import filecmp
 import hashlib
-import os
 import pathlib
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterable
 
 from fsqlshm import files, results
 from fsqlshm.fuzz import targets
 from fsqlshm.fuzz.targets import Target
-from fsqlshm.processes import Command
+from fsqlshm.processes import quietly
 
 # Of the corpora that a night keeps, one with more files than this is reduced to what covers the same.
 MANY = 5000
@@ -59,20 +56,9 @@ def reduce(target: Target, corpus: pathlib.Path, seconds: float | None = None) -
     old = corpus.with_name(f"{corpus.name}.old")
     settle(corpus.parent)
     fresh.mkdir()
-    command: Command = [target.program, "-merge=1", f"-max_len={target.max_size}", fresh, *target.kept_inputs(), corpus]
-    done = None
-    with tempfile.TemporaryDirectory(prefix="fsqlshm-reduce-") as scratch:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-                timeout=seconds,
-                env={**os.environ, "TMPDIR": scratch},
-            )
-    reduced = done is not None and done.returncode == 0 and any(fresh.iterdir())
+    folders = [fresh, *target.kept_inputs(), corpus]
+    code = quietly([target.program, "-merge=1", f"-max_len={target.max_size}", *folders], seconds)
+    reduced = code == 0 and any(fresh.iterdir())
     if reduced:
         corpus.rename(old)
         fresh.rename(corpus)

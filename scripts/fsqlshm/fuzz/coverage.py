@@ -1,19 +1,17 @@
 """Which lines of the core the fuzz corpora execute."""
 
 import itertools
-import os
 import pathlib
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fsqlshm import ROOT, files, results
 from fsqlshm.fuzz import targets
 from fsqlshm.fuzz.targets import Target
-from fsqlshm.processes import Stopper
+from fsqlshm.processes import Stopper, quietly
 
 BUILD = ROOT / "build" / "coverage"
 OUT = ROOT / "out" / "fuzz" / "coverage"
@@ -59,16 +57,9 @@ def blocks(uncovered: dict[str, list[int]]) -> list[Block]:
 def profile(target: Target, folders: Sequence[pathlib.Path]) -> pathlib.Path:
     """Replays a corpus. The defects of the reference protocol are found; that is what it is for."""
     to = OUT / f"{target.name}.profraw"
-    with tempfile.TemporaryDirectory(prefix="fsqlshm-coverage-") as scratch:
-        done = subprocess.run(
-            [target.replay, "--quiet", *folders],
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "LLVM_PROFILE_FILE": str(to), "TMPDIR": scratch},
-        )
-    if done.returncode not in (results.CLEAN, results.FOUND) or not to.exists():
-        raise results.CouldNotRun(f"{target.name}_replay ended with {done.returncode}")
+    code = quietly([target.replay, "--quiet", *folders], LLVM_PROFILE_FILE=str(to))
+    if code not in (results.CLEAN, results.FOUND) or not to.exists():
+        raise results.CouldNotRun(f"{target.name}_replay ended with {code}")
     return to
 
 

@@ -41,19 +41,14 @@ def result(target: Target, outcome: Outcome, seed: int, budget: dict[str, Any], 
     if target.share:
         made.details["accept_ratio"] = outcome.share(target.share.counter)
     for found in {found.failure.key(): found for found in reversed(outcome.findings)}.values():
-        failure = found.failure
-        made.find(
-            "expected" if expected and failure.fault == expected else "violation",
-            failure.property.split(":")[0],
-            failure.title,
-            defect=failure.defect,
-            detail=failure.text[:20000],
-            replay=found.replay,
-            artefacts=[found.input],
-        )
+        failure, violated = found.failure, found.failure.property.split(":")[0]
+        severity = "expected" if expected and failure.fault == expected else "violation"
+        more = {"defect": failure.defect, "detail": failure.text[:20000], "replay": found.replay}
+        made.find(severity, violated, failure.title, artefacts=[found.input], **more)
     for name in unreached(target, outcome) if not made.findings and not made.reason else []:
-        replay = f"scripts/fuzz {target.name} --minutes 1"
-        made.find(
-            "vacuous", "reach", f"never: {name}", detail="The run did not reach what it exists for.", replay=replay
-        )
+        more = {
+            "detail": "The run did not reach what it exists for.",
+            "replay": f"scripts/fuzz {target.name} --minutes 1",
+        }
+        made.find("vacuous", "reach", f"never: {name}", **more)
     return made

@@ -112,10 +112,8 @@ class Engine:
             replay = f"scripts/fuzz {target.name} --minutes 2"
             result.find("vacuous", "known faults", f"{what} not found", detail=detail, replay=replay)
         else:
-            result.headline = (
-                f"{what}: not looked for long enough, {outcome.seconds:.0f} s of the "
-                f"{search.judged_from:.0f} s from {origin} after which a miss counts"
-            )
+            needed = f"{search.judged_from:.0f} s from {origin} after which a miss counts"
+            result.headline = f"{what}: not looked for long enough, {outcome.seconds:.0f} s of the {needed}"
         return result
 
     def attack(self, target: Target, share: float) -> results.Result:

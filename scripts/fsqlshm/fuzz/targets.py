@@ -72,10 +72,8 @@ class Target:
 
     def dictionary_text(self) -> str:
         """What libFuzzer's -dict reads."""
-        return "".join(
-            f'{name}="{"".join(f"{chr(92)}x{byte:02x}" for byte in bytes.fromhex(text))}"\n'
-            for name, text in self.dictionary.items()
-        )
+        escaped = {name: bytes.fromhex(text).hex(" ").replace(" ", "\\x") for name, text in self.dictionary.items()}
+        return "".join(f'{name}="\\x{text}"\n' for name, text in escaped.items())
 
 
 def _program(build: pathlib.Path, name: str) -> pathlib.Path:
