@@ -82,6 +82,22 @@ int publish_and_die(const std::filesystem::path& path, Board& board, std::uint64
   return guard->publish_snapshot(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch) ? 2 : 1;
 }
 
+// REQUIRES: there are some.
+void report_times(std::vector<double> times_us, harness::Result& result) {
+  std::ranges::sort(times_us);
+  const auto at = [&](double part) {
+    return times_us[static_cast<std::size_t>(part * static_cast<double>(times_us.size() - 1))];
+  };
+  result.details["recovery_us"] = {
+      {"median", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"max", times_us.back()}};
+  fmt::print(
+      "from the death of a publisher to the next good read, {} deaths:\n"
+      "median {:.1f} us, 90 % {:.1f} us, 99 % {:.1f} us, maximum {:.1f} us\n",
+      times_us.size(), at(0.5), at(0.9), at(0.99), times_us.back());
+  result.headline = fmt::format("{} deaths, the next good read after {:.0f} us (median)",
+                                times_us.size(), at(0.5));
+}
+
 }  // namespace
 
 void run_recovery(const Setting& setting, std::uint64_t deaths, harness::Result& result) {
@@ -139,18 +155,7 @@ void run_recovery(const Setting& setting, std::uint64_t deaths, harness::Result&
     if (!result.could_not_run && result.findings.empty()) result.could_not_run = "interrupted";
     return;
   }
-  std::ranges::sort(times_us);
-  const auto at = [&](double part) {
-    return times_us[static_cast<std::size_t>(part * static_cast<double>(times_us.size() - 1))];
-  };
-  result.details["recovery_us"] = {
-      {"median", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"max", times_us.back()}};
-  fmt::print(
-      "from the death of a publisher to the next good read, {} deaths:\n"
-      "median {:.1f} us, 90 % {:.1f} us, 99 % {:.1f} us, maximum {:.1f} us\n",
-      times_us.size(), at(0.5), at(0.9), at(0.99), times_us.back());
-  result.headline = fmt::format("{} deaths, the next good read after {:.0f} us (median)",
-                                times_us.size(), at(0.5));
+  report_times(std::move(times_us), result);
 }
 
 }  // namespace fsqlshm::stress

@@ -6,7 +6,7 @@ endif()
 
 if(FSQLSHM_SANITIZER)
   add_compile_options(-fsanitize=${FSQLSHM_SANITIZER} -fno-sanitize-recover=all
-                      -fno-omit-frame-pointer -g)
+                      -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${FSQLSHM_SANITIZER})
 endif()
 
