@@ -12,7 +12,7 @@ cmake -S "$source_dir" -B "$build_dir" -G Ninja -DCMAKE_BUILD_TYPE=None \
   -DFSQLSHM_FUZZING_ENGINE="$LIB_FUZZING_ENGINE" \
   -DFSQLSHM_BUILD_TESTS=OFF -DFSQLSHM_BUILD_TOOLS=OFF -DFSQLSHM_BUILD_RELACY=OFF \
   -DFSQLSHM_BUILD_STRESS=OFF -DFSQLSHM_BUILD_BENCHMARKS=OFF
-cmake --build "$build_dir" --target engines-fuzz
+cmake --build "$build_dir" --target fuzz-programs
 
 # Each target knows its dictionary, its seeds and its largest input.
 PYTHONPATH=$source_dir/scripts python3 -P -B -m fsqlshm.fuzz.package "$build_dir" "$OUT"

@@ -11,7 +11,9 @@ from fsqlshm import ROOT
 FILE, CLASS, FUNCTION = 500, 350, 60
 # What is longer, with the reason.
 LONGER: dict[str, str] = {}
-PRAGMA = re.compile(r"(NOLINT\w*(\([^)]*\))?|noqa(: *[A-Z0-9, ]+)?|type: ignore(\[[^\]]*\])?|shellcheck disable=\S+)(?P<reason>.*)")
+PRAGMA = re.compile(
+    r"(NOLINT\w*(\([^)]*\))?|noqa(: *[A-Z0-9, ]+)?|type: ignore(\[[^\]]*\])?|shellcheck disable=\S+)(?P<reason>.*)"
+)
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -64,7 +66,9 @@ class HouseTest(unittest.TestCase):
                 if isinstance(node, ast.FunctionDef | ast.ClassDef):
                     length = (node.end_lineno or node.lineno) - node.lineno + 1
                     with self.subTest(f"{file}:{node.name}"):
-                        self.longer(f"{file}:{node.name}", length, CLASS if isinstance(node, ast.ClassDef) else FUNCTION)
+                        self.longer(
+                            f"{file}:{node.name}", length, CLASS if isinstance(node, ast.ClassDef) else FUNCTION
+                        )
 
     def test_every_pragma_has_a_reason(self) -> None:
         for file in tracked("*.cc", "*.h", "*.py", "scripts/*", ".ci/*", ".clusterfuzzlite/*"):

@@ -92,7 +92,9 @@ def names(build: pathlib.Path) -> list[str]:
 def load(build: pathlib.Path, name: str) -> Target:
     if name not in names(build):
         raise results.CouldNotRun(f"there is no target '{name}', but {', '.join(names(build))}")
-    command = [str(_program(build, f"{name}_replay")), "--describe"]
+    # OSS-Fuzz builds no replay programs, and g++ has no fuzzing engine: either says the same.
+    program = build / "fuzz" / name
+    command = [str(program if program.is_file() else _program(build, f"{name}_replay")), "--describe"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
         raise results.CouldNotRun(f"{name} does not describe itself: {done.stderr.strip()}")
