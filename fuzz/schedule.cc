@@ -20,24 +20,14 @@ constexpr std::array<int, 54> kTurns = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 
                                         19, 20, 21, 22, 23, 24, 30, 36, 40, 48, 64, 1000};
 
 constexpr std::uint8_t kFirstKill = 0xd8;
+constexpr std::uint8_t kFirstTimePasses = 0xf8;
 static_assert(kTurns.size() * kMaxThreads == kFirstKill);
 
 constexpr std::size_t kOpsOffset = 8;
 
 }  // namespace
 
-std::string_view to_string(Op op) noexcept {
-  constexpr std::array<std::string_view, 9> kNames = {"nothing",
-                                                      "acquire_serialized_writer without a lease",
-                                                      "acquire_serialized_writer with a lease",
-                                                      "release_serialized_writer",
-                                                      "check_serialized_writer",
-                                                      "check_serialized_writer_exclusion",
-                                                      "publish_snapshot",
-                                                      "try_load_consistent_snapshot",
-                                                      "alloc_txn_id"};
-  return kNames[static_cast<std::size_t>(op)];
-}
+Op decode_op(std::uint8_t byte) noexcept { return kOps[byte % kOps.size()]; }
 
 Scenario decode_scenario(Bytes input) noexcept {
   std::array<std::uint8_t, kScheduleShape.head_size> head{};
@@ -47,14 +37,14 @@ Scenario decode_scenario(Bytes input) noexcept {
   for (std::size_t t = 0; t < kMaxThreads; ++t) {
     scenario.process[t] = static_cast<std::uint8_t>((head[1] >> (2 * t)) & 3);
     for (std::size_t i = 0; i < kOpsPerThread; ++i) {
-      scenario.ops[t][i] = kOps[head[kOpsOffset + t * kOpsPerThread + i] % kOps.size()];
+      scenario.ops[t][i] = decode_op(head[kOpsOffset + t * kOpsPerThread + i]);
     }
   }
   return scenario;
 }
 
 Decision decode_decision(std::uint8_t byte) noexcept {
-  if (byte >= kTimePassesByte) return {.kind = Decision::kTimePasses};
+  if (byte >= kFirstTimePasses) return {.kind = Decision::kTimePasses};
   if (byte >= kFirstKill) return {.kind = Decision::kKill, .thread = byte % kMaxThreads};
   return {
       .kind = Decision::kRun, .thread = byte % kMaxThreads, .steps = kTurns[byte / kMaxThreads]};
@@ -64,20 +54,6 @@ Bytes decisions(Bytes input) noexcept {
   if (input.size() <= kScheduleShape.head_size) return {};
   const Bytes all = input.subspan(kScheduleShape.head_size);
   return all.first(std::min(all.size(), kScheduleShape.max_records));
-}
-
-std::uint8_t encode_op(Op op) noexcept {
-  return static_cast<std::uint8_t>(std::ranges::find(kOps, op) - kOps.begin());
-}
-
-std::uint8_t encode_run(std::size_t thread, int steps) noexcept {
-  const auto turn = std::ranges::find_if(kTurns, [&](int turn) { return turn >= steps; });
-  return static_cast<std::uint8_t>(thread +
-                                   kMaxThreads * static_cast<std::size_t>(turn - kTurns.begin()));
-}
-
-std::uint8_t encode_kill(std::size_t thread) noexcept {
-  return static_cast<std::uint8_t>(kFirstKill + thread);
 }
 
 std::vector<Unit> schedule_units(Bytes input) {

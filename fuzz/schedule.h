@@ -18,7 +18,6 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "fuzz/mutator.h"
@@ -42,7 +41,6 @@ enum class Op : std::uint8_t {
   kReadSnapshot,    // try_load_consistent_snapshot, two attempts
   kAlloc,           // alloc_txn_id
 };
-[[nodiscard]] std::string_view to_string(Op op) noexcept;
 
 struct Scenario {
   std::size_t threads = 2;
@@ -57,16 +55,11 @@ struct Decision {
   int steps = 0;
 };
 
+[[nodiscard]] Op decode_op(std::uint8_t byte) noexcept;
 [[nodiscard]] Scenario decode_scenario(Bytes input) noexcept;
 [[nodiscard]] Decision decode_decision(std::uint8_t byte) noexcept;
 /// The decisions behind the head.
 [[nodiscard]] Bytes decisions(Bytes input) noexcept;
-/// The byte that decodes to `op`, for writing inputs by hand.
-[[nodiscard]] std::uint8_t encode_op(Op op) noexcept;
-/// A turn of `steps` (1 to 24, 1000 for "to the end").
-[[nodiscard]] std::uint8_t encode_run(std::size_t thread, int steps) noexcept;
-[[nodiscard]] std::uint8_t encode_kill(std::size_t thread) noexcept;
-inline constexpr std::uint8_t kTimePassesByte = 0xf8;
 
 [[nodiscard]] std::vector<Unit> schedule_units(Bytes input);
 

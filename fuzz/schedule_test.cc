@@ -12,6 +12,7 @@
 #include "fuzz/facts.h"
 #include "fuzz/simulation.h"
 #include "fuzz/stats.h"
+#include "fuzz/testing/encode_schedule.h"
 #include "harness/mutants/all.h"
 
 namespace fsqlshm::fuzz {

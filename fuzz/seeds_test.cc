@@ -21,6 +21,7 @@
 #include "fuzz/check_open.h"
 #include "fuzz/file_input.h"
 #include "fuzz/schedule.h"
+#include "fuzz/testing/encode_schedule.h"
 #include "fuzz/testing/golden.h"
 
 namespace fsqlshm::fuzz {

@@ -47,11 +47,7 @@ std::string thread_text(std::size_t thread, std::uint8_t process) {
 constexpr unsigned kMostStepsOfCall = 6400;
 
 std::string place(const std::source_location& where) {
-  std::string_view file = where.file_name();
-  if (const std::size_t at = file.rfind("fsqlshm/"); at != std::string_view::npos) {
-    file.remove_prefix(at + 8);
-  }
-  return std::string(file) + ":" + number(where.line());
+  return std::string(harness::source_name(where.file_name())) + ":" + number(where.line());
 }
 
 // One row of the trace.

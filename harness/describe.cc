@@ -15,22 +15,15 @@ namespace {
 
 using hardened::WriterTag;
 
-constexpr std::array<std::pair<std::memory_order, std::string_view>, 5> kOrders = {
-    {{std::memory_order::relaxed, "relaxed"},
-     {std::memory_order::acquire, "acquire"},
-     {std::memory_order::release, "release"},
-     {std::memory_order::acq_rel, "acq_rel"},
-     {std::memory_order::seq_cst, "seq_cst"}}};
+constexpr std::array kOrders = {std::memory_order::relaxed, std::memory_order::acquire,
+                                std::memory_order::release, std::memory_order::acq_rel,
+                                std::memory_order::seq_cst};
+constexpr std::array<std::string_view, 5> kOrderNames = {"relaxed", "acquire", "release", "acq_rel",
+                                                         "seq_cst"};
 
 std::string_view tag_name(WriterTag tag) {
-  switch (tag) {
-    case WriterTag::kClaiming:
-      return "CLAIMING";
-    case WriterTag::kCleaning:
-      return "CLEANING";
-    default:
-      return "tag 3";
-  }
+  if (tag == WriterTag::kClaiming) return "CLAIMING";
+  return tag == WriterTag::kCleaning ? "CLEANING" : "tag 3";
 }
 
 char* write_state(char* out, std::uint64_t state) {
@@ -42,19 +35,13 @@ char* write_state(char* out, std::uint64_t state) {
 }
 
 char* write_word(char* out, Field field, std::uint64_t value) {
-  if (value != 0) {
-    switch (field) {
-      case Field::kSerializedWriterTxnId:
-        return write_state(out, value);
-      case Field::kSerializedWriterPidAndGen:
-        return fmt::format_to(out, "pid {} gen {}", pid_of(value), generation_of(value));
-      case Field::kSerializedWriterPidBirth:
-        return fmt::format_to(out, "birth {}", value & ~kKnownBirth);
-      default:
-        break;
-    }
+  if (value != 0 && field == Field::kSerializedWriterTxnId) return write_state(out, value);
+  if (value != 0 && field == Field::kSerializedWriterPidAndGen) {
+    return fmt::format_to(out, "pid {} gen {}", pid_of(value), generation_of(value));
   }
-  return fmt::format_to(out, "{}", value);
+  const bool birth = value != 0 && field == Field::kSerializedWriterPidBirth;
+  return birth ? fmt::format_to(out, "birth {}", value & ~kKnownBirth)
+               : fmt::format_to(out, "{}", value);
 }
 
 std::string value_text(std::span<const std::byte, kHeaderSize> bytes, const FieldSpan& field) {
@@ -93,16 +80,23 @@ std::string_view short_name(Field field) noexcept {
   return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
 }
 
+std::string_view source_name(std::string_view path) noexcept {
+  for (const std::string_view root : {"/include/fsqlshm/", "/relacy/", "/harness/"}) {
+    const std::size_t at = path.rfind(root);
+    if (at == std::string_view::npos) continue;
+    return path.substr(root == "/include/fsqlshm/" ? at + root.size() : at + 1);
+  }
+  return path;
+}
+
 std::string_view order_name(std::memory_order order) noexcept {
-  const auto* const it =
-      std::ranges::find(kOrders, order, [](const auto& pair) { return pair.first; });
-  return it == kOrders.end() ? "?" : it->second;
+  const auto at = static_cast<std::size_t>(std::ranges::find(kOrders, order) - kOrders.begin());
+  return at == kOrders.size() ? "?" : kOrderNames[at];
 }
 
 std::optional<std::memory_order> parse_order(std::string_view name) noexcept {
-  const auto* const it =
-      std::ranges::find(kOrders, name, [](const auto& pair) { return pair.second; });
-  return it == kOrders.end() ? std::nullopt : std::optional(it->first);
+  const auto* const it = std::ranges::find(kOrders, name, order_name);
+  return it == kOrders.end() ? std::nullopt : std::optional(*it);
 }
 
 std::uint64_t word_at(std::span<const std::byte, kHeaderSize> bytes, Field field) {

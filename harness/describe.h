@@ -35,6 +35,9 @@ class WordText {
 /// The field's name without the prefix that the words of the serialized writer share.
 [[nodiscard]] std::string_view short_name(Field field) noexcept;
 
+/// "hardened/seqlock.h" for a file of the core, the path below the repository elsewhere.
+[[nodiscard]] std::string_view source_name(std::string_view path) noexcept;
+
 /// "acq_rel".
 [[nodiscard]] std::string_view order_name(std::memory_order order) noexcept;
 [[nodiscard]] std::optional<std::memory_order> parse_order(std::string_view name) noexcept;

@@ -105,11 +105,8 @@ void Program::add_command(const std::string& name, const std::string& descriptio
 }
 
 void Program::add_documents() {
-  add({.name = "--json",
-       .target = &json_,
-       .help = "write the result document to this file",
-       .check = not_writable});
-  add({.name = "--junit", .target = &junit_, .help = "write a JUnit file", .check = not_writable});
+  add({"--json", &json_, "write the result document to this file", not_writable});
+  add({"--junit", &junit_, "write a JUnit file", not_writable});
 }
 
 int Program::run(int argc, char** argv, const std::function<ExitCode()>& body) {

@@ -129,12 +129,7 @@ RunReport Checker::run(const RunRequest& request) {
   if (request.discover) sites_.clear();
   started_ = 0;
   g_violation = {};
-  g_tree = {};
-  g_tree.bound = request.search == Search::kFull ? ~0U : request.bound;
-  g_tree.count = request.count;
-  g_tree.shard_index = request.shard_index;
-  g_tree.shard_count = request.shard_count;
-  g_tree.prefix = request.prefix;
+  g_tree = {.request = &request_, .prefix = request.prefix, .path = {}};
   g_tree.path.assign(request.path.begin(), request.path.end());
 
   switch (request.threads) {

@@ -6,6 +6,12 @@
 
 namespace fsqlshm::relacy {
 
+std::string_view function_name(std::string_view signature) noexcept {
+  const std::string_view name = signature.substr(0, signature.find('('));
+  const std::size_t start = name.find_last_of(": ");
+  return start == std::string_view::npos ? name : name.substr(start + 1);
+}
+
 void Checker::weaken(const std::source_location& where, Op op, Field field,
                      std::memory_order& order, std::memory_order& failure) {
   const Weakening& weak = *request_.weakening;

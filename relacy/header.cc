@@ -79,15 +79,9 @@ void Header::finish_writer() {
 
 // --- Seqlock ----------------------------------------------------------------------------------
 
-void Header::publish(unsigned version) {
+void Header::publish(unsigned version, bool reconcile) {
   snapshot_.publish_begins(version);
-  do_publish(triple(version), false);
-  snapshot_.publish_ends(version);
-}
-
-void Header::reconcile(unsigned version) {
-  snapshot_.publish_begins(version);
-  do_publish(triple(version), true);
+  do_publish(triple(version), reconcile);
   snapshot_.publish_ends(version);
 }
 

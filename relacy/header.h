@@ -76,8 +76,8 @@ class Header {
 
   // --- Seqlock --------------------------------------------------------------------------------
 
-  void publish(unsigned version);
-  void reconcile(unsigned version);
+  void publish(unsigned version, bool reconcile = false);
+  void reconcile(unsigned version) { publish(version, true); }
   /// Spins.
   ShmSnapshot load();
   struct Attempt {

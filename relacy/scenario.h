@@ -1,9 +1,11 @@
 // Scenarios: what the threads of an execution do to a header, and what a search of them must reach.
+// Subjects: the protocols that they run against.
 
 #ifndef FSQLSHM_RELACY_SCENARIO_H_
 #define FSQLSHM_RELACY_SCENARIO_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +52,25 @@ struct Scenario {
 struct AddScenario {
   explicit AddScenario(Scenario scenario);
 };
+
+struct Subject {
+  std::string name;
+  std::string description;
+  std::unique_ptr<Header> (*make_header)();
+  /// A mutant: this scenario must notice ...
+  std::string caught_by{};
+  /// ... that a property whose name starts like this does not hold.
+  std::string caught_property{};
+
+  [[nodiscard]] bool is_mutant() const noexcept { return !caught_by.empty(); }
+};
+
+/// hardened, reference and the mutants.
+[[nodiscard]] const std::vector<Subject>& subjects();
+[[nodiscard]] const Subject* find_subject(std::string_view name);
+
+/// Whether this scenario has to end in a violation on this subject.
+[[nodiscard]] bool must_fail(const Subject& subject, const Scenario& scenario);
 
 }  // namespace fsqlshm::relacy
 

@@ -10,18 +10,30 @@
 
 #include "checker.h"
 #include "scenario.h"
-#include "subjects.h"
 
 namespace fsqlshm::relacy {
 
 class ScenarioRun final : public Test, private Outcomes {
  public:
-  ScenarioRun(const Subject& subject, const Scenario& scenario);
+  ScenarioRun(const Subject& subject, const Scenario& scenario)
+      : scenario_(scenario), header_(subject.make_header()), reached_(scenario.outcomes.size()) {
+    header_->start(*this);
+  }
   ScenarioRun(const ScenarioRun&) = delete;
   ScenarioRun& operator=(const ScenarioRun&) = delete;
 
   /// A request for this run; the search is up to the caller.
-  [[nodiscard]] RunRequest request();
+  [[nodiscard]] RunRequest request() {
+    RunRequest request{.test = this,
+                       .threads = static_cast<int>(scenario_.threads.size()),
+                       .spins = scenario_.spins};
+    for (std::size_t i = 0; i < scenario_.threads.size(); ++i) {
+      const Scenario::Thread& thread = scenario_.threads[i];
+      if (thread.may_die) request.mortal |= 1U << i;
+      if (thread.process >= 0) request.process_of_thread[i] = thread.process;
+    }
+    return request;
+  }
   /// How often each outcome was reached.
   [[nodiscard]] const std::vector<std::uint64_t>& reached() const noexcept { return reached_; }
 
@@ -39,7 +51,14 @@ class ScenarioRun final : public Test, private Outcomes {
   void thread_dies() override { header_->thread_dies(); }
 
  private:
-  void reach(std::string_view outcome) override;
+  void reach(std::string_view outcome) override {
+    for (std::size_t i = 0; i < reached_.size(); ++i) {
+      if (scenario_.outcomes[i] != outcome) continue;
+      ++reached_[i];
+      return;
+    }
+    Checker::get().fail(kBadScenario, "it reaches \"{}\", which it does not declare", outcome);
+  }
 
   const Scenario& scenario_;
   std::unique_ptr<Header> header_;

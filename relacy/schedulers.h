@@ -4,21 +4,18 @@
 #ifndef FSQLSHM_RELACY_SCHEDULERS_H_
 #define FSQLSHM_RELACY_SCHEDULERS_H_
 
+#include "checker.h"
 #include "harness/random.h"
 #include "relacy_headers.h"
-#include "step.h"
 
 namespace fsqlshm::relacy {
 
 // What the tree search and Checker::run tell each other.
 struct TreeState {
-  unsigned bound = 0;  // preemptions
-  std::uint64_t count = 0;
+  const RunRequest* request = nullptr;
   std::uint64_t done = 0;
   bool complete = false;
-  bool bad_choice = false;  // a replayed choice does not exist
-  std::uint64_t shard_index = 0;
-  std::uint64_t shard_count = 1;
+  bool bad_choice = false;   // a replayed choice does not exist
   std::uint64_t prefix = 0;  // how many prefixes came before this one
   rl::vector<Choice>::type path;
 };
@@ -49,7 +46,8 @@ class TreeScheduler
   }
 
   rl::thread_id_t iteration_begin_impl() {
-    switches_left_ = g_tree.bound;
+    const RunRequest& request = *g_tree.request;
+    switches_left_ = request.search == Search::kFull ? ~0U : request.bound;
     this->stree_depth_ = 0;
     const unsigned index =
         rand_impl(static_cast<unsigned>(this->running_threads_count), rl::sched_type_sched);
@@ -82,13 +80,14 @@ class TreeScheduler
       this->stree_.resize(this->stree_depth_);
     }
     // Of a prefix that is another machine's, only the one execution that showed it is run here.
-    if (g_tree.prefix % g_tree.shard_count != g_tree.shard_index &&
+    const RunRequest& request = *g_tree.request;
+    if (g_tree.prefix % request.shard_count != request.shard_index &&
         this->stree_.size() > kShardDepth) {
       this->stree_.resize(kShardDepth);
     }
     g_tree.complete = Base::iteration_end_impl();
     if (!g_tree.complete && this->stree_.size() <= kShardDepth) ++g_tree.prefix;
-    if (!g_tree.complete && g_tree.done < g_tree.count) return false;
+    if (!g_tree.complete && g_tree.done < request.count) return false;
     save();
     return true;
   }

@@ -13,7 +13,6 @@
 
 #include "replay_id.h"
 #include "scenario.h"
-#include "subjects.h"
 #include "trace.h"
 
 namespace fsqlshm::relacy {

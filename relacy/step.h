@@ -11,8 +11,11 @@
 #include <string_view>
 
 #include "fsqlshm/wire_format.h"
+#include "harness/describe.h"
 
 namespace fsqlshm::relacy {
+
+using harness::source_name;
 
 inline constexpr int kMaxThreads = 4;
 inline constexpr int kMaxProcesses = 4;
@@ -84,9 +87,6 @@ struct Violation {
   std::string text;      ///< what happened, for a person
   std::string defect{};  ///< the defect of `reference` that shows like this, or empty
 };
-
-/// "hardened/seqlock.h" for a file of the core, the path below the repository elsewhere.
-[[nodiscard]] std::string_view source_name(std::string_view path) noexcept;
 
 /// "acquire" of "bool fsqlshm::hardened::WriterIndicator<W>::acquire(...) [with ...]".
 [[nodiscard]] std::string_view function_name(std::string_view signature) noexcept;

@@ -8,14 +8,9 @@ namespace fsqlshm::harness {
 namespace {
 
 constexpr std::uint64_t first_value(Field field) {
-  switch (field) {
-    case Field::kCommitSeq:
-      return triple(0).commit_seq.get();
-    case Field::kSchemaEpoch:
-      return triple(0).schema_epoch.get();
-    default:
-      return triple(0).ecs_epoch;
-  }
+  return field == Field::kCommitSeq     ? triple(0).commit_seq.get()
+         : field == Field::kSchemaEpoch ? triple(0).schema_epoch.get()
+                                        : triple(0).ecs_epoch;
 }
 
 std::size_t slot(int thread, std::size_t threads) {

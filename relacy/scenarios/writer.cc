@@ -12,7 +12,12 @@ using harness::kP2;
 void free_indicator(Header& h) { h.init_writer(); }
 void finish(Header& h) { h.finish_writer(); }
 
-// Owned by id 1 of process 0, whose lease has run out by kThen.
+// Owned by id 1 of process 0.
+void leased_owner(Header& h) {
+  h.init_writer();
+  h.acquire_as(0, 1, kLater);
+}
+// The same; the lease has run out by kThen.
 void stale_owner(Header& h) {
   h.init_writer();
   h.acquire_as(0, 1, kSoon);
@@ -20,6 +25,9 @@ void stale_owner(Header& h) {
 
 Body acquires(std::uint64_t id, std::uint64_t lease) {
   return [=](Header& h) { h.reach(h.acquire(id, lease) ? "acquired" : "refused"); };
+}
+void acquire_second(Header& h) {
+  if (h.acquire(2, kLater)) h.reach("acquired");
 }
 void release_first(Header& h) { h.release(1); }
 void acquire_and_release(Header& h) {
@@ -65,11 +73,7 @@ const AddScenario release_acquire_equal_lease(
      .description = "a release against an acquire of another process with an equal lease",
      .outcomes = {"acquired", "refused"},
      .defect = {"D3", kP2},
-     .before =
-         [](Header& h) {
-           h.init_writer();
-           h.acquire_as(0, 1, kLater);
-         },
+     .before = leased_owner,
      .threads = {{"writer 1 releases", release_first}, {"writer 2", acquires(2, kLater)}},
      .after = finish});
 
@@ -79,11 +83,7 @@ const AddScenario release_acquire_same_process(
      .description = "a release against an acquire of the same process: its birth is equal, too",
      .outcomes = {"acquired", "refused"},
      .defect = {"D3", kP2},
-     .before =
-         [](Header& h) {
-           h.init_writer();
-           h.acquire_as(0, 1, kLater);
-         },
+     .before = leased_owner,
      .threads = {{.title = "writer 1 releases", .body = release_first, .process = 0},
                  {.title = "writer 2", .body = acquires(2, kLater), .process = 0}},
      .after = finish});
@@ -150,12 +150,7 @@ const AddScenario two_cleaners_claimer(
      .before = stale_owner,
      .threads = {{.title = "check 1", .body = checks("evicted by 1"), .process = 1},
                  {.title = "check 2", .body = checks("evicted by 2"), .process = 2},
-                 {.title = "writer 2",
-                  .body =
-                      [](Header& h) {
-                        if (h.acquire(2, kLater)) h.reach("acquired");
-                      },
-                  .process = 3}},
+                 {.title = "writer 2", .body = acquire_second, .process = 3}},
      .after = finish});
 
 const AddScenario check_claim(
@@ -167,10 +162,7 @@ const AddScenario check_claim(
      .spins = 10,
      .before = stale_owner,
      .threads = {{"writer 1 releases", release_first},
-                 {"writer 2",
-                  [](Header& h) {
-                    if (h.acquire(2, kLater)) h.reach("acquired");
-                  }},
+                 {"writer 2", acquire_second},
                  {"check",
                   [](Header& h) {
                     h.reach(h.check(kThen) == Exclusion::kBusy ? "busy" : "ok");
