@@ -127,11 +127,8 @@ def _check_that_they_belong_together(parts: Sequence[tuple[str, Summary]], count
     node = schema.schema("campaign.json")
     shards: dict[str, str] = {}
     for name, summary in parts:
-        differing = [
-            member
-            for member, of in node["properties"].items()
-            if of.get("x-merge") == "same" and summary.get(member) != parts[0][1].get(member)
-        ]
+        same = [member for member, of in node["properties"].items() if of.get("x-merge") == "same"]
+        differing = [member for member in same if summary.get(member) != parts[0][1].get(member)]
         shard = summary.get("shard") or ""
         if differing or shard.rpartition("/")[2] != count:
             raise BadDocument(f"{name} is of another campaign: its {[*differing, 'shard'][0]} differs")
@@ -156,14 +153,12 @@ def merge_summaries(parts: Sequence[tuple[str, Summary]]) -> Summary:
     missing = [f"{i}/{count}" for i in range(1, int(count) + 1) if f"{i}/{count}" not in seen]
     merge = functools.partial(merged, schema.schema("campaign.json"))
     one: Summary = dict(functools.reduce(merge, [summary for _, summary in parts]))
-    one["results"] = merge_all(documents) + [
-        results.could_not_run("campaign", f"shard {shard} is missing") for shard in missing
-    ]
+    one["results"] = merge_all(documents)
+    one["results"] += [results.could_not_run("campaign", f"shard {shard} is missing") for shard in missing]
     one["status"] = results.STATUS_OF_EXIT[results.exit_status(one["results"])]
     one["shard"] = f"{len(seen)} of {count}"
-    one["machine"] = {
-        f"shard {s['shard']}": ", ".join(str(v) for v in (s.get("machine") or {}).values()) for _, s in parts
-    }
+    machines = {s["shard"]: (s.get("machine") or {}).values() for _, s in parts}
+    one["machine"] = {f"shard {shard}": ", ".join(map(str, values)) for shard, values in machines.items()}
     return one
 
 

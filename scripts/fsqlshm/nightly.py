@@ -67,11 +67,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def read_table(path: pathlib.Path) -> list[Row]:
     rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise CouldNotRun(f"cannot read the table: {error}") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         words = shlex.split(line, comments=True)
         if not words:
             continue
@@ -103,15 +99,9 @@ def make_plan(rows: Sequence[Row], hours: float, seed: int) -> list[Slice]:
         for row in rows:
             if turn >= pieces[row.name]:
                 continue
-            plan.append(
-                {
-                    "id": f"{len(plan) + 1:03d}-{row.name}",
-                    "engine": row.engine,
-                    "seconds": max(5, int(seconds[row.name] / pieces[row.name])) if row.share else 0,
-                    "seed": seed + len(plan),
-                    "arguments": row.arguments,
-                }
-            )
+            name, number = f"{len(plan) + 1:03d}-{row.name}", seed + len(plan)
+            length = max(5, int(seconds[row.name] / pieces[row.name])) if row.share else 0
+            plan.append(Slice(id=name, engine=row.engine, seconds=length, seed=number, arguments=row.arguments))
     return plan
 
 

@@ -12,12 +12,13 @@ The state folder (out/nightly):
   tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from fsqlshm import ROOT, campaign, files, merge, results, runner, schema
@@ -50,19 +51,20 @@ class Night(TypedDict):
 
 
 class State:
-    """The state folder and state.json. A broken one is an error, not a fresh start: it would lose what was found."""
+    """The state folder and state.json."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.corpus = folder / "corpus"
         self.path = folder / "state.json"
-        value: dict[str, Any] = {"schema": SCHEMA, "next_seed": 1, "night": None}
+        self.next_seed = 1
+        self.night: Night | None = None
         if self.path.exists():
-            value = read(self.path)
-            if value.get("schema") != SCHEMA or {"next_seed", "night"} - set(value):
-                raise CouldNotRun(f"cannot read {self.path}: schema is not {SCHEMA}; move it away to start afresh")
-        self.next_seed: int = value["next_seed"]
-        self.night: Night | None = value["night"]
+            with reading(self.path):
+                value = schema.read_json(self.path)
+                self.next_seed, self.night = value["next_seed"], value["night"]
+                if value["schema"] != SCHEMA:
+                    raise ValueError(f"its schema is not {SCHEMA}")
 
     def save(self) -> None:
         files.write_json(self.path, {"schema": SCHEMA, "next_seed": self.next_seed, "night": self.night})
@@ -72,41 +74,38 @@ class State:
 
     def prune(self) -> None:
         """Removes the folders of nights that no trend shows any more."""
-        nights = sorted(p for p in (self.folder / "nights").iterdir() if p.is_dir())
-        for folder in nights[:-KEEP_NIGHTS]:
+        for folder in sorted((self.folder / "nights").iterdir())[:-KEEP_NIGHTS]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def read(path: pathlib.Path) -> Any:
-    """The object in a file of the state folder, or {} if there is no such file."""
+@contextlib.contextmanager
+def reading(path: pathlib.Path) -> Iterator[None]:
+    """A broken file of the state folder is an error, not a fresh start: that would lose what was found."""
     try:
-        value = schema.read_json(path) if path.exists() else {}
-        if not isinstance(value, dict):
-            raise BadDocument(f"cannot read {path}: it is no object")
-        return value
+        yield
     except BadDocument as error:
         raise CouldNotRun(f"{error}; move it away to start afresh") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CouldNotRun(f"cannot read {path}: {error!r}; move it away to start afresh") from error
 
 
-def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The objects of a .jsonl file."""
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise CouldNotRun(f"cannot read {path}: {error}") from error
+def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The lines of history.jsonl."""
+    entries = []
+    with reading(path):
+        if path.exists():
+            entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return entries
 
 
-def read_slice(folder: pathlib.Path) -> list[Document]:
-    """slice.json: the documents as run_engine returned them, failures included."""
-    try:
-        documents: list[Document] = read(folder / "slice.json")["documents"]
+def read_slice(path: pathlib.Path) -> list[Document]:
+    """The documents as run_engine returned them, failures included."""
+    documents: list[Document] = []
+    with reading(path):
+        documents = schema.read_json(path)["documents"]
         for document in documents:
             results.check(document)
-        return documents
-    except (KeyError, TypeError, BadDocument) as error:
-        raise CouldNotRun(f"{folder / 'slice.json'}: {error}") from error
+    return documents
 
 
 def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib.Path]]:
@@ -119,7 +118,7 @@ def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib
 def collect(night: pathlib.Path) -> list[Document]:
     """All documents of a night so far: those of slices that are done, then what interrupted attempts found."""
     done, interrupted = attempts(night)
-    documents = [document for folder in done.values() for document in read_slice(folder)]
+    documents = [document for folder in done.values() for document in read_slice(folder / "slice.json")]
     for folder in interrupted:
         found = [document for document in runner.read_documents(folder)[0] if document["status"] == "found"]
         for document in found:
@@ -138,11 +137,10 @@ def update_findings(state: State, night: Night, documents: Sequence[Document]) -
     that this night did not see."""
     path = state.folder / "findings.json"
     by_identity: dict[results.Identity, dict[str, str]] = {}
-    try:
-        for entry in read(path).get("findings", []):
-            by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
-    except (KeyError, TypeError) as error:
-        raise CouldNotRun(f"cannot read {path}: no {error}; move it away to start afresh") from error
+    if path.exists():
+        with reading(path):
+            for entry in schema.read_json(path)["findings"]:
+                by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
     for document in documents:
         for finding in document["findings"]:
             identity = results.identity(document, finding)
@@ -235,7 +233,9 @@ def sum_up(
     last_night.compare_with(state.folder, night["id"], summary["results"])
     summary["found_before"] = update_findings(state, night, summary["results"])
     history = state.folder / "history.jsonl"
-    nights = [entry for entry in read_lines(history) if entry["night"] != night["id"]] + [history_entry(night, summary)]
+    nights = [entry for entry in read_history(history) if entry["night"] != night["id"]] + [
+        history_entry(night, summary)
+    ]
     summary["history"] = nights[-KEEP_NIGHTS:]
     files.write_json(folder / "summary.json", summary)
     page = campaign.make_report(folder)

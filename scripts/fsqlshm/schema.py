@@ -1,6 +1,7 @@
 """Documents and the schemas that they keep to, harness/schema/*.json."""
 
 import functools
+import itertools
 import json
 import pathlib
 from typing import Any
@@ -60,9 +61,8 @@ def _sentence(error: Any) -> str:
     found = found if len(found) <= 60 else found[:60] + "..."
     expected = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     what = {"type": "", "enum": "one of ", "pattern": "a match of ", "minimum": "at least ", "maximum": "at most "}
-    return f"{path or 'it'} is {found}, expected {what.get(error.validator, error.validator + ' ')}" + " or ".join(
-        map(str, expected)
-    )
+    wanted = what.get(error.validator, f"{error.validator} ") + " or ".join(map(str, expected))
+    return f"{path or 'it'} is {found}, expected {wanted}"
 
 
 def _no_number(word: str) -> None:
@@ -79,12 +79,8 @@ def read_json(path: pathlib.Path) -> Any:
         raise BadDocument(f"cannot read {path}: nested too deeply") from error
     layer = [value]
     for _ in range(DEEPEST):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        inner = [one.values() if isinstance(one, dict) else one for one in layer if isinstance(one, (dict, list))]
+        layer = list(itertools.chain.from_iterable(inner))
     if layer:
         raise BadDocument(f"cannot read {path}: nested deeper than {DEEPEST} levels")
     return value

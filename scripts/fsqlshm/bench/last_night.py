@@ -27,12 +27,8 @@ def _measured(documents: Iterable[Document]) -> Iterator[tuple[Document, "Measur
 
 def figures(documents: Iterable[Document]) -> dict[str, float]:
     """Name to median in ns, of the few that the trends show."""
-    out = {}
-    for _, measured in _measured(documents):
-        for name in FIGURES:
-            if name in measured["benchmarks"]:
-                out[name] = statistics.median(measured["benchmarks"][name]["ns"])
-    return out
+    known = [measured["benchmarks"] for _, measured in _measured(documents)]
+    return {name: statistics.median(each[name]["ns"]) for each in known for name in FIGURES if name in each}
 
 
 def compare_with(state_folder: pathlib.Path, night_id: str, documents: Iterable[Document]) -> None:

@@ -98,11 +98,8 @@ def _complexity(benchmarks: dict[str, Benchmark]) -> dict[str, stats.Growth]:
 
 def pick(measured: Measured, **facts: str) -> dict[str, Benchmark]:
     """The benchmarks of which these facts are true, by what else is: group="publish" gives {"hardened": ...}."""
-    out = {}
-    for benchmark in measured["benchmarks"].values():
-        if facts.items() <= benchmark["facts"].items():
-            out["/".join(value for fact, value in benchmark["facts"].items() if fact not in facts)] = benchmark
-    return out
+    found = [b for b in measured["benchmarks"].values() if facts.items() <= b["facts"].items()]
+    return {"/".join(value for fact, value in b["facts"].items() if fact not in facts): b for b in found}
 
 
 def ns(benchmark: Benchmark) -> float:

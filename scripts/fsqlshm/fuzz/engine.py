@@ -49,9 +49,7 @@ class Search:
 def searches(all_targets: list[Target], seconds: float) -> list[Search]:
     found = []
     for target in all_targets:
-        for fault in target.known_faults:
-            if not fault.searched:
-                continue
+        for fault in (fault for fault in target.known_faults if fault.searched):
             if target.seeds_of == target.name:  # there are no seeds, and no need for any
                 found.append(Search(target, fault, min(PLANTED_SECONDS, seconds / 4), PLANTED_JUDGED_FROM, []))
             elif seconds / 8 >= FAULT_SECONDS:

@@ -65,10 +65,10 @@ class Target:
         return [folder for folder in (CORPUS / self.name, CORPUS / "regressions" / self.name) if folder.is_dir()]
 
     def fault(self, name: str) -> Fault:
-        found = next((fault for fault in self.known_faults if fault.name == name), None)
-        if found is None:
-            raise results.CouldNotRun(f"{self.name} has no known fault {name}")
-        return found
+        for fault in self.known_faults:
+            if fault.name == name:
+                return fault
+        raise results.CouldNotRun(f"{self.name} has no known fault {name}")
 
     def dictionary_text(self) -> str:
         """What libFuzzer's -dict reads."""
