@@ -8,6 +8,7 @@
 #define FSQLSHM_RELACY_AUDIT_H_
 
 #include <cstdint>
+#include <expected>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -59,6 +60,23 @@ struct AuditBudget {
 inline constexpr std::string_view kSurvivorMark = "order audit cannot see";
 [[nodiscard]] bool explained(const Site& site);
 [[nodiscard]] bool explained(const std::filesystem::path& source, unsigned line);
+
+// --- The page ORDERS.md (orders_page.cc) ------------------------------------------------------
+
+/// The matrix of one subject.
+struct Matrix {
+  std::string subject;
+  std::vector<MatrixRow> rows{};
+};
+
+/// The page, in Markdown.
+[[nodiscard]] std::string render_page(const std::vector<Matrix>& matrices);
+
+/// What is out of date on the page: its sites and orders are compared with those found at run time,
+/// every kill is replayed, every survivor searched again for a short time. Lines do not matter. The
+/// error is a sentence.
+[[nodiscard]] std::expected<std::vector<std::string>, std::string> page_complaints(
+    const std::filesystem::path& page);
 
 }  // namespace fsqlshm::relacy
 

@@ -3,10 +3,10 @@
 #include <cstdio>
 #include <vector>
 
+#include "audit.h"
 #include "commands.h"
 #include "harness/describe.h"
 #include "harness/run.h"
-#include "orders_page.h"
 
 namespace fsqlshm::relacy {
 namespace {

@@ -2,6 +2,15 @@
 
 namespace fsqlshm::relacy {
 
+void Header::reach(std::string_view outcome) {
+  for (std::size_t i = 0; i < reached_.size(); ++i) {
+    if ((*outcomes_)[i] != outcome) continue;
+    ++reached_[i];
+    return;
+  }
+  checker_.fail(kBadScenario, "it reaches \"{}\", which it does not declare", outcome);
+}
+
 // --- For `before` -----------------------------------------------------------------------------
 
 void Header::init_writer() {

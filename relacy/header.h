@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "checker.h"
 #include "fsqlshm/shared_memory_layout.h"
@@ -26,15 +28,6 @@ inline constexpr std::uint64_t kThen = 200;
 inline constexpr std::uint64_t kLater = 500;
 inline constexpr std::uint64_t kEnd = 1'000'000;
 
-/// Where `reach` counts: implemented by what runs a scenario.
-class Outcomes {
- public:
-  virtual void reach(std::string_view outcome) = 0;
-
- protected:
-  ~Outcomes() = default;
-};
-
 enum class Refusal : std::uint8_t { kNone, kOdd, kChanged, kTorn };
 
 /// The operations of one protocol on the words of the execution that runs. Bodies of scenarios call
@@ -44,7 +37,7 @@ class Header {
   virtual ~Header() = default;
 
   /// The scenario came by this outcome; its declaration names it.
-  void reach(std::string_view outcome) { outcomes_->reach(outcome); }
+  void reach(std::string_view outcome);
   [[nodiscard]] Checker& checker() const noexcept { return checker_; }
   [[nodiscard]] const harness::WriterOracle& writer() const noexcept { return writer_; }
   /// Whether the protocol has states (CLAIMING, CLEANING) that a check can take over.
@@ -98,10 +91,13 @@ class Header {
 
   // --- For what runs the scenario -------------------------------------------------------------
 
-  void start(Outcomes& outcomes) {
+  void start(const std::vector<std::string>& outcomes) {
     outcomes_ = &outcomes;
+    reached_.assign(outcomes.size(), 0);
     honest_busy_ = strict_;
   }
+  /// How often each outcome was reached.
+  [[nodiscard]] const std::vector<std::uint64_t>& reached() const noexcept { return reached_; }
   void wrote(Field field, std::uint64_t old_value, std::uint64_t new_value);
   void unordered_store(Field field);
   void thread_dies() { writer_.thread_dies(); }
@@ -127,7 +123,8 @@ class Header {
   bool strict_;
   bool has_states_;
   bool honest_busy_ = false;
-  Outcomes* outcomes_ = nullptr;
+  const std::vector<std::string>* outcomes_ = nullptr;
+  std::vector<std::uint64_t> reached_;
   harness::WriterOracle writer_{checker_};
   harness::SnapshotOracle snapshot_{checker_};
   harness::IdOracle ids_{checker_};

@@ -1,11 +1,10 @@
-#include "orders_page.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <fstream>
 #include <set>
 
+#include "audit.h"
 #include "harness/describe.h"
 
 namespace fsqlshm::relacy {

@@ -10,8 +10,8 @@
 #include <fstream>
 #include <set>
 
+#include "audit.h"
 #include "litmus.h"
-#include "orders_page.h"
 #include "report.h"
 
 namespace fsqlshm::relacy {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "checker.h"
@@ -13,11 +12,11 @@
 
 namespace fsqlshm::relacy {
 
-class ScenarioRun final : public Test, private Outcomes {
+class ScenarioRun final : public Test {
  public:
   ScenarioRun(const Subject& subject, const Scenario& scenario)
-      : scenario_(scenario), header_(subject.make_header()), reached_(scenario.outcomes.size()) {
-    header_->start(*this);
+      : scenario_(scenario), header_(subject.make_header()) {
+    header_->start(scenario.outcomes);
   }
   ScenarioRun(const ScenarioRun&) = delete;
   ScenarioRun& operator=(const ScenarioRun&) = delete;
@@ -35,7 +34,7 @@ class ScenarioRun final : public Test, private Outcomes {
     return request;
   }
   /// How often each outcome was reached.
-  [[nodiscard]] const std::vector<std::uint64_t>& reached() const noexcept { return reached_; }
+  [[nodiscard]] const std::vector<std::uint64_t>& reached() const { return header_->reached(); }
 
   void before() override { scenario_.before(*header_); }
   void thread(int index) override {
@@ -51,18 +50,8 @@ class ScenarioRun final : public Test, private Outcomes {
   void thread_dies() override { header_->thread_dies(); }
 
  private:
-  void reach(std::string_view outcome) override {
-    for (std::size_t i = 0; i < reached_.size(); ++i) {
-      if (scenario_.outcomes[i] != outcome) continue;
-      ++reached_[i];
-      return;
-    }
-    Checker::get().fail(kBadScenario, "it reaches \"{}\", which it does not declare", outcome);
-  }
-
   const Scenario& scenario_;
   std::unique_ptr<Header> header_;
-  std::vector<std::uint64_t> reached_;
 };
 
 }  // namespace fsqlshm::relacy
