@@ -106,7 +106,7 @@ class Stopper:
     ) -> None:
         """Configures and builds; without targets everything. Two builds at once take turns."""
         with locked(ROOT / "build" / "lock", "build: waiting for another build to end", say):
-            for words in (["--preset", preset], ["--build", "--preset", preset, *(targets and ["--target", *targets])]):
+            for words in (["--preset", preset], ["--build", f"build/{preset}", *(targets and ["--target", *targets])]):
                 if self.run(["cmake", *words], log, deadline) != 0:
                     raise CouldNotRun(f"the {preset} build failed, see {log}")
 
