@@ -46,9 +46,15 @@ void thread(W& w, R& r) {
 
 // Message passing: the message x, then the flag y, which `flag` stores and loads.
 template <memory_order kFlag>
-constexpr auto kSend = thread<store<kX, 1>, store<kY, 1, kFlag>>;
+void send(W& w, R& /*r*/) {
+  w.store(kX, 1, kRelaxed);
+  w.store(kY, 1, kFlag);
+}
 template <memory_order kFlag>
-constexpr auto kReceive = thread<load<&R::a, kY, kFlag>, load<&R::b, kX>>;
+void receive(W& w, R& r) {
+  r.a = w.load(kY, kFlag);
+  r.b = w.load(kX, kRelaxed);
+}
 // The flag has this value, and the message is not there.
 template <std::uint64_t kFlag>
 bool without_message(const R& r) {
@@ -74,10 +80,10 @@ std::vector<Program> programs() {
        {thread<store<kX, 1>, load<&R::a, kY>>, thread<store<kY, 1>, load<&R::b, kX>>},
        [](const R& r) { return r.a == 0 && r.b == 0; }},
       {{"MP", "message passing, relaxed: the flag without the message", true, true, true},
-       {kSend<kRelaxed>, kReceive<kRelaxed>},
+       {send<kRelaxed>, receive<kRelaxed>},
        without_message<1>},
       {{"MP+rel+acq", "message passing, release and acquire: the flag without the message", false},
-       {kSend<kRelease>, kReceive<kAcquire>},
+       {send<kRelease>, receive<kAcquire>},
        without_message<1>},
       {{"CoRR", "coherence: a younger value, then an older one of the same word", false},
        {thread<store<kX, 1>, store<kX, 2>>, thread<load<&R::a, kX>, load<&R::b, kX>>},
@@ -95,10 +101,10 @@ std::vector<Program> programs() {
        [](const R& /*r*/) { return newest(kX) == 1 && newest(kY) == 1; }},
       {{"MP+rel-seq", "a later relaxed store of the releasing thread does not carry the release",
         true},
-       {thread<kSend<kRelease>, store<kY, 2>>, kReceive<kAcquire>},
+       {thread<send<kRelease>, store<kY, 2>>, receive<kAcquire>},
        without_message<2>},
       {{"MP+rmw", "a relaxed read-modify-write of another thread carries the release on", false},
-       {kSend<kRelease>, thread<add_one<kY>>, kReceive<kAcquire>},
+       {send<kRelease>, thread<add_one<kY>>, receive<kAcquire>},
        without_message<2>},
       {{"stale1", "a load reads the store before the newest", true, true, true},
        {kThreeStores, kLoadAndLook},
