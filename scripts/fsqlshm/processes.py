@@ -144,7 +144,10 @@ def watchdog(child: Child) -> Iterator[None]:
     read, write = os.pipe()
     words = [sys.executable, "-Is", str(pathlib.Path(__file__).with_name("watchdog.py")), str(child.pid)]
     nowhere = subprocess.DEVNULL
-    guard = subprocess.Popen(words, stdin=read, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    # It holds the other end of the child's standard error, too: a child that a broken pipe ended before the guard came
+    # would leave descendants that no parent leads to.
+    ends = [child.stderr.fileno()] if child.stderr else []
+    guard = subprocess.Popen(words, stdin=read, stdout=nowhere, stderr=nowhere, start_new_session=True, pass_fds=ends)
     os.close(read)
     try:
         yield
