@@ -48,7 +48,7 @@ inline constexpr std::size_t kCalls = 13;
 
 /// The ten atomic words, by their index on the wire.
 using State = std::array<std::uint64_t, wire::kAtomicWords>;
-enum Word : std::size_t {
+enum Word : std::size_t {  // NOLINT(performance-enum-size): an index
   kNextId,
   kSeq,
   kCommit,

@@ -31,6 +31,8 @@ std::size_t change_one_byte(std::uint8_t* data, std::size_t size, std::size_t ma
 
 }  // namespace
 
+// NOLINTBEGIN(readability-identifier-naming): the names are libFuzzer's
+
 // Weak: an engine without it still links; then the custom mutator falls back to its own.
 extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
                                                       std::size_t max_size);
@@ -43,13 +45,14 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     if (!argument.starts_with("--")) continue;
     if (argument == "--describe") {
       std::fputs(describe(target()).c_str(), stdout);
-      std::exit(0);
+      std::exit(0);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
     }
     if (argument.starts_with(kFacts)) {
       fsqlshm::fuzz::keep_facts(std::string(argument.substr(kFacts.size())));
     } else if (target().option == nullptr || !target().option(argument)) {
-      std::fprintf(stderr, "%s: unknown option %s\n", target().name.data(), (*argv)[i]);
-      std::exit(2);
+      std::fprintf(stderr, "%s: unknown option %s\n", std::string(target().name).c_str(),
+                   (*argv)[i]);
+      std::exit(2);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
     }
   }
   return 0;
@@ -84,3 +87,5 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std:
   if (cross == nullptr) return 0;  // the engine tries something else
   return cross({data1, size1}, {data2, size2}, {out, max_out}, seed);
 }
+
+// NOLINTEND(readability-identifier-naming)

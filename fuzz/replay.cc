@@ -105,14 +105,15 @@ class Check {
   }
 
   [[nodiscard]] harness::ExitCode end() const {
-    std::printf("%s: %zu inputs, %zu problems\n", target().name.data(), run_, problems_);
+    std::printf("%s: %zu inputs, %zu problems\n", std::string(target().name).c_str(), run_,
+                problems_);
     return problems_ == 0 ? harness::kExitClean : harness::kExitFound;
   }
 
  private:
   void wrong(const std::string& what) {
     ++problems_;
-    std::fprintf(stderr, "%s: %s\n", target().name.data(), what.c_str());
+    std::fprintf(stderr, "%s: %s\n", std::string(target().name).c_str(), what.c_str());
   }
 
   void passes(const std::map<std::string, Input>& inputs) {
@@ -161,8 +162,8 @@ harness::ExitCode replay(const std::vector<std::string>& paths, bool explain, bo
     }
   }
   if (!quiet) {
-    std::printf("%s: %zu of %zu inputs run, %zu failed\n", target().name.data(), done, files.size(),
-                failed);
+    std::printf("%s: %zu of %zu inputs run, %zu failed\n", std::string(target().name).c_str(), done,
+                files.size(), failed);
   }
   return failed != 0 ? harness::kExitFound : harness::kExitClean;
 }

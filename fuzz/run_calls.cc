@@ -34,7 +34,7 @@ void count_step(const Step& step, const Answer& answer) noexcept {
 }
 
 Failure step_failure(std::string_view protocol, const Step& step, std::size_t index,
-                     std::string_view what, std::string detail) {
+                     std::string_view what, const std::string& detail) {
   return {.property = std::string(protocol) + ": " + std::string(to_string(step.call)) + ": " +
                       std::string(what),
           .detail = "at call " + std::to_string(index) + ", " + describe(step) +

@@ -95,7 +95,7 @@ void count_step(const Step& step, const Answer& answer) noexcept;
 
 /// What a comparison of a call reports: of which protocol, and where.
 [[nodiscard]] Failure step_failure(std::string_view protocol, const Step& step, std::size_t index,
-                                   std::string_view what, std::string detail);
+                                   std::string_view what, const std::string& detail);
 [[nodiscard]] std::optional<Failure> compare_step(std::string_view protocol, const Step& step,
                                                   std::size_t index, const Answer& expected,
                                                   const Answer& found, const State& expected_state,

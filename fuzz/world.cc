@@ -93,8 +93,9 @@ ProcessIdentity World::identity(std::uint8_t process) noexcept {
 }
 
 bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
-  for (std::uint8_t process = 0; process < process_alive_.size(); ++process) {
-    if (identity(process) == ProcessIdentity{pid, birth}) return process_alive_[process];
+  for (std::size_t process = 0; process < process_alive_.size(); ++process) {
+    const ProcessIdentity one = identity(static_cast<std::uint8_t>(process));
+    if (one == ProcessIdentity{pid, birth}) return process_alive_[process];
   }
   return true;  // no process of this world: cannot tell
 }
@@ -235,8 +236,7 @@ void World::recover() {
     perform(Op::kReadSnapshot);
     expect(last_snapshot_.has_value(), "after a reconcile, the snapshot cannot be read");
     perform(Op::kAlloc);
-  } catch (const Killed&) {
-    // A violation ended the recovery.
+  } catch (const Killed&) {  // NOLINT(bugprone-empty-catch): a violation ended the recovery
   }
 }
 

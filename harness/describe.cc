@@ -67,7 +67,7 @@ std::string value_text(std::span<const std::byte, kHeaderSize> bytes, const Fiel
 
 }  // namespace
 
-WordText describe(Field field, std::uint64_t value) noexcept {
+WordText describe(Field field, std::uint64_t value) {
   WordText text;
   text.size_ =
       static_cast<std::size_t>(write_word(text.text_.data(), field, value) - text.text_.data());

@@ -24,13 +24,13 @@ class WordText {
   [[nodiscard]] std::string str() const { return std::string(view()); }
 
  private:
-  friend WordText describe(Field field, std::uint64_t value) noexcept;
+  friend WordText describe(Field field, std::uint64_t value);
   std::array<char, 48> text_{};
   std::size_t size_ = 0;
 };
 
 /// "id 5", "CLAIMING by pid 101", "pid 101 gen 2", "birth 1001"; a plain number for other words.
-[[nodiscard]] WordText describe(Field field, std::uint64_t value) noexcept;
+[[nodiscard]] WordText describe(Field field, std::uint64_t value);
 
 /// The field's name without the prefix that the words of the serialized writer share.
 [[nodiscard]] std::string_view short_name(Field field) noexcept;

@@ -118,12 +118,7 @@ std::vector<harness::Option> command_options(Options& o) {
            harness::existing_file()}};
 }
 
-}  // namespace
-}  // namespace fsqlshm::relacy
-
-int main(int argc, char** argv) {
-  using namespace fsqlshm;          // NOLINT(google-build-using-namespace)
-  using namespace fsqlshm::relacy;  // NOLINT(google-build-using-namespace)
+int start(int argc, char** argv) {
   Options options;
   harness::Program program(
       "fsqlshm-relacy",
@@ -148,3 +143,8 @@ int main(int argc, char** argv) {
   program.add({"--quiet", &options.quiet, "no progress lines"});
   return program.run(argc, argv, [&] { return run(program, options); });
 }
+
+}  // namespace
+}  // namespace fsqlshm::relacy
+
+int main(int argc, char** argv) { return fsqlshm::relacy::start(argc, argv); }

@@ -191,75 +191,87 @@ class Replay {
  private:
   using Layout = OwnedSharedMemoryLayout<Protocol>;
 
-  // The operation's return value as the vectors write it.
+  static std::uint64_t number(const json& args, std::size_t i) {
+    return parse_number<std::uint64_t>(args.at(i));
+  }
+  static json id_or_null(std::optional<TxnId> id) { return id ? json(id->get()) : json(); }
+
+  // What a vector can call: its arguments, and the return value as the vectors write it.
+  struct Operation {
+    std::string_view name;
+    std::size_t arguments;
+    json (*run)(Layout& layout, const json& args);
+  };
+  static constexpr Operation kOperations[] = {
+      {"begin_snapshot_publish", 0,
+       [](Layout& layout, const json&) -> json {
+         layout.begin_snapshot_publish();
+         return nullptr;
+       }},
+      {"end_snapshot_publish", 0,
+       [](Layout& layout, const json&) -> json {
+         layout.end_snapshot_publish();
+         return nullptr;
+       }},
+      {"publish_snapshot", 3,
+       [](Layout& layout, const json& args) -> json {
+         layout.publish_snapshot(CommitSeq(number(args, 0)), SchemaEpoch(number(args, 1)),
+                                 number(args, 2));
+         return nullptr;
+       }},
+      {"reconcile", 3,
+       [](Layout& layout, const json& args) -> json {
+         layout.reconcile(CommitSeq(number(args, 0)), SchemaEpoch(number(args, 1)),
+                          number(args, 2));
+         return nullptr;
+       }},
+      {"load_consistent_snapshot", 0,
+       [](Layout& layout, const json&) -> json {
+         // The vectors never load under an odd number, so one attempt must do.
+         const auto snapshot = layout.try_load_consistent_snapshot(1);
+         if (!snapshot) return "in progress";
+         return {snapshot->commit_seq.get(), snapshot->schema_epoch.get(), snapshot->ecs_epoch};
+       }},
+      {"acquire_serialized_writer", 4,
+       [](Layout& layout, const json& args) -> json {
+         return layout.acquire_serialized_writer(parse_txn_id(args.at(0)),
+                                                 parse_number<std::uint32_t>(args.at(1)),
+                                                 number(args, 2), number(args, 3));
+       }},
+      {"release_serialized_writer", 1,
+       [](Layout& layout, const json& args) -> json {
+         return layout.release_serialized_writer(parse_txn_id(args.at(0)));
+       }},
+      {"check_serialized_writer", 0,
+       [](Layout& layout, const json&) { return id_or_null(layout.check_serialized_writer()); }},
+      {"check_serialized_writer_exclusion", 2,
+       [](Layout& layout, const json& args) -> json {
+         const bool alive = args.at(1).get<bool>();
+         const Exclusion answer = layout.check_serialized_writer_exclusion(
+             number(args, 0), [alive](std::uint32_t, std::uint64_t) { return alive; });
+         return answer == Exclusion::kOk ? "ok" : "busy";
+       }},
+      {"alloc_txn_id", 0,
+       [](Layout& layout, const json&) { return id_or_null(layout.alloc_txn_id()); }},
+      {"store_gc_horizon", 1,
+       [](Layout& layout, const json& args) -> json {
+         layout.store_gc_horizon(CommitSeq(number(args, 0)));
+         return nullptr;
+       }},
+  };
+
   static json run(Layout& layout, const json& operation) {
     const auto name = operation.at("op").get<std::string>();
     const json& args = operation.at("args");
-    const auto number = [&](std::size_t i) { return parse_number<std::uint64_t>(args.at(i)); };
-    const auto optional_id = [](std::optional<TxnId> id) { return id ? json(id->get()) : json(); };
-    const auto expect_args = [&](std::size_t count) {
-      if (!args.is_array() || args.size() != count) {
-        throw BadVectors(fmt::format("{} takes {} arguments, found {}", name, count, args.dump()));
-      }
-    };
-
-    if (name == "begin_snapshot_publish") {
-      expect_args(0);
-      layout.begin_snapshot_publish();
-      return nullptr;
+    const auto known = std::ranges::find(kOperations, name, &Operation::name);
+    if (known == std::end(kOperations)) {
+      throw BadVectors(fmt::format("unknown operation \"{}\"", name));
     }
-    if (name == "end_snapshot_publish") {
-      expect_args(0);
-      layout.end_snapshot_publish();
-      return nullptr;
+    if (!args.is_array() || args.size() != known->arguments) {
+      throw BadVectors(
+          fmt::format("{} takes {} arguments, found {}", name, known->arguments, args.dump()));
     }
-    if (name == "publish_snapshot") {
-      expect_args(3);
-      layout.publish_snapshot(CommitSeq(number(0)), SchemaEpoch(number(1)), number(2));
-      return nullptr;
-    }
-    if (name == "reconcile") {
-      expect_args(3);
-      layout.reconcile(CommitSeq(number(0)), SchemaEpoch(number(1)), number(2));
-      return nullptr;
-    }
-    if (name == "load_consistent_snapshot") {
-      expect_args(0);
-      // The vectors never load under an odd number, so one attempt must do.
-      const auto snapshot = layout.try_load_consistent_snapshot(1);
-      if (!snapshot) return "in progress";
-      return {snapshot->commit_seq.get(), snapshot->schema_epoch.get(), snapshot->ecs_epoch};
-    }
-    if (name == "acquire_serialized_writer") {
-      expect_args(4);
-      return layout.acquire_serialized_writer(
-          parse_txn_id(args.at(0)), parse_number<std::uint32_t>(args.at(1)), number(2), number(3));
-    }
-    if (name == "release_serialized_writer") {
-      expect_args(1);
-      return layout.release_serialized_writer(parse_txn_id(args.at(0)));
-    }
-    if (name == "check_serialized_writer") {
-      expect_args(0);
-      return optional_id(layout.check_serialized_writer());
-    }
-    if (name == "check_serialized_writer_exclusion") {
-      expect_args(2);
-      const bool alive = args.at(1).get<bool>();
-      const Exclusion answer = layout.check_serialized_writer_exclusion(
-          number(0), [alive](std::uint32_t, std::uint64_t) { return alive; });
-      return answer == Exclusion::kOk ? "ok" : "busy";
-    }
-    if (name == "alloc_txn_id") {
-      expect_args(0);
-      return optional_id(layout.alloc_txn_id());
-    }
-    if (name == "store_gc_horizon") {
-      expect_args(1);
-      layout.store_gc_horizon(CommitSeq(number(0)));
-      return nullptr;
-    }
-    throw BadVectors(fmt::format("unknown operation \"{}\"", name));
+    return known->run(layout, args);
   }
 
   Comparison compare_;

@@ -49,8 +49,7 @@ const fs::path& folder() {
     }
     return fs::path(pattern);
   }();
-  static const int kRemoved = std::atexit([] { fs::remove_all(kFolder); });
-  static_cast<void>(kRemoved);
+  [[maybe_unused]] static const int kRemoved = std::atexit([] { fs::remove_all(kFolder); });
   return kFolder;
 }
 
@@ -86,6 +85,7 @@ void write_file(const fs::path& path, const Content& content) {
 // Size and first bytes, as many as `like` has.
 bool same_file(const fs::path& path, const Content& like) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
   std::vector<std::uint8_t> bytes(std::min<std::uint64_t>(like.bytes.size(), like.size));
   struct stat status = {};
   const bool same = ::fstat(fd, &status) == 0 &&

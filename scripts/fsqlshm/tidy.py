@@ -19,7 +19,7 @@ from fsqlshm import ROOT
 from fsqlshm.host import git
 
 BUILD = ROOT / "build" / "release-clang"
-TEST = re.compile(r"_test\.(cc|h)$|(^|/)(testing|consumer_test)/")
+TEST = re.compile(r"_test\.(cc|h)$|(^|/)(testing|consumer_test|examples)/")
 DIAGNOSTIC = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):\d+: (error|warning): (?P<text>.*) \[(?P<check>[^\]]+)\]$")
 
 
