@@ -1,7 +1,7 @@
 """clang-tidy over the project's C++, tests aside: what changed, or everything.
 
-A source has changed if it, or a header that it includes directly or not, differs from the base: the
-commit at which this branch left its upstream, or the commit before the last one.
+A source has changed if it, or a header that it includes directly or not, differs from the base: where this
+branch left the commit that FSQLSHM_LINT_BASE names, or its upstream, or else the commit before the last one.
 """
 
 import argparse
@@ -36,10 +36,16 @@ def sources() -> list[str]:
 
 
 def changed_files() -> set[str]:
-    head = git("rev-parse", "HEAD")
-    base = git("merge-base", "HEAD", "@{upstream}")
-    if not base or base == head:
-        base = git("rev-parse", "HEAD~1")
+    """What differs from the base. Every file if the named commit is not here: after a forced push, for instance."""
+    if named := os.environ.get("FSQLSHM_LINT_BASE"):
+        base = git("merge-base", "HEAD", named)
+        if not base:
+            print(f"tidy: no commit {named} here, so everything counts as changed", flush=True)
+            return set(git("ls-files").splitlines())
+    else:
+        base = git("merge-base", "HEAD", "@{upstream}")
+        if not base or base == git("rev-parse", "HEAD"):
+            base = git("rev-parse", "HEAD~1")
     changed, new = git("diff", "--name-only", *base.split()), git("ls-files", "--others", "--exclude-standard")
     return {*changed.splitlines(), *new.splitlines()}
 
