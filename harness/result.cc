@@ -160,6 +160,4 @@ std::expected<void, std::string> write_file(const std::filesystem::path& path,
   return {};
 }
 
-std::string hex(std::uint64_t value) { return fmt::format("{:#x}", value); }
-
 }  // namespace fsqlshm::harness

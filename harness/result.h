@@ -6,7 +6,6 @@
 #define FSQLSHM_HARNESS_RESULT_H_
 
 #include <chrono>
-#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -81,9 +80,6 @@ class Result {
 /// Writes `text` to `path` whole or not at all.
 [[nodiscard]] std::expected<void, std::string> write_file(const std::filesystem::path& path,
                                                           std::string_view text);
-
-/// 0xff for 255; for messages.
-[[nodiscard]] std::string hex(std::uint64_t value);
 
 }  // namespace fsqlshm::harness
 
