@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import subprocess
 from typing import Any
@@ -95,7 +96,9 @@ def load(build: pathlib.Path, name: str) -> Target:
     # OSS-Fuzz builds no replay programs, and g++ has no fuzzing engine: either says the same.
     program = build / "fuzz" / name
     command = [str(program if program.is_file() else _program(build, f"{name}_replay")), "--describe"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    # A program built for coverage would write default.profraw to the working folder.
+    environment = {**os.environ, "LLVM_PROFILE_FILE": os.devnull}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     if done.returncode != 0:
         raise results.CouldNotRun(f"{name} does not describe itself: {done.stderr.strip()}")
     said: dict[str, Any] = json.loads(done.stdout)
