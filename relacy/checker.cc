@@ -50,11 +50,7 @@ rl::memory_order order_of(std::memory_order order) { return static_cast<rl::memo
 template <std::size_t kSize>
 class KeptText {
  public:
-  void keep(std::string_view text) {
-    const std::size_t added = std::min(text.size(), kSize - size_);
-    std::copy_n(text.data(), added, text_.data() + size_);
-    size_ += added;
-  }
+  void keep(std::string_view text) { size_ += text.copy(text_.data() + size_, kSize - size_); }
   [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
   [[nodiscard]] std::string str() const { return std::string(view()); }
 
@@ -112,7 +108,7 @@ void Checker::run_threads() {
   if (request_.search == Search::kRandom) {
     params.search_type = rl::sched_random;
     params.iteration_count = request_.first + request_.count - 1;
-    params.initial_state = rl::string(std::to_string(request_.first).c_str());
+    params.initial_state = rl::string(std::to_string(request_.first));
     result_ = rl::run_test<Suite<kThreads>, RandomScheduler<kThreads>>(params, state, false);
   } else {
     params.search_type = rl::sched_bound;

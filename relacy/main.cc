@@ -39,11 +39,11 @@ ExitCode replay_one(const Program& program, const Options& options) {
   if (!trace) return program.refuse(trace.error());
   fmt::print("{}", render(*trace));
   harness::Result result("relacy", id->protocol);
-  if (trace->violation) {
+  if (const auto& violation = trace->violation) {
     result.findings.push_back({.severity = "violation",
-                               .property = trace->violation->property,
-                               .defect = trace->violation->defect,
-                               .title = fmt::format("{}: {}", id->scenario, trace->violation->text),
+                               .property = violation->property,
+                               .defect = violation->defect,
+                               .title = fmt::format("{}: {}", id->scenario, violation->text),
                                .detail = render(*trace),
                                .replay = fmt::format("fsqlshm-relacy --replay '{}'", trace->replay),
                                .trace = to_json(*trace)});

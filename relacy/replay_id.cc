@@ -17,8 +17,9 @@ std::string_view short_name(Op op) { return op == Op::kCompareExchange ? "cas" :
 
 template <class Number>
 bool parse_number(std::string_view text, Number& out) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, out);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, out);
   return error == std::errc() && stop == end;
 }
 

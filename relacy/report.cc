@@ -50,6 +50,7 @@ void report_violation(const Subject& subject, const Scenario& scenario, const Bu
       shown = *std::move(smaller);
     }
   }
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has found one, and minimise, too
   const Violation& violation = *shown.violation;
   const bool mutant = subject.is_mutant();
   const bool known = mutant || (must_fail(subject, scenario) &&

@@ -32,7 +32,7 @@ const Scenario* find_scenario(std::string_view name) {
 AddScenario::AddScenario(Scenario scenario) { list().push_back(std::move(scenario)); }
 
 const std::vector<Subject>& subjects() {
-  static const std::vector<Subject> all = [] {
+  static const std::vector<Subject> kAll = [] {
     std::vector<Subject> list = {
         {"hardened", "the library's protocol", make_header<HardenedProtocol>},
         {"reference", "as published: must show D1 to D6", make_header<ReferenceProtocol>}};
@@ -45,7 +45,7 @@ const std::vector<Subject>& subjects() {
     });
     return list;
   }();
-  return all;
+  return kAll;
 }
 
 const Subject* find_subject(std::string_view name) {

@@ -48,7 +48,7 @@ struct Scenario {
 [[nodiscard]] const std::vector<Scenario>& scenarios();
 [[nodiscard]] const Scenario* find_scenario(std::string_view name);
 
-/// Adds a scenario to that list: `const AddScenario check_claim({.name = "check-claim", ...});`
+/// Adds a scenario to that list: `const AddScenario kCheckClaim({.name = "check-claim", ...});`
 struct AddScenario {
   explicit AddScenario(Scenario scenario);
 };

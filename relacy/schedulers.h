@@ -122,7 +122,7 @@ class RandomScheduler
 
  public:
   using typename Base::shared_context_t;
-  struct task_t {};
+  struct task_t {};  // NOLINT(readability-identifier-naming): Relacy's name
 
   RandomScheduler(rl::test_params& params, shared_context_t& context, int dynamic_threads)
       : Base(params, context, dynamic_threads) {}

@@ -87,6 +87,7 @@ Repeat repeated_rows(const Trace& trace, const std::vector<std::string>& cells, 
 
 std::vector<std::string> all_cells(const Trace& trace) {
   std::vector<std::string> cells;
+  cells.reserve(trace.steps.size());
   for (const Step& step : trace.steps) cells.push_back(cell(trace, step));
   return cells;
 }
@@ -146,6 +147,7 @@ std::string render(const Trace& trace) {
   const std::vector<std::string> cells = all_cells(trace);
   // Columns as wide as they need to be.
   std::vector<std::size_t> widths;
+  widths.reserve(trace.threads.size());
   for (const std::string& title : trace.threads) widths.push_back(title.size());
   for (std::size_t row = 0; row < cells.size(); ++row) {
     if (trace.steps[row].thread < 0) continue;

@@ -4,7 +4,7 @@
 
 namespace fsqlshm::relacy {
 
-const AddScenario writer_dies_next_to_check(
+const AddScenario kWriterDiesNextToCheck(
     {.name = "writer-dies-next-to-check",
      .properties = "P1 P4",
      .description = "a writer may die before any step; a check looks on, another repairs",

@@ -94,6 +94,8 @@ template <class M>
 struct Mutant : HardenedProtocol {
   static constexpr std::string_view kName = "mutant";
 
+  Mutant() = delete;  // protocols are types, never objects
+
   static void begin(auto& lock) { lock.begin(); }
   static void end(auto& lock) { lock.end(); }
   static void publish(auto& lock, const ShmSnapshot& next) { lock.publish(next); }

@@ -13,7 +13,7 @@ void two_ids(Header& h) {
   if (h.checker().pauses() > 0) h.reach("lost a race");
 }
 
-const AddScenario ids(
+const AddScenario kIds(
     {.name = "ids",
      .properties = "I1 I2 I3 of the ids",
      .description = "three processes take two transaction ids each",
@@ -33,7 +33,7 @@ void last_id(Header& h) {
   if (id && id->get() == TxnId::kMaxRaw) h.reach("the last one");
 }
 
-const AddScenario ids_end(
+const AddScenario kIdsEnd(
     {.name = "ids-end",
      .properties = "I1 I2 of the ids",
      .description = "three processes want the last two ids, up to 2^62-1",
@@ -47,7 +47,7 @@ const AddScenario ids_end(
            h.checker().fail(harness::kIdDomain, "next_txn_id is {}", next);
          }});
 
-const AddScenario horizon(
+const AddScenario kHorizon(
     {.name = "horizon",
      .properties = "visibility",
      .description = "the gc horizon carries what was done before it was stored",

@@ -26,7 +26,7 @@ Body check_for_dead(std::string_view evicted) {
   };
 }
 
-const AddScenario check_dead_owner(
+const AddScenario kCheckDeadOwner(
     {.name = "check-dead-owner",
      .properties = "busy only for a live writer, P3",
      .description = "two checks of an owner without a lease that is long dead",
@@ -44,7 +44,7 @@ const AddScenario check_dead_owner(
                  {"check 2", check_for_dead("evicted by 2")}},
      .after = [](Header& h) { h.finish_writer(); }});
 
-const AddScenario claimer_dies(
+const AddScenario kClaimerDies(
     {.name = "claimer-dies",
      .properties = "P4 P1",
      .description = "a writer may die before any step of acquire",
@@ -60,7 +60,7 @@ const AddScenario claimer_dies(
                   }}},
      .after = finish});
 
-const AddScenario owner_dies(
+const AddScenario kOwnerDies(
     {.name = "owner-dies",
      .properties = "P4 P1 P2",
      .description = "a writer without a lease may die at any step; a check and a claim follow",
@@ -84,7 +84,7 @@ const AddScenario owner_dies(
                   }}},
      .after = finish});
 
-const AddScenario cleaner_dies(
+const AddScenario kCleanerDies(
     {.name = "cleaner-dies",
      .properties = "P4 P1 P2",
      .description = "a check may die while it clears a stale owner; another and a claim follow",
@@ -113,7 +113,7 @@ const AddScenario cleaner_dies(
                   .process = 2}},
      .after = finish});
 
-const AddScenario takeover_race(
+const AddScenario kTakeoverRace(
     {.name = "takeover-race",
      .properties = "P4 P1 P2",
      .description = "a writer may die while it claims; two checks take over, one then claims",

@@ -53,12 +53,12 @@ Scenario publish_load2(unsigned count) {
           .after = at_rest};
 }
 
-const AddScenario publish1_load1(publish_load1(1));
-const AddScenario publish1_load2(publish_load2(1));
-const AddScenario publish2_load1(publish_load1(2));
-const AddScenario publish2_load2(publish_load2(2));
-const AddScenario publish3_load1(publish_load1(3));
-const AddScenario publish3_load2(publish_load2(3));
+const AddScenario kPublish1Load1(publish_load1(1));
+const AddScenario kPublish1Load2(publish_load2(1));
+const AddScenario kPublish2Load1(publish_load1(2));
+const AddScenario kPublish2Load2(publish_load2(2));
+const AddScenario kPublish3Load1(publish_load1(3));
+const AddScenario kPublish3Load2(publish_load2(3));
 
 void read_twice(Header& h) {
   for (int turn = 0; turn < 2; ++turn) {
@@ -69,7 +69,7 @@ void read_twice(Header& h) {
   }
 }
 
-const AddScenario reconcile_load(
+const AddScenario kReconcileLoad(
     {.name = "reconcile-load",
      .properties = "I1 I2 I3 P4",
      .description = "reconcile repairs what a publisher that died left odd and half written",
@@ -80,7 +80,7 @@ const AddScenario reconcile_load(
                  {"reader 2", read_twice}},
      .after = at_rest});
 
-const AddScenario publisher_dies(
+const AddScenario kPublisherDies(
     {.name = "publisher-dies",
      .properties = "P4 I2 I3",
      .description = "a publisher may die before any step; readers refuse, reconcile repairs",
@@ -104,7 +104,7 @@ const AddScenario publisher_dies(
        h.finish_snapshot();
      }});
 
-const AddScenario two_publishers(
+const AddScenario kTwoPublishers(
     {.name = "two-publishers",
      .properties = "I2",
      .description = "two publishers without the publication lock: what the lock is for",
@@ -115,31 +115,32 @@ const AddScenario two_publishers(
                  {"publisher 2", [](Header& h) { h.publish(2); }},
                  {"reader", [](Header& h) { h.try_load(); }}}});
 
-const AddScenario fields({.name = "fields",
-                          .properties = "I4 visibility",
-                          .description = "single fields without the seqlock: schema before commit",
-                          .outcomes = {"new commit", "new schema, old commit", "new ecs"},
-                          .before = whole,
-                          .threads = {{"publisher", publishes(2)},
-                                      {"reader 1",
-                                       [](Header& h) {
-                                         const unsigned commit = h.load_field(Field::kCommitSeq);
-                                         const unsigned schema = h.load_field(Field::kSchemaEpoch);
-                                         if (schema < commit) {
-                                           h.checker().fail(
-                                               harness::kI4Ddl,
-                                               "commit version {} was seen with schema version {}",
-                                               commit, schema);
-                                         }
-                                         if (commit > 0) h.reach("new commit");
-                                         if (schema > commit) h.reach("new schema, old commit");
-                                       }},
-                                      {"reader 2",
-                                       [](Header& h) {
-                                         if (h.load_field(Field::kEcsEpoch) > 0) h.reach("new ecs");
-                                         h.load_field(Field::kSchemaEpoch);
-                                       }}},
-                          .after = at_rest});
+const AddScenario kFields({.name = "fields",
+                           .properties = "I4 visibility",
+                           .description = "single fields without the seqlock: schema before commit",
+                           .outcomes = {"new commit", "new schema, old commit", "new ecs"},
+                           .before = whole,
+                           .threads = {{"publisher", publishes(2)},
+                                       {"reader 1",
+                                        [](Header& h) {
+                                          const unsigned commit = h.load_field(Field::kCommitSeq);
+                                          const unsigned schema = h.load_field(Field::kSchemaEpoch);
+                                          if (schema < commit) {
+                                            h.checker().fail(
+                                                harness::kI4Ddl,
+                                                "commit version {} was seen with schema version {}",
+                                                commit, schema);
+                                          }
+                                          if (commit > 0) h.reach("new commit");
+                                          if (schema > commit) h.reach("new schema, old commit");
+                                        }},
+                                       {"reader 2",
+                                        [](Header& h) {
+                                          if (h.load_field(Field::kEcsEpoch) > 0)
+                                            h.reach("new ecs");
+                                          h.load_field(Field::kSchemaEpoch);
+                                        }}},
+                           .after = at_rest});
 
 }  // namespace
 }  // namespace fsqlshm::relacy

@@ -35,7 +35,7 @@ void acquire_and_release(Header& h) {
   h.release(1);
 }
 
-const AddScenario acquire_acquire({.name = "acquire-acquire",
+const AddScenario kAcquireAcquire({.name = "acquire-acquire",
                                    .properties = "P1 P2 P3",
                                    .description = "three processes claim a free indicator",
                                    .outcomes = {"acquired", "refused"},
@@ -45,7 +45,7 @@ const AddScenario acquire_acquire({.name = "acquire-acquire",
                                                {"writer 3", acquires(3, 403)}},
                                    .after = finish});
 
-const AddScenario acquire_release_acquire(
+const AddScenario kAcquireReleaseAcquire(
     {.name = "acquire-release-acquire",
      .properties = "P1 P2 P3",
      .description = "a writer acquires, releases and acquires again; another wants it too",
@@ -67,7 +67,7 @@ const AddScenario acquire_release_acquire(
 
 // The published release clears birth and lease by their values. The lease alone is enough: the
 // successor may be of any process.
-const AddScenario release_acquire_equal_lease(
+const AddScenario kReleaseAcquireEqualLease(
     {.name = "release-acquire-equal-lease",
      .properties = "P2 P3",
      .description = "a release against an acquire of another process with an equal lease",
@@ -77,7 +77,7 @@ const AddScenario release_acquire_equal_lease(
      .threads = {{"writer 1 releases", release_first}, {"writer 2", acquires(2, kLater)}},
      .after = finish});
 
-const AddScenario release_acquire_same_process(
+const AddScenario kReleaseAcquireSameProcess(
     {.name = "release-acquire-same-process",
      .properties = "P2 P3",
      .description = "a release against an acquire of the same process: its birth is equal, too",
@@ -88,7 +88,7 @@ const AddScenario release_acquire_same_process(
                  {.title = "writer 2", .body = acquires(2, kLater), .process = 0}},
      .after = finish});
 
-const AddScenario late_clear(
+const AddScenario kLateClear(
     {.name = "late-clear",
      .properties = "P2 P3",
      .description = "a release that is late, while its process acquires, releases, acquires",
@@ -110,7 +110,7 @@ const AddScenario late_clear(
                   .process = 0}},
      .after = finish});
 
-const AddScenario stale_clear_acquire(
+const AddScenario kStaleClearAcquire(
     {.name = "stale-clear-acquire",
      .properties = "P1 P2 P3",
      .description = "a check clears a stale owner while another process claims, twice if need be",
@@ -140,7 +140,7 @@ Body checks(std::string_view evicted) {
   };
 }
 
-const AddScenario two_cleaners_claimer(
+const AddScenario kTwoCleanersClaimer(
     {.name = "two-cleaners-claimer",
      .properties = "P1 P2 P3",
      .description = "two checks of one stale owner, and a claimer",
@@ -153,7 +153,7 @@ const AddScenario two_cleaners_claimer(
                  {.title = "writer 2", .body = acquire_second, .process = 3}},
      .after = finish});
 
-const AddScenario check_claim(
+const AddScenario kCheckClaim(
     {.name = "check-claim",
      .properties = "P1 P2 P3",
      .description = "a check meets a claimer whose predecessor's lease has run out",
@@ -170,7 +170,7 @@ const AddScenario check_claim(
                   }}},
      .after = finish});
 
-const AddScenario evicted_owner_releases(
+const AddScenario kEvictedOwnerReleases(
     {.name = "evicted-owner-releases",
      .properties = "P5 P2 P3",
      .description = "an owner without a lease left releases while it is evicted and followed",
@@ -187,7 +187,7 @@ const AddScenario evicted_owner_releases(
                   }}},
      .after = finish});
 
-const AddScenario check_release(
+const AddScenario kCheckRelease(
     {.name = "check-release",
      .properties = "busy only for a live writer, P3",
      .description = "a check of a stale owner meets the zeroes of a release and of an eviction",
@@ -205,7 +205,7 @@ const AddScenario check_release(
                  {"check 2", [](Header& h) { h.check(kThen); }}},
      .after = finish});
 
-const AddScenario check_twice(
+const AddScenario kCheckTwice(
     {.name = "check-twice",
      .properties = "P1 P3",
      .description = "a thread that knows of a live owner gets no ok until the owner releases",
@@ -222,7 +222,7 @@ const AddScenario check_twice(
                   }}},
      .after = finish});
 
-const AddScenario successive_owners(
+const AddScenario kSuccessiveOwners(
     {.name = "successive-owners",
      .properties = "P1 P2",
      .description = "a check that has seen the old owner meets its successor",
@@ -243,19 +243,19 @@ const AddScenario successive_owners(
                   }}},
      .after = finish});
 
-const AddScenario look({.name = "look",
-                        .properties = "P1 P2 visibility",
-                        .description = "a thread that sees an owner, or its end, sees what it did",
-                        .outcomes = {"saw the owner", "saw it go"},
-                        .before = free_indicator,
-                        .threads = {{"writer 1", acquire_and_release},
-                                    {"observer",
-                                     [](Header& h) {
-                                       const auto first = h.look();
-                                       const auto second = h.look();
-                                       if (first) h.reach(second ? "saw the owner" : "saw it go");
-                                     }}},
-                        .after = finish});
+const AddScenario kLook({.name = "look",
+                         .properties = "P1 P2 visibility",
+                         .description = "a thread that sees an owner, or its end, sees what it did",
+                         .outcomes = {"saw the owner", "saw it go"},
+                         .before = free_indicator,
+                         .threads = {{"writer 1", acquire_and_release},
+                                     {"observer",
+                                      [](Header& h) {
+                                        const auto first = h.look();
+                                        const auto second = h.look();
+                                        if (first) h.reach(second ? "saw the owner" : "saw it go");
+                                      }}},
+                         .after = finish});
 
 }  // namespace
 }  // namespace fsqlshm::relacy
