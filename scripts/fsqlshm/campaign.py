@@ -161,7 +161,7 @@ def main(arguments: Sequence[str]) -> int:
     stop = Stopper()
     clock = Clock()
     options = parse_arguments(arguments)
-    runner.bootstrap()
+    runner.bootstrap("--campaign")
     chosen = choose_engines(options)
     folder = make_output_folder(options.out)
     runner.build(folder, clock, stop)

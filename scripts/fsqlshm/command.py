@@ -52,4 +52,7 @@ def run(name: str, body: Callable[[Sequence[str]], int]) -> NoReturn:
     except (CouldNotRun, BadDocument, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         status = results.COULD_NOT_RUN
+    except ModuleNotFoundError as error:
+        print(f"{name}: {error}; scripts/bootstrap installs what is missing", file=sys.stderr)
+        status = results.COULD_NOT_RUN
     sys.exit(status)

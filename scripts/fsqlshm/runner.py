@@ -29,9 +29,10 @@ TARGETS = {
 SANITIZERS = ("asan", "tsan")
 
 
-def bootstrap() -> None:
+def bootstrap(*options: str) -> None:
     """Installs what is missing."""
-    if subprocess.run([ROOT / "scripts" / "bootstrap"], stdin=subprocess.DEVNULL, check=False).returncode != 0:
+    command: processes.Command = [ROOT / "scripts" / "bootstrap", *options]
+    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise CouldNotRun("packages are missing")
 
 

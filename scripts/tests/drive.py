@@ -13,7 +13,7 @@ from fsqlshm import campaign, command, engine, nightly, runner
 
 script, folder, *arguments = sys.argv[1:]
 engine.program_of = lambda name: pathlib.Path(folder) / name
-runner.bootstrap = lambda: None
+runner.bootstrap = lambda *_: None
 # Of a commit while a test is at work the night would say that the code has changed.
 campaign.commit = lambda: "commit"
 runner.build = lambda *_, **__: None

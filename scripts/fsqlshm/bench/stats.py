@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-import scipy.stats
 
 # With at most so many ways to choose the one sample from both, those with ties are compared with all of them.
 MOST_WAYS = 200_000
@@ -47,6 +46,8 @@ def mann_whitney(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     Scipy's exact test assumes that no two values are equal, and its approximation is too coarse for nine rounds and
     hundreds of comparisons. So with ties p is taken from all permutations, as long as they are few enough.
     """
+    import scipy.stats  # here, because a campaign compares no runs and does without
+
     if not a or not b:
         raise ValueError("a sample is empty")
     both = [*a, *b]
