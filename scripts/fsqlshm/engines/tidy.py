@@ -25,7 +25,7 @@ def look_at(files: Sequence[str], result: Result, seconds: float) -> None:
             result.find("violation", "clang-tidy", f"{file}: clang-tidy failed", detail=output)
         for one in sorted(found - seen):  # a header's are seen from every source
             place = {"file": one.file, "line": one.line}
-            replay = f"clang-tidy-19 -p build/release-clang {file}"
+            replay = f"clang-tidy-19 -p build/tidy {file}"
             title = f"{one.file}: {one.text}"
             result.find("violation", f"clang-tidy {one.check}", title, replay=replay, source=place)
         seen |= found
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     # If there is not time for all, another seed looks at others.
     random.Random(options.seed).shuffle(files)
     # There has to be a compilation database to go by.
-    configure = ["cmake", "--preset", "release-clang"]
+    configure = ["cmake", "--preset", "tidy"]
     if subprocess.run(configure, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0:
         look_at(files, result, options.seconds)
     else:
