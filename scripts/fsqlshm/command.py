@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -49,7 +50,7 @@ def run(name: str, body: Callable[[Sequence[str]], int]) -> NoReturn:
     """Ends the process with what `body` returns for the command line's arguments, or with a sentence."""
     try:
         status = body(sys.argv[1:])
-    except (CouldNotRun, BadDocument, OSError) as error:
+    except (CouldNotRun, BadDocument, OSError, subprocess.SubprocessError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         status = results.COULD_NOT_RUN
     except ModuleNotFoundError as error:

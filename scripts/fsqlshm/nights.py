@@ -6,7 +6,6 @@ The state folder (out/nightly):
   history.jsonl  one line a night that ended, see history_entry
   findings.json  everything ever found, with the nights that saw it first and last
   corpus/        working corpora of the fuzz targets
-  bench-last.json  what the last night's benchmarks measured, to compare with
   regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
   nights/ID/     a night: slices/NN-NAME.K/ for the K-th attempt at a slice, then the summary and the report
   tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
@@ -21,8 +20,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
-from fsqlshm import ROOT, campaign, files, merge, results, runner, schema
-from fsqlshm.bench import last_night
+from fsqlshm import ROOT, campaign, files, host, merge, results, runner, schema
+from fsqlshm.bench import nights as bench
 from fsqlshm.fuzz import corpora
 from fsqlshm.results import CouldNotRun, Document, Summary
 from fsqlshm.schema import BadDocument
@@ -48,6 +47,7 @@ class Night(TypedDict):
     seconds: float  # spent so far
     plan: list[Slice]
     left_out: list[str]  # slices that there is no time for
+    planted: dict[str, str]  # by engine the subject in which it must find a fault
 
 
 class State:
@@ -157,23 +157,20 @@ def _digest(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def propose_regressions(state: State, night: pathlib.Path, documents: Sequence[Document]) -> list[dict[str, str]]:
-    """Copies failing inputs that are not yet kept to regressions/TARGET/HASH. Returns [{target, file, command}]."""
+def propose_regressions(state: State, documents: Sequence[Document]) -> list[dict[str, str]]:
+    """Copies failing inputs that are not yet kept to regressions/TARGET/HASH. Returns the commands that keep them."""
     kept = {_digest(p) for p in (ROOT / "corpus" / "regressions").rglob("*") if p.is_file()}
     proposed = {}
     for document in documents:
         bad = [f for f in document["findings"] if document["engine"] == "fuzz" and f["severity"] == "violation"]
-        for artefact in (artefact for finding in bad for artefact in finding.get("artefacts") or []):
-            # An absolute path, or one next to the document.
-            path = night / pathlib.PurePath(document.get("document") or "").parent / artefact
-            if not path.is_file() or path.suffix in (".txt", ".json", ".log", ".html") or _digest(path) in kept:
+        for path in (pathlib.Path(artefact) for finding in bad for artefact in finding["artefacts"]):
+            if not path.is_file() or _digest(path) in kept:
                 continue
             target = state.folder / "regressions" / document["subject"] / _digest(path)[:16]
             if not target.exists():
                 files.copy(path, target)
             place = f"corpus/regressions/{document['subject']}"
-            keep = f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/"
-            proposed[target] = {"target": document["subject"], "file": str(target), "command": keep}
+            proposed[target] = {"command": f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/"}
     return list(proposed.values())
 
 
@@ -183,7 +180,7 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
     found = {results.identity(d, f) for d in documents for f in d["findings"]}
     entry: dict[str, Any] = {"night": night["id"], "status": summary["status"], "seconds": round(night["seconds"], 1)}
     entry |= {name: summary[name] for name in ("started", "commit", "seed", "minutes")}
-    entry["figures"] = last_night.figures(documents)
+    entry["figures"] = bench.figures(documents)
     entry["findings"] = {s: sum(one.severity == s for one in found) for s in results.SEVERITIES}
     entry["engines"] = [
         {name: d[name] for name in ("engine", "subject", "status", "counts")} | {"seconds": d["duration_seconds"]}
@@ -193,7 +190,7 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
     return entry
 
 
-def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool) -> Summary:
+def summarise(state: State, night: Night, finished: bool) -> Summary:
     """The night's documents as one summary."""
     folder = state.night_folder(night)
     separate = collect(folder)
@@ -205,8 +202,8 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         reason += "; the code has changed since" if finished else "; the next run goes on"
         documents.append(results.could_not_run("nightly", reason))
     expected = {(d["engine"], d["subject"]) for d in documents for f in d["findings"] if f["severity"] == "expected"}
-    for engine, fault in [] if missing else planted:
-        if (engine, fault) not in expected:
+    for engine, fault in night.get("planted", {}).items():
+        if not missing and (engine, fault) not in expected:
             reason = f"the planted fault (the {fault}) was not found, so nothing is known of what else was not"
             documents.append(results.could_not_run("nightly", reason))
     return results.summary(
@@ -214,8 +211,8 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         minutes=night["hours"] * 60,
         duration_seconds=round(night["seconds"], 1),
         shard="1/1",
-        machine=campaign.machine(),
-        proposed_regressions=propose_regressions(state, folder, separate),
+        machine=host.machine(),
+        proposed_regressions=propose_regressions(state, separate),
         corpora=corpora.sizes(state.corpus),
         seed=night["seed"],
         started=night["started"],
@@ -224,25 +221,22 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
     )
 
 
-def sum_up(
-    state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool
-) -> tuple[Summary, pathlib.Path]:
+def sum_up(state: State, night: Night, finished: bool) -> tuple[Summary, pathlib.Path]:
     """Writes the night's summary and report; if it has ended also history and state. May be done twice."""
     folder = state.night_folder(night)
-    summary = summarise(state, night, planted, finished)
-    last_night.compare_with(state.folder, night["id"], summary["results"])
-    summary["found_before"] = update_findings(state, night, summary["results"])
+    summary = summarise(state, night, finished)
     history = state.folder / "history.jsonl"
-    nights = [entry for entry in read_history(history) if entry["night"] != night["id"]] + [
-        history_entry(night, summary)
-    ]
+    nights = [entry for entry in read_history(history) if entry["night"] != night["id"]]
+    if measured := [entry["night"] for entry in nights if entry["figures"]]:
+        bench.compare_with(folder.with_name(measured[-1]), summary["results"])
+    summary["found_before"] = update_findings(state, night, summary["results"])
+    nights.append(history_entry(night, summary))
     summary["history"] = nights[-KEEP_NIGHTS:]
     files.write_json(folder / "summary.json", summary)
     page = campaign.make_report(folder)
     files.link(folder, state.folder / "latest")
     if finished:
         files.write_text(history, "".join(json.dumps(entry) + "\n" for entry in nights))
-        last_night.keep(state.folder, night["id"], summary["results"])
         state.next_seed = max(state.next_seed, night["seed"] + len(night["plan"]))
         state.night = None
         state.save()

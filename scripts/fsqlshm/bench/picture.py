@@ -1,6 +1,7 @@
 """The picture of a run: six panels in a PNG."""
 
 import pathlib
+import statistics
 from typing import Any
 
 import matplotlib
@@ -8,11 +9,10 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen before
 
-from fsqlshm.bench import claims, stats  # noqa: E402  as above
 from fsqlshm.bench.measured import Benchmark, Measured, ns, pick  # noqa: E402  as above
-from fsqlshm.bench.tables import figure  # noqa: E402  as above
+from fsqlshm.bench.tables import TAIL_POINTS, natural  # noqa: E402  as above
+from fsqlshm.text import number  # noqa: E402  as above
 
-RATES = ("0", "1k", "10k", "100k", "1M", "saturating")
 TRAFFIC = ("elsewhere", "gc_horizon", "writer", "alloc_txn_id")
 _COLOURS = {
     "hardened": "#d62728",
@@ -32,18 +32,19 @@ Axes = Any
 
 
 def _bars(axes: Axes, title: str, benchmarks: dict[str, Benchmark]) -> None:
-    rows = [(name, ns(benchmark)) for name, benchmark in claims.ordered(benchmarks)][::-1]
+    rows = [(name, ns(benchmark)) for name, benchmark in benchmarks.items()][::-1]
     axes.set_title(title)
     axes.barh([r[0] for r in rows], [r[1] for r in rows], color=[_COLOURS.get(r[0], "#333333") for r in rows])
     for y, (_, value) in enumerate(rows):
-        axes.text(value * 1.05, y, figure(value), va="center", fontsize=7)
+        axes.text(value * 1.05, y, number(value), va="center", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlim(0.1, max((r[1] for r in rows), default=1) * 4)
 
 
-def _lines(axes: Axes, title: str, series: dict[str, dict[str, float]], ticks: tuple[str, ...]) -> None:
+def _lines(axes: Axes, title: str, series: dict[str, dict[str, float]]) -> None:
     """One line for each subject, through its values at the ticks it has."""
     axes.set_title(title)
+    ticks = natural({tick for values in series.values() for tick in values})
     for subject, values in series.items():
         points = [(i, values[tick]) for i, tick in enumerate(ticks) if tick in values]
         order, colour = 2 + (subject == "hardened"), _COLOURS.get(subject)
@@ -65,28 +66,25 @@ def _sharing(axes: Axes, measured: Measured) -> None:
 def draw(measured: Measured, path: pathlib.Path) -> None:
     """Writes the picture. The same run gives the same bytes."""
     by_rate: dict[str, dict[str, float]] = {}
-    for rate in RATES:
-        for subject, benchmark in claims.ordered(pick(measured, group="read", where="thread", rate=rate)):
-            by_rate.setdefault(subject, {})[rate] = ns(benchmark)
+    readers: dict[str, dict[str, float]] = {}
+    for benchmark in pick(measured, group="read", where="thread").values():
+        by_rate.setdefault(benchmark["facts"]["subject"], {})[benchmark["facts"]["rate"]] = ns(benchmark)
+    for benchmark in pick(measured, group="growth/readers", where="thread", rate="0").values():
+        all_reads = statistics.median(benchmark["counters"]["all_per_second"]) / 1e6
+        readers.setdefault(benchmark["facts"]["subject"], {})[benchmark["facts"]["n"]] = all_reads
     tails = {
-        subject: {point: stats.median(benchmark["counters"][point]) for point in claims.TAIL_POINTS[:-1]}
+        subject: {point: statistics.median(benchmark["counters"][point]) for point in TAIL_POINTS[:-1]}
         for subject, benchmark in pick(measured, group="tail", where="thread", rate="100k").items()
     }
-    readers: dict[str, dict[str, float]] = {}
-    for benchmark in pick(measured, group="growth/readers", where="thread", rate="0").values():
-        facts = benchmark["facts"]
-        all_reads = stats.median(benchmark["counters"]["all_per_second"]) / 1e6
-        readers.setdefault(facts["subject"], {})[facts["n"]] = all_reads
-    numbers = sorted({n for values in readers.values() for n in values}, key=int)
 
     plt.rcParams.update({"font.size": 8, "axes.titlesize": 9})
     drawing, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
     _bars(axes[0][0], "Uncontended read, ns", pick(measured, group="read/uncontended"))
-    _lines(axes[0][1], "Read against a publisher, ns by publishes/s", by_rate, RATES)
+    _lines(axes[0][1], "Read against a publisher, ns by publishes/s", by_rate)
     axes[0][1].legend(fontsize=6, ncols=2, loc="upper left")
-    _lines(axes[0][2], "Tail of a read against 100 k publishes/s, ns", tails, claims.TAIL_POINTS[:-1])
+    _lines(axes[0][2], "Tail of a read against 100 k publishes/s, ns", tails)
     _bars(axes[1][0], "Publish, ns", pick(measured, group="publish"))
-    _lines(axes[1][1], "Reads of all threads, M/s by readers", readers, tuple(numbers))
+    _lines(axes[1][1], "Reads of all threads, M/s by readers", readers)
     _sharing(axes[1][2], measured)
     for each in axes.flat:
         each.grid(True, which="major", lw=0.3)

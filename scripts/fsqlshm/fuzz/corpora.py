@@ -8,14 +8,20 @@ import pathlib
 import shutil
 from collections.abc import Callable, Iterable
 
-from fsqlshm import files, results
+from fsqlshm import ROOT, files, results
 from fsqlshm.fuzz import targets
 from fsqlshm.fuzz.targets import Target
 from fsqlshm.processes import quietly
 
+OUT = ROOT / "out" / "fuzz"
 # Of the corpora that a night keeps, one with more files than this is reduced to what covers the same.
 MANY = 5000
 REDUCE_SECONDS = 600
+
+
+def working(target: str) -> pathlib.Path:
+    """The corpus of a target that scripts/fuzz goes on from."""
+    return OUT / target / "corpus"
 
 
 def inputs(folder: pathlib.Path) -> list[pathlib.Path]:

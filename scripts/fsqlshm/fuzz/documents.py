@@ -34,7 +34,7 @@ def result(target: Target, outcome: Outcome, seed: int, budget: dict[str, Any], 
         started=outcome.started,
         duration_seconds=outcome.seconds,
         counts={"executions": outcome.executions, "executions_per_second": rate, **sizes},
-        headline=f"{text.human(outcome.executions)} executions, {text.human(rate)}/s",
+        headline=f"{text.number(outcome.executions)} executions, {text.number(rate)}/s",
         reason=outcome.error or ("" if outcome.executions else "no executions"),
         details={**sizes, "features": outcome.features, "counters": outcome.counters, "over_time": outcome.over_time},
     )
