@@ -62,12 +62,8 @@ def make_output_folder(chosen: pathlib.Path | None) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise CouldNotRun(f"{folder} is not empty")
-    try:
-        # Another campaign then finds the folder not empty, also while this one only builds.
-        with open(folder / "started", "x", encoding="utf-8") as started:
-            started.write(results.now() + "\n")
-    except FileExistsError as error:
-        raise CouldNotRun(f"another campaign writes to {folder}") from error
+    # Another campaign then finds the folder not empty, also while this one only builds.
+    (folder / "started").touch(exist_ok=False)
     return folder
 
 

@@ -16,7 +16,6 @@ def git(*arguments: str) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The machine, as far as it says."""
     lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     cpu = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     return {

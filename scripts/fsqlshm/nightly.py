@@ -81,8 +81,6 @@ def describe(plan: Sequence[Slice]) -> dict[str, engine.Description]:
 
 
 class Run:
-    """One run of scripts/nightly, over one state folder."""
-
     def __init__(self, options: argparse.Namespace, stop: Stopper) -> None:
         self.options, self.stop, self.clock = options, stop, Clock()
         self.state = State(options.state)
@@ -118,7 +116,6 @@ class Run:
         slices = self.state.night_folder(night) / "slices"
         slices.mkdir(parents=True, exist_ok=True)
         self.state.corpus.mkdir(exist_ok=True)
-        corpora.settle(self.state.corpus)
         for attempt in nights.attempts(slices.parent)[1]:
             corpora.take(attempt / "corpus", self.state.corpus)
 

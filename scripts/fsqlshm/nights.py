@@ -3,7 +3,7 @@
 The state folder (out/nightly):
   lock           held while a run is at work
   state.json     State
-  history.jsonl  one line a night that ended, see history_entry
+  history.json   an entry a night that ended, see history_entry
   findings.json  everything ever found, with the nights that saw it first and last
   corpus/        working corpora of the fuzz targets
   regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
@@ -11,20 +11,17 @@ The state folder (out/nightly):
   tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
 """
 
-import contextlib
 import hashlib
-import json
 import pathlib
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from fsqlshm import ROOT, campaign, files, host, merge, results, runner, schema
 from fsqlshm.bench import nights as bench
 from fsqlshm.fuzz import corpora
 from fsqlshm.results import CouldNotRun, Document, Summary
-from fsqlshm.schema import BadDocument
 
 SCHEMA = "fsqlshm-nightly/1"
 KEEP_NIGHTS = 30
@@ -60,11 +57,11 @@ class State:
         self.next_seed = 1
         self.night: Night | None = None
         if self.path.exists():
-            with reading(self.path):
-                value = schema.read_json(self.path)
-                self.next_seed, self.night = value["next_seed"], value["night"]
-                if value["schema"] != SCHEMA:
-                    raise ValueError(f"its schema is not {SCHEMA}")
+            # A broken file of this folder is an error, not a fresh start: that would lose what was found.
+            value = schema.read_json(self.path)
+            if value["schema"] != SCHEMA:
+                raise CouldNotRun(f"{self.path}: its schema is not {SCHEMA}")
+            self.next_seed, self.night = value["next_seed"], value["night"]
 
     def save(self) -> None:
         files.write_json(self.path, {"schema": SCHEMA, "next_seed": self.next_seed, "night": self.night})
@@ -78,36 +75,6 @@ class State:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def reading(path: pathlib.Path) -> Iterator[None]:
-    """A broken file of the state folder is an error, not a fresh start: that would lose what was found."""
-    try:
-        yield
-    except BadDocument as error:
-        raise CouldNotRun(f"{error}; move it away to start afresh") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CouldNotRun(f"cannot read {path}: {error!r}; move it away to start afresh") from error
-
-
-def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of history.jsonl."""
-    entries = []
-    with reading(path):
-        if path.exists():
-            entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    return entries
-
-
-def read_slice(path: pathlib.Path) -> list[Document]:
-    """The documents as run_engine returned them, failures included."""
-    documents: list[Document] = []
-    with reading(path):
-        documents = schema.read_json(path)["documents"]
-        for document in documents:
-            results.check(document)
-    return documents
-
-
 def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib.Path]]:
     """Of a night so far: the folders of the slices that are done, by their ids, and those of interrupted attempts."""
     every = sorted((night / "slices").iterdir())
@@ -118,7 +85,9 @@ def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib
 def collect(night: pathlib.Path) -> list[Document]:
     """All documents of a night so far: those of slices that are done, then what interrupted attempts found."""
     done, interrupted = attempts(night)
-    documents = [document for folder in done.values() for document in read_slice(folder / "slice.json")]
+    documents: list[Document] = []
+    for folder in done.values():
+        documents += schema.read_json(folder / "slice.json")["documents"]
     for folder in interrupted:
         found = [document for document in runner.read_documents(folder)[0] if document["status"] == "found"]
         for document in found:
@@ -137,10 +106,8 @@ def update_findings(state: State, night: Night, documents: Sequence[Document]) -
     that this night did not see."""
     path = state.folder / "findings.json"
     by_identity: dict[results.Identity, dict[str, str]] = {}
-    if path.exists():
-        with reading(path):
-            for entry in schema.read_json(path)["findings"]:
-                by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
+    for entry in schema.read_json(path)["findings"] if path.exists() else []:
+        by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
     for document in documents:
         for finding in document["findings"]:
             identity = results.identity(document, finding)
@@ -175,7 +142,7 @@ def propose_regressions(state: State, documents: Sequence[Document]) -> list[dic
 
 
 def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
-    """A line of history.jsonl: what the trends are drawn of."""
+    """What the trends are drawn of."""
     documents = summary["results"]
     found = {results.identity(d, f) for d in documents for f in d["findings"]}
     entry: dict[str, Any] = {"night": night["id"], "status": summary["status"], "seconds": round(night["seconds"], 1)}
@@ -191,7 +158,6 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
 
 
 def summarise(state: State, night: Night, finished: bool) -> Summary:
-    """The night's documents as one summary."""
     folder = state.night_folder(night)
     separate = collect(folder)
     documents = merge.merge_all(separate)
@@ -225,8 +191,9 @@ def sum_up(state: State, night: Night, finished: bool) -> tuple[Summary, pathlib
     """Writes the night's summary and report; if it has ended also history and state. May be done twice."""
     folder = state.night_folder(night)
     summary = summarise(state, night, finished)
-    history = state.folder / "history.jsonl"
-    nights = [entry for entry in read_history(history) if entry["night"] != night["id"]]
+    history = state.folder / "history.json"
+    kept = schema.read_json(history)["nights"] if history.exists() else []
+    nights = [entry for entry in kept if entry["night"] != night["id"]]
     if measured := [entry["night"] for entry in nights if entry["figures"]]:
         bench.compare_with(folder.with_name(measured[-1]), summary["results"])
     summary["found_before"] = update_findings(state, night, summary["results"])
@@ -236,7 +203,7 @@ def sum_up(state: State, night: Night, finished: bool) -> tuple[Summary, pathlib
     page = campaign.make_report(folder)
     files.link(folder, state.folder / "latest")
     if finished:
-        files.write_text(history, "".join(json.dumps(entry) + "\n" for entry in nights))
+        files.write_json(history, {"schema": SCHEMA, "nights": nights})
         state.next_seed = max(state.next_seed, night["seed"] + len(night["plan"]))
         state.night = None
         state.save()

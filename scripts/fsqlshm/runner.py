@@ -27,8 +27,6 @@ TABLE = ROOT / "scripts" / "engines.table"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A line of the table."""
-
     name: str
     share: float
     least: float  # seconds
@@ -54,7 +52,6 @@ def read_table(path: pathlib.Path = TABLE) -> list[Row]:
 
 
 def bootstrap(*options: str) -> None:
-    """Installs what is missing."""
     command: processes.Command = [ROOT / "scripts" / "bootstrap", *options]
     if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise CouldNotRun("packages are missing")
@@ -72,7 +69,6 @@ def build(engines: Iterable[engine.Description], folder: pathlib.Path, clock: Cl
 
 
 def _show(name: str, lines: IO[bytes], log: BinaryIO, clock: Clock) -> None:
-    """Keeps what an engine says, and shows it."""
     for line in lines:
         log.write(line)
         text = line.decode("utf-8", "replace").rstrip()

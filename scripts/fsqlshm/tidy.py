@@ -31,7 +31,6 @@ class Diagnostic(NamedTuple):
 
 
 def sources() -> list[str]:
-    """Every source that clang-tidy can look at."""
     return [file for file in git("ls-files", "*.cc").splitlines() if not TEST.search(file)]
 
 

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Tests of the fuzz scripts that need no engine. Argument: the build folder."""
 
+import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
@@ -14,7 +16,7 @@ from typing import Any
 from fsqlshm import ROOT, junit, results
 from fsqlshm.engines import fuzz
 from fsqlshm.fuzz import corpora, coverage, documents, runs, targets
-from fsqlshm.fuzz.runs import Failure, Found, Outcome
+from fsqlshm.fuzz.runs import Failure, Outcome
 
 BUILD = pathlib.Path(".")
 
@@ -48,7 +50,7 @@ class Signatures(unittest.TestCase):
         self.assertNotEqual(a.key(), elsewhere.key())
         self.assertNotEqual(a.key(), kind.key())
 
-    def keep(self, folder: str, name: str, options: Sequence[str] = ()) -> Found:
+    def keep(self, folder: str, name: str, options: Sequence[str] = ()) -> Failure:
         path = pathlib.Path(folder) / name
         path.write_bytes(b"x")
         return runs.keep("t", path, failure("p"), pathlib.Path(folder, "crashes"), options)
@@ -100,7 +102,7 @@ class Documents(unittest.TestCase):
         return documents.result(target(name), outcome, 1, {"seconds": 2}, expected)
 
     def test_every_status_is_of_the_schema(self) -> None:
-        found = Found(Failure("D3: P: q", "P: q", "t\x01<", "D3", "D3"), "i", "r")
+        found = Failure("D3: P: q", "P: q", "t\x01<", "D3", "D3", "i", "r")
         cases: list[tuple[str, dict[str, Any], str]] = [
             ("", {}, "clean"),
             ("", {"findings": [found, found]}, "found"),
@@ -157,15 +159,27 @@ class Descriptions(unittest.TestCase):
 
 
 class Corpora(unittest.TestCase):
-    def test_a_killed_reduction_loses_nothing(self) -> None:
+    def test_a_reduction_removes_only_what_is_not_chosen(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            for part in ("a.old", "b", "b.old", "c", "c.reducing"):
-                (folder / part).mkdir()
-                (folder / part / part).write_text("x", encoding="utf-8")
-            corpora.settle(folder)
-            left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-            self.assertEqual(left, ["a/a.old", "b/b", "c/c"])
+            chosen = hashlib.sha1(b"chosen").hexdigest()
+            for file, said in (("a", "chosen"), ("b", "other"), ("c.tmp", "being written")):
+                (folder / "corpus").mkdir(exist_ok=True)
+                (folder / "corpus" / file).write_text(said, encoding="utf-8")
+            (folder / "fuzz").mkdir()
+            program = folder / "fuzz" / "canary"
+            pretended = dataclasses.replace(target("canary"), build=folder)
+
+            def reduce(command: str) -> tuple[bool, list[str]]:
+                """With a program that does this with the folder it is given first."""
+                program.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+                program.chmod(0o755)
+                reduced = corpora.reduce(pretended, folder / "corpus")
+                return reduced, sorted(path.name for path in (folder / "corpus").iterdir())
+
+            self.assertEqual(reduce(f"touch $3/{chosen}; exit 1"), (False, ["a", "b", "c.tmp"]))
+            self.assertEqual(reduce("exit 0"), (False, ["a", "b", "c.tmp"]))
+            self.assertEqual(reduce(f"touch $3/{chosen}"), (True, ["a", "c.tmp"]))
 
 
 class Programs(unittest.TestCase):

@@ -215,8 +215,7 @@ class ReportTest(unittest.TestCase):
             counts = {"sites": 3, "weakenings": len(matrix), "killed": killed, "survived": survived}
             return {"hardened": {**counts, "unexplained": survived, "matrix": matrix}}
 
-        page = self.page(support.summary([support.document(headline="", details={"audit": audit(2, 0)})]))
-        self.assertIn("2 of 2 weakened memory orders make a scenario fail", page.visible)
+        page = self.page(support.summary([support.document(details={"audit": audit(2, 0)})]))
         self.assertIn("✓ None of 2 weakened orders survived", page.text)
         self.assertIn("✓ 2 of 2", page.text)
         self.assertIn("publish (2)", page.text)

@@ -36,7 +36,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     count = command.number(int, 1, 10_000)
     parser.add_argument("--rounds", type=count, default=default, help=f"default {default}; fewer cannot be compared")
     parser.add_argument("--filter", metavar="REGEX", help="only benchmarks of these names")
-    parser.add_argument("--hgrm", metavar="DIR", type=pathlib.Path, help="keep the last round's .hgrm files there")
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two kept runs; measures nothing")
     parser.add_argument("--all", action="store_true", help="list also what does not differ")
     docs = "write the pictures and the tables of bench/README.md from bench/results/*.json"
@@ -51,12 +50,9 @@ def measure(options: argparse.Namespace) -> tuple[File, bool]:
         print(f"building {options.preset} ...", file=sys.stderr)
         OUT.mkdir(parents=True, exist_ok=True)
         stop.build(options.preset, [rounds.PROGRAM], OUT / "build.log")
-    hgrm = [f"--hgrm={options.hgrm}"] if options.hgrm else []
-    if options.hgrm:
-        options.hgrm.mkdir(parents=True, exist_ok=True)
     chosen = rounds.MAIN if options.quick else rounds.FULL
     file = rounds.new_file(options.preset, [(options.filter, 0.01)] if options.filter else chosen)
-    rounds.measure(file, stop, lambda count, _: count < int(options.rounds), *hgrm)
+    rounds.measure(file, stop, lambda count, _: count < int(options.rounds))
     return file, stop.requested
 
 

@@ -79,7 +79,6 @@ def pick(measured: Measured, **facts: str) -> dict[str, Benchmark]:
 
 
 def ns(benchmark: Benchmark) -> float:
-    """The median of the rounds."""
     return float(statistics.median(benchmark["ns"]))
 
 

@@ -12,7 +12,6 @@ FIGURES = ("read/uncontended/hardened", "read/thread/100k/hardened", "publish/ha
 
 
 def _measured(documents: Iterable[Document]) -> Iterator[tuple[Document, dict[str, Any]]]:
-    """The documents with samples of each operation."""
     for document in documents:
         if document["engine"] == "bench" and document["details"].get("measured", {}).get("benchmarks"):
             yield document, document["details"]["measured"]

@@ -67,7 +67,7 @@ def _run_program(preset: str, options: Sequence[str], stop: Stopper) -> File:
         return file
 
 
-def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool], *options: str) -> None:
+def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool]) -> None:
     """Adds rounds as long as `goes_on` says so of how many there were and of the seconds they took. One that is
     interrupted is not added."""
     start = time.monotonic()
@@ -76,8 +76,8 @@ def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool], *o
         ours["load"].append(round(os.getloadavg()[0], 2))
         results = []
         for each in ours["passes"]:
-            given = [f"--benchmark_{key}={value}" for key, value in each.items()]
-            results.append(_run_program(ours["preset"], [*given, *options], stop))
+            options = [f"--benchmark_{key}={value}" for key, value in each.items()]
+            results.append(_run_program(ours["preset"], options, stop))
             if stop.requested:
                 return
         for result in results:

@@ -107,7 +107,6 @@ def _way_to_read(facts: dict[str, str]) -> str:
 
 
 def tails(measured: Measured) -> Table:
-    """The time of every single read."""
     named = {_named(*item): item[1]["counters"] for item in pick(measured, group="tail").items()}
     rows = []
     for name in natural(named):

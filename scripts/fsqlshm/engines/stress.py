@@ -11,7 +11,6 @@ DESCRIPTION = Description(__doc__, builds={"release": "engines-stress", "tsan": 
 
 
 def run(job: Job, name: str, preset: str, *arguments: str) -> int | None:
-    """Runs the stress program for one part."""
     if job.stop.requested:
         return results.COULD_NOT_RUN
     # From the repository's root, so that the replay commands, which name the program as it was

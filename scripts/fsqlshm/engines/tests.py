@@ -44,7 +44,6 @@ def read_junit(path: pathlib.Path, preset: str, result: Result) -> None:
 
 
 def test(preset: str, job: Job, deadline: float) -> Result:
-    """The result of one build."""
     result = job.result(PRESETS[preset])
     log = job.out / f"{preset}.log"
     junit = job.out / f"{preset}-junit.xml"

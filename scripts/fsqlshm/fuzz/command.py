@@ -124,7 +124,6 @@ def fuzz(chosen: Sequence[Target], option: str, options: argparse.Namespace, sto
         folder = corpora.OUT / target.name
         # Two runs at the same time would merge each other's corpus away.
         with locked(folder / "lock", f"{target.name} is being fuzzed already, in {folder}"):
-            corpora.settle(folder)
             done.append(fuzz_target(target, option, options, stop))
     if options.json:
         files.write_json(options.json, done[0] if len(done) == 1 else done)

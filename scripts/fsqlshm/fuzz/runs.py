@@ -40,6 +40,8 @@ class Failure:
     text: str
     defect: str = ""
     fault: str | None = None  # the known one that it shows
+    input: str = ""  # the file that is kept, and the command that shows it again
+    replay: str = ""
 
     def key(self) -> str:
         """The same for findings of one cause: numbers do not count."""
@@ -54,18 +56,9 @@ def crash(report: str) -> Failure:
     return Failure(kind + (" in " + " < ".join(frames) if frames else ""), "no crash", report)
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A failure whose input was kept."""
-
-    failure: Failure
-    input: str
-    replay: str
-
-
 def keep(
     target: str, artefact: pathlib.Path, failure: Failure, folder: pathlib.Path, options: Sequence[str] = ()
-) -> Found:
+) -> Failure:
     """Moves `artefact` to folder/KEY, unless one of its cause is there already. `options` of the target are
     needed to see it again."""
     place = folder / failure.key()
@@ -78,13 +71,11 @@ def keep(
         (place / "report.txt").write_text(failure.text, encoding="utf-8")
     replay = " ".join(["scripts/fuzz", target, *options, "--replay", str(kept)])
     (place / "reproduce").write_text(replay + "\n", encoding="utf-8")
-    return Found(failure, str(kept), replay)
+    return dataclasses.replace(failure, input=str(kept), replay=replay)
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What a run of one target did."""
-
     started: str = dataclasses.field(default_factory=results.now)
     executions: int = 0
     seconds: float = 0
@@ -92,7 +83,7 @@ class Outcome:
     features: int = 0
     corpus: int = 0
     counters: dict[str, int] = dataclasses.field(default_factory=dict)
-    findings: list[Found] = dataclasses.field(default_factory=list)
+    findings: list[Failure] = dataclasses.field(default_factory=list)
     error: str = ""
     over_time: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
@@ -153,12 +144,12 @@ class Run:
                 f"-max_total_time={max(1, round(seconds))}",
                 f"-seed={seed}",
                 f"-max_len={self.target.max_size}",
-                f"-dict={dictionary}",
                 f"-artifact_prefix={artefacts}/",
                 "-print_final_stats=1",
                 "-timeout=25",
                 "-rss_limit_mb=4096",
                 f"--facts={facts}",
+                *([f"-dict={dictionary}"] if self.target.dictionary else []),  # libFuzzer takes no empty one
                 *self.options,
                 *self.corpus,
             ]

@@ -41,7 +41,6 @@ def cell(value: Any, longest: int = 400) -> str:
 
 
 def is_list_of_objects(value: Any) -> bool:
-    """Whether it can be drawn as a table."""
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
