@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace fsqlshm::fuzz {
 namespace {
@@ -152,51 +153,6 @@ std::size_t cross_headers(Bytes first, Bytes second, MutableBytes out, std::uint
 
 namespace {
 
-// The records of an input in place.
-class Records {
- public:
-  Records(const RecordShape& shape, MutableBytes buffer, std::size_t size)
-      : shape_(shape), buffer_(buffer) {
-    if (size < shape.head_size) {
-      std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(size),
-                buffer.begin() + static_cast<std::ptrdiff_t>(shape.head_size), std::uint8_t{0});
-      size = shape.head_size;
-    }
-    capacity_ = std::min((buffer.size() - shape.head_size) / shape.record_size, shape.max_records);
-    // An incomplete last record is dropped.
-    count_ = std::min((size - shape.head_size) / shape.record_size, capacity_);
-  }
-
-  [[nodiscard]] std::size_t count() const { return count_; }
-  [[nodiscard]] bool full() const { return count_ == capacity_; }
-  [[nodiscard]] std::size_t size() const { return offset(count_); }
-  [[nodiscard]] MutableBytes at(std::size_t index) {
-    return buffer_.subspan(offset(index), shape_.record_size);
-  }
-
-  // A gap at `index`, content unspecified. REQUIRES: !full().
-  void open_gap(std::size_t index) {
-    std::memmove(buffer_.data() + offset(index + 1), buffer_.data() + offset(index),
-                 (count_ - index) * shape_.record_size);
-    ++count_;
-  }
-  void remove(std::size_t index) {
-    --count_;
-    std::memmove(buffer_.data() + offset(index), buffer_.data() + offset(index + 1),
-                 (count_ - index) * shape_.record_size);
-  }
-
- private:
-  [[nodiscard]] std::size_t offset(std::size_t index) const {
-    return shape_.head_size + index * shape_.record_size;
-  }
-
-  const RecordShape& shape_;
-  MutableBytes buffer_;
-  std::size_t capacity_ = 0;
-  std::size_t count_ = 0;
-};
-
 void random_record(MutableBytes record, Random& random) {
   for (std::size_t i = 0; i < record.size(); i += 8) {
     const std::size_t size = std::min<std::size_t>(8, record.size() - i);
@@ -217,36 +173,42 @@ void change_piece(MutableBytes bytes, Random& random) {
   put(bytes, offset, 8, tweak(get(bytes, offset, 8), random));
 }
 
-void mutate_once(Records& records, MutableBytes head, Random& random) {
-  const std::size_t count = records.count();
-  if (!head.empty() && random.one_in(5)) {
-    change_piece(head, random);
+// Changes, inserts, removes or swaps one of the records behind the head.
+void mutate_once(const RecordShape& shape, std::vector<std::uint8_t>& input, std::size_t capacity,
+                 Random& random) {
+  const std::size_t size = shape.record_size;
+  const std::size_t count = (input.size() - shape.head_size) / size;
+  const auto begin = [&](std::size_t index) {
+    return input.begin() + static_cast<std::ptrdiff_t>(shape.head_size + index * size);
+  };
+  const auto record = [&](std::size_t index) { return MutableBytes(begin(index), size); };
+  if (shape.head_size != 0 && random.one_in(5)) {
+    change_piece(MutableBytes(input).first(shape.head_size), random);
     return;
   }
-  if (count == 0 || (!records.full() && random.one_in(4))) {
-    if (records.full()) return;
+  if (count == 0 || (count < capacity && random.one_in(4))) {
+    if (count == capacity) return;
     const std::size_t index = random.below(count + 1);
-    records.open_gap(index);
-    const MutableBytes gap = records.at(index);
+    input.insert(begin(index), size, 0);
     if (count == 0 || random.one_in(2)) {
-      random_record(gap, random);
+      random_record(record(index), random);
     } else {  // one that is there already, with another place in the order
       std::size_t source = random.below(count);
       if (source >= index) ++source;
-      std::ranges::copy(records.at(source), gap.begin());
+      std::ranges::copy(record(source), begin(index));
     }
     return;
   }
   const std::size_t index = random.below(count);
   switch (random.below(4)) {
     case 0:
-      if (count > 1) records.remove(index);
+      if (count > 1) input.erase(begin(index), begin(index + 1));
       break;
     case 1:
-      std::ranges::swap_ranges(records.at(index), records.at(random.below(count)));
+      std::ranges::swap_ranges(record(index), record(random.below(count)));
       break;
     default:
-      change_piece(records.at(index), random);
+      change_piece(record(index), random);
   }
 }
 
@@ -258,17 +220,24 @@ std::size_t mutate_records(const RecordShape& shape, MutableBytes buffer, std::s
   if (buffer.size() < shape.head_size + shape.record_size || random.one_in(6)) {
     return engine(buffer.data(), size, buffer.size());
   }
-  Records records(shape, buffer, size);
-  if (records.count() != 0 && random.one_in(6)) {
-    const MutableBytes record = records.at(random.below(records.count()));
-    engine(record.data(), record.size(), record.size());
-    return records.size();
+  std::vector<std::uint8_t> input(buffer.begin(),
+                                  buffer.begin() + static_cast<std::ptrdiff_t>(size));
+  input.resize(std::max(size, shape.head_size));
+  const std::size_t capacity =
+      std::min((buffer.size() - shape.head_size) / shape.record_size, shape.max_records);
+  // An incomplete last record is dropped.
+  const std::size_t count =
+      std::min((input.size() - shape.head_size) / shape.record_size, capacity);
+  input.resize(shape.head_size + count * shape.record_size);
+  if (count != 0 && random.one_in(6)) {
+    const std::size_t at = shape.head_size + random.below(count) * shape.record_size;
+    engine(input.data() + at, shape.record_size, shape.record_size);
+  } else {
+    const std::size_t changes = std::size_t{1} << random.below(4);
+    for (std::size_t i = 0; i < changes; ++i) mutate_once(shape, input, capacity, random);
   }
-  const std::size_t changes = std::size_t{1} << random.below(4);
-  for (std::size_t i = 0; i < changes; ++i) {
-    mutate_once(records, buffer.first(shape.head_size), random);
-  }
-  return records.size();
+  std::ranges::copy(input, buffer.begin());
+  return input.size();
 }
 
 std::size_t cross_records(const RecordShape& shape, Bytes first, Bytes second, MutableBytes out,
