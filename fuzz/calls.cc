@@ -126,32 +126,11 @@ std::string describe(const Step& step) {
 }
 
 std::vector<Unit> call_units(Bytes input) {
-  std::vector<Unit> units;
-  const auto add = [&](std::string name, std::size_t offset, std::size_t size) {
-    if (offset + size <= input.size()) {
-      units.push_back({std::move(name), offset, std::vector<std::uint8_t>(size, 0)});
-    }
-  };
-  add("flags", 0, 1);
-  add("page size", 1, 1);
-  add("slots", 2, 1);
-  add("unused", 3, 1);
-  add("own pid", 4, 4);
-  for (std::size_t i = 0; i < wire::kAtomicWords; ++i) {
-    add("start word " + std::to_string(i), 8 + 8 * i, 8);
-  }
-  for (std::size_t i = 0; i < step_count(input); ++i) {
-    const std::size_t base = kCallsShape.head_size + i * kCallsShape.record_size;
-    const std::string prefix = "call " + std::to_string(i) + ": ";
-    for (std::size_t byte = 0; byte < 4; ++byte) {
-      add(prefix + "byte " + std::to_string(byte), base + byte, 1);
-    }
-    add(prefix + "pid", base + 4, 4);
-    add(prefix + "a", base + 8, 8);
-    add(prefix + "b", base + 16, 8);
-    add(prefix + "c", base + 24, 8);
-  }
-  return units;
+  static constexpr Fields kHead[] = {{"flags"},      {"page size"},
+                                     {"slots"},      {"unused"},
+                                     {"own pid", 4}, {"start word", 8, wire::kAtomicWords}};
+  static constexpr Fields kRecord[] = {{"call"}, {"source", 1, 3}, {"pid", 4}, {"argument", 8, 3}};
+  return units_of(input, kHead, kRecord);
 }
 
 }  // namespace fsqlshm::fuzz

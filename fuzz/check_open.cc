@@ -119,18 +119,15 @@ std::optional<Failure> check_answer(const Opened& answer, const Expected& expect
 }
 
 std::optional<Failure> check_validate(Bytes input, const std::vector<ShmError>& found) {
-  const Complaints expected = complaints(input);
-  bool same = found.size() == expected.size();
-  for (std::size_t i = 0; same && i < found.size(); ++i) {
-    same = to_string(found[i].code()) == expected[i].code && found[i].found() == expected[i].found;
-  }
-  if (!same) {
+  const std::vector<Complaint> expected = complaints(input);
+  const auto same = [](const ShmError& one, const Complaint& other) {
+    return to_string(one.code()) == other.code && one.found() == other.found;
+  };
+  if (!std::ranges::equal(found, expected, same)) {
     std::string text = "expected ";
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      text += describe(expected[i].code, expected[i].found);
-    }
+    for (const Complaint& one : expected) text += describe(one.code, one.found);
     text += "\nfound    ";
-    for (const ShmError& error : found) text += describe(to_string(error.code()), error.found());
+    for (const ShmError& one : found) text += describe(to_string(one.code()), one.found());
     return Failure{.property = "validate: finds something else than the rules say",
                    .detail = text + "\nheader   " + wire::hex(input.first(wire::kSize))};
   }

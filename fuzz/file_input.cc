@@ -104,12 +104,9 @@ std::size_t mutate_file(MutableBytes buffer, std::size_t size, std::uint32_t see
 }
 
 std::vector<Unit> file_units(Bytes input) {
-  std::vector<Unit> list;
-  if (input.size() < kHead) return list;
-  list.push_back({.name = "length", .offset = 0, .plain = {0, 0, 0, 0}});
-  for (std::size_t i = 4; i < kHead; ++i) {
-    list.push_back({.name = "flag " + std::to_string(i), .offset = i, .plain = {0}});
-  }
+  static constexpr Fields kHeadFields[] = {{"length", 4}, {"flag", 1, kHead - 4}};
+  if (input.size() < kHead) return {};
+  std::vector<Unit> list = units_of(input.first(kHead), kHeadFields);
   for (Unit& unit : header_units(input.subspan(kHead))) {
     unit.offset += kHead;
     list.push_back(std::move(unit));

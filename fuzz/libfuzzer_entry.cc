@@ -12,7 +12,7 @@
 namespace {
 
 using fsqlshm::fuzz::Bytes;
-using fsqlshm::fuzz::target;
+using fsqlshm::fuzz::kTarget;
 
 // A null pointer is what an engine passes for an empty input.
 Bytes bytes_of(const std::uint8_t* data, std::size_t size) {
@@ -44,13 +44,13 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     const std::string_view argument = (*argv)[i];
     if (!argument.starts_with("--")) continue;
     if (argument == "--describe") {
-      std::fputs(describe(target()).c_str(), stdout);
+      std::fputs(describe(kTarget).c_str(), stdout);
       std::exit(0);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
     }
     if (argument.starts_with(kFacts)) {
       fsqlshm::fuzz::keep_facts(std::string(argument.substr(kFacts.size())));
-    } else if (target().option == nullptr || !target().option(argument)) {
-      std::fprintf(stderr, "%s: unknown option %s\n", std::string(target().name).c_str(),
+    } else if (kTarget.option == nullptr || !kTarget.option(argument)) {
+      std::fprintf(stderr, "%s: unknown option %s\n", std::string(kTarget.name).c_str(),
                    (*argv)[i]);
       std::exit(2);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
     }
@@ -59,7 +59,6 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const fsqlshm::fuzz::Target& kTarget = target();
   const Bytes input = bytes_of(data, size);
   if (const auto failure = kTarget.run(input)) {
     const std::string text = report(kTarget, *failure, &input);
@@ -74,7 +73,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                                std::size_t max_size, unsigned seed) {
   const fsqlshm::fuzz::ByteMutator engine =
       LLVMFuzzerMutate != nullptr ? LLVMFuzzerMutate : change_one_byte;
-  const fsqlshm::fuzz::Mutate mutate = target().mutate;
+  const fsqlshm::fuzz::Mutate mutate = kTarget.mutate;
   if (mutate == nullptr) return engine(data, size, max_size);
   return mutate({data, max_size}, std::min(size, max_size), seed, engine);
 }
@@ -83,7 +82,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std:
                                                  const std::uint8_t* data2, std::size_t size2,
                                                  std::uint8_t* out, std::size_t max_out,
                                                  unsigned seed) {
-  const fsqlshm::fuzz::Cross cross = target().cross;
+  const fsqlshm::fuzz::Cross cross = kTarget.cross;
   if (cross == nullptr) return 0;  // the engine tries something else
   return cross({data1, size1}, {data2, size2}, {out, max_out}, seed);
 }

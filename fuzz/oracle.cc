@@ -2,8 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace fsqlshm::fuzz {
+namespace {
+
+constexpr std::uint64_t kIdLimit = std::uint64_t{1} << 62;
+
+}  // namespace
 
 std::string_view to_string(Judgement judgement) noexcept {
   constexpr std::array<std::string_view, kJudgements> kNames = {
@@ -74,38 +80,38 @@ bool is_canonical(Bytes bytes, Bytes found) noexcept {
   return differences == 0;
 }
 
-Complaints complaints(Bytes bytes) noexcept {
-  Complaints list;
+std::vector<Complaint> complaints(Bytes bytes) {
+  std::vector<Complaint> list;
   const auto word = [&](std::size_t offset) { return wire::get64(bytes, offset); };
+  const auto complain_if = [&](bool wrong, std::string_view code, std::uint64_t found) {
+    if (wrong) list.push_back({code, found});
+  };
+  const auto expect = [&](std::size_t offset, std::uint64_t derived, std::string_view code) {
+    complain_if(word(offset) != derived, code, word(offset));
+  };
 
   // What creation derives from the slot count; 0 slots means 128.
   const std::uint64_t found_slots = wire::get32(bytes, wire::kSlots);
   const std::uint64_t slots = found_slots == 0 ? 128 : found_slots;
-  if (found_slots == 0) list.add("underived_max_txn_slots", 0);
-  if (word(104) != 216) list.add("underived_lock_table_offset", word(104));
-  if (word(112) != 216 + 64 * slots) list.add("underived_witness_offset", word(112));
-  if (word(120) != 216 + 192 * slots) list.add("underived_txn_slot_offset", word(120));
-  if (word(128) != 216 + 320 * slots) list.add("underived_committed_readers_offset", word(128));
-  if (word(136) != (slots + 7) / 8) list.add("underived_committed_readers_bytes", word(136));
+  complain_if(found_slots == 0, "underived_max_txn_slots", 0);
+  expect(104, 216, "underived_lock_table_offset");
+  expect(112, 216 + 64 * slots, "underived_witness_offset");
+  expect(120, 216 + 192 * slots, "underived_txn_slot_offset");
+  expect(128, 216 + 320 * slots, "underived_committed_readers_offset");
+  expect(136, (slots + 7) / 8, "underived_committed_readers_bytes");
 
   // Reserved bytes: reported by the offset of the first that is set, align0 and padding apart.
-  const auto reserved = [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      if (bytes[i] != 0) {
-        list.add("reserved_not_zero", i);
-        return;
-      }
-    }
-  };
-  reserved(20, 24);
-  reserved(152, 216);
+  for (const auto& [begin, end] : {std::pair{20, 24}, {152, 216}}) {
+    const auto set = std::find_if(bytes.begin() + begin, bytes.begin() + end,
+                                  [](std::uint8_t byte) { return byte != 0; });
+    complain_if(set != bytes.begin() + end, "reserved_not_zero",
+                static_cast<std::uint64_t>(set - bytes.begin()));
+  }
 
   const std::uint64_t next_id = word(24);
-  if (next_id == 0 || next_id > (std::uint64_t{1} << 62)) {
-    list.add("next_txn_id_out_of_domain", next_id);
-  }
-  if (word(32) % 2 != 0) list.add("snapshot_seq_odd", word(32));
-  if (word(64) > word(40)) list.add("gc_horizon_ahead", word(64));
+  complain_if(next_id == 0 || next_id > kIdLimit, "next_txn_id_out_of_domain", next_id);
+  complain_if(word(32) % 2 != 0, "snapshot_seq_odd", word(32));
+  complain_if(word(64) > word(40), "gc_horizon_ahead", word(64));
 
   // The writer: 0, an id below 2^62, claiming (01...), cleaning (10...), or nonsense (11...).
   const std::uint64_t writer = word(72);
@@ -113,18 +119,15 @@ Complaints complaints(Bytes bytes) noexcept {
   const std::uint64_t birth = word(88);
   const std::uint64_t lease = word(96);
   if (writer == 0) {
-    for (const std::uint64_t left : {pid_and_generation, birth, lease}) {
-      if (left != 0) {
-        list.add("writer_leftovers", left);
-        break;
-      }
-    }
-  } else if (writer < (std::uint64_t{1} << 62)) {
+    const std::uint64_t left = pid_and_generation != 0 ? pid_and_generation
+                               : birth != 0            ? birth
+                                                       : lease;
+    complain_if(left != 0, "writer_leftovers", left);
+  } else if (writer < kIdLimit) {
     const bool judgeable = lease != 0 || ((pid_and_generation & 0xffffffff) != 0 && birth != 0);
-    if (!judgeable) list.add("writer_unjudgeable", writer);
-  } else if (writer >= (std::uint64_t{3} << 62)) {
-    list.add("writer_txn_id_out_of_domain", writer);
+    complain_if(!judgeable, "writer_unjudgeable", writer);
   }
+  complain_if(writer >= 3 * kIdLimit, "writer_txn_id_out_of_domain", writer);
   return list;
 }
 

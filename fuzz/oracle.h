@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "fuzz/wire.h"
 
@@ -49,22 +50,8 @@ struct Complaint {
   std::uint64_t found = 0;
 };
 
-/// At most one complaint for each rule.
-class Complaints {
- public:
-  void add(std::string_view code, std::uint64_t found) noexcept { list_[count_++] = {code, found}; }
-  [[nodiscard]] std::size_t size() const noexcept { return count_; }
-  [[nodiscard]] const Complaint& operator[](std::size_t index) const noexcept {
-    return list_[index];
-  }
-
- private:
-  std::array<Complaint, 16> list_{};
-  std::size_t count_ = 0;
-};
-
-/// What `validate` must find in a header that `judge` accepts.
-[[nodiscard]] Complaints complaints(Bytes bytes) noexcept;
+/// What `validate` must find in a header that `judge` accepts: at most one for each rule.
+[[nodiscard]] std::vector<Complaint> complaints(Bytes bytes);
 
 }  // namespace fsqlshm::fuzz
 

@@ -12,8 +12,8 @@
 
 #include "fuzz/check_open.h"
 #include "fuzz/mutator.h"
-#include "fuzz/testing/faulty_layout.h"
 #include "fuzz/testing/golden.h"
+#include "harness/mutants/layout.h"
 
 namespace fsqlshm::fuzz {
 namespace {
@@ -103,7 +103,7 @@ TEST(Oracle, FindsNothingInAFreshHeaderAndEveryRuleWhereItIsBroken) {
   for (const Break& b : breaks) {
     auto header = fresh;
     wire::put64(header, b.offset, b.value);
-    const Complaints found = complaints(header);
+    const std::vector<Complaint> found = complaints(header);
     ASSERT_EQ(found.size(), 1U) << b.code;
     EXPECT_EQ(found[0].code, b.code);
   }
@@ -134,7 +134,8 @@ TEST(CheckOpen, FindsNothingInTheLibrary) {
 }
 
 TEST(CheckOpen, FindsAWrongAccept) {
-  const auto [failed, first] = attack(run_open<FaultyLayout, SharedMemoryLayoutView, true>);
+  const auto [failed, first] =
+      attack(run_open<harness::mutants::PageSizeUnchecked, SharedMemoryLayoutView, true>);
   EXPECT_GT(failed, 0);
   EXPECT_EQ(first, "open: expected invalid_page_size, found accept");
 }

@@ -85,6 +85,28 @@ class Reducer {
 
 }  // namespace
 
+std::vector<Unit> units_of(Bytes input, std::span<const Fields> head,
+                           std::span<const Fields> record) {
+  std::vector<Unit> units;
+  std::size_t offset = 0;
+  const auto add = [&](const std::string& part, std::span<const Fields> fields) {
+    for (const auto& [name, size, count] : fields) {
+      for (std::size_t i = 0; i < count; ++i, offset += size) {
+        if (offset + size > input.size()) continue;
+        units.push_back(
+            {.name = part + std::string(name) + (count > 1 ? " " + std::to_string(i) : ""),
+             .offset = offset,
+             .plain = std::vector<std::uint8_t>(size)});
+      }
+    }
+  };
+  add("", head);
+  for (std::size_t i = 0; !record.empty() && offset < input.size(); ++i) {
+    add("record " + std::to_string(i) + ": ", record);
+  }
+  return units;
+}
+
 std::vector<std::uint8_t> reduce(const Target& target, std::vector<std::uint8_t> input,
                                  const std::function<bool(Bytes)>& still_fails) {
   return Reducer(target, std::move(input), still_fails).run();

@@ -8,13 +8,14 @@
 #include "fuzz/calls.h"
 #include "fuzz/check_open.h"
 #include "fuzz/oracle.h"
-#include "fuzz/testing/faulty_layout.h"
+#include "harness/mutants/layout.h"
 
 namespace fsqlshm::fuzz {
 namespace {
 
 TEST(Reducer, ResetsEveryFieldThatDoesNotMatter) {
-  static constexpr Target kSealed = sealed_target<FaultyLayout, SharedMemoryLayoutView>("test");
+  static constexpr Target kSealed =
+      sealed_target<harness::mutants::PageSizeUnchecked, SharedMemoryLayoutView>("test");
   std::vector<std::uint8_t> input(400, 0x77);
   std::ranges::copy(wire::fresh_header(4096, 5), input.begin());
   for (std::size_t i = 24; i < 144; ++i) input[i] = 0x99;

@@ -55,7 +55,7 @@ std::vector<fs::path> expand(const std::vector<std::string>& paths) {
 // An exact allocation, so that a sanitizer sees every byte too far.
 std::optional<Failure> run_exactly(Bytes input) {
   const Input exact(input.begin(), input.end());
-  return target().run(exact);
+  return kTarget.run(exact);
 }
 
 // How an input fails, in a process of its own: the property, or how the process died. Empty if it
@@ -89,23 +89,23 @@ std::map<std::string, Input> files_in(const fs::path& folder) {
 class Check {
  public:
   explicit Check(const fs::path& corpus) {
-    const std::string name(target().name);
+    const std::string name(kTarget.name);
     const auto seeds = files_in(corpus / name);
     const auto kept = files_in(corpus / "regressions" / name);
     passes(seeds);
-    if (target().known_faults.empty()) {
+    if (kTarget.known_faults.empty()) {
       passes(kept);
-      for (const std::string_view counter : target().reaches) {
+      for (const std::string_view counter : kTarget.reaches) {
         if (counter_value(counter) == 0) wrong("no input reaches " + std::string(counter));
       }
       return;
     }
-    for (const KnownFault& fault : target().known_faults) shows(fault, kept);
-    if (kept.size() != target().known_faults.size()) wrong("an input is kept for no known fault");
+    for (const KnownFault& fault : kTarget.known_faults) shows(fault, kept);
+    if (kept.size() != kTarget.known_faults.size()) wrong("an input is kept for no known fault");
   }
 
   [[nodiscard]] harness::ExitCode end() const {
-    std::printf("%s: %zu inputs, %zu problems\n", std::string(target().name).c_str(), run_,
+    std::printf("%s: %zu inputs, %zu problems\n", std::string(kTarget.name).c_str(), run_,
                 problems_);
     return problems_ == 0 ? harness::kExitClean : harness::kExitFound;
   }
@@ -113,14 +113,14 @@ class Check {
  private:
   void wrong(const std::string& what) {
     ++problems_;
-    std::fprintf(stderr, "%s: %s\n", std::string(target().name).c_str(), what.c_str());
+    std::fprintf(stderr, "%s: %s\n", std::string(kTarget.name).c_str(), what.c_str());
   }
 
   void passes(const std::map<std::string, Input>& inputs) {
     for (const auto& [name, input] : inputs) {
       ++run_;
       const auto failure = run_exactly(input);
-      if (failure) wrong(name + ": " + report(target(), *failure, nullptr));
+      if (failure) wrong(name + ": " + report(kTarget, *failure, nullptr));
     }
   }
 
@@ -128,11 +128,11 @@ class Check {
     ++run_;
     const std::string name(fault.name);
     const std::string option(fault.option);
-    if (!option.empty() && !target().option(option)) return wrong("there is no option " + option);
+    if (!option.empty() && !kTarget.option(option)) return wrong("there is no option " + option);
     const auto input = kept.find(name);
     if (input == kept.end()) return wrong("no input is kept for " + name);
     const auto failure = run_exactly(input->second);
-    const KnownFault* const shown = failure ? shown_fault(target(), *failure) : nullptr;
+    const KnownFault* const shown = failure ? shown_fault(kTarget, *failure) : nullptr;
     if (shown != &fault) {
       wrong("the kept input of " + name + " does not show it any more" +
             (failure ? ", but " + title(*failure) : ""));
@@ -153,16 +153,16 @@ harness::ExitCode replay(const std::vector<std::string>& paths, bool explain, bo
     if (harness::stop_requested()) break;
     const Input input = read_input(path);
     ++done;
-    if (explain && target().explain != nullptr) std::fputs(target().explain(input).c_str(), stdout);
+    if (explain && kTarget.explain != nullptr) std::fputs(kTarget.explain(input).c_str(), stdout);
     if (const auto failure = run_exactly(input)) {
       ++failed;
       const Bytes bytes(input);
       std::fprintf(stderr, "%s\n%s\n", path.c_str(),
-                   report(target(), *failure, explain ? nullptr : &bytes).c_str());
+                   report(kTarget, *failure, explain ? nullptr : &bytes).c_str());
     }
   }
   if (!quiet) {
-    std::printf("%s: %zu of %zu inputs run, %zu failed\n", std::string(target().name).c_str(), done,
+    std::printf("%s: %zu of %zu inputs run, %zu failed\n", std::string(kTarget.name).c_str(), done,
                 files.size(), failed);
   }
   return failed != 0 ? harness::kExitFound : harness::kExitClean;
@@ -175,7 +175,7 @@ harness::ExitCode reduce_file(const fs::path& path, const fs::path& output, bool
     throw std::runtime_error(path.string() + " does not fail, so there is nothing to reduce");
   }
   std::size_t attempts = 0;
-  const Input reduced = reduce(target(), input, [&](Bytes candidate) {
+  const Input reduced = reduce(kTarget, input, [&](Bytes candidate) {
     ++attempts;
     return !harness::stop_requested() && signature(candidate) == how;
   });
@@ -183,8 +183,7 @@ harness::ExitCode reduce_file(const fs::path& path, const fs::path& output, bool
   if (quiet) return harness::kExitFound;
   std::printf("%s\n%zu to %zu bytes in %zu attempts: %s\n", how.c_str(), input.size(),
               reduced.size(), attempts, output.c_str());
-  for (const Unit& unit :
-       target().units != nullptr ? target().units(reduced) : std::vector<Unit>()) {
+  for (const Unit& unit : kTarget.units != nullptr ? kTarget.units(reduced) : std::vector<Unit>()) {
     if (std::memcmp(unit.plain.data(), reduced.data() + unit.offset, unit.plain.size()) != 0) {
       std::printf("  %s at offset %zu matters\n", unit.name.c_str(), unit.offset);
     }

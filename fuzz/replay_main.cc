@@ -8,8 +8,8 @@
 #include "harness/program.h"
 
 int main(int argc, char** argv) {
-  using fsqlshm::fuzz::target;
-  const std::string name(target().name);
+  using fsqlshm::fuzz::kTarget;
+  const std::string name(kTarget.name);
   fsqlshm::harness::Program program(name + "_replay",
                                     "Runs the fuzz target " + name + " on files and folders.");
   std::vector<std::string> paths;
@@ -27,13 +27,13 @@ int main(int argc, char** argv) {
   program.add({"--check", &corpus_to_check, "check the target's part of this corpus folder"});
   return program.run(argc, argv, [&] {
     for (const std::string& option : options) {
-      if (target().option == nullptr || !target().option("--" + option)) {
+      if (kTarget.option == nullptr || !kTarget.option("--" + option)) {
         return program.refuse("there is no option " + option);
       }
     }
     if (stats) fsqlshm::fuzz::keep_facts("/dev/stderr");
     if (describes) {
-      std::fputs(describe(target()).c_str(), stdout);
+      std::fputs(describe(kTarget).c_str(), stdout);
       return fsqlshm::harness::kExitClean;
     }
     if (!corpus_to_check.empty()) return fsqlshm::fuzz::check_corpus(corpus_to_check);

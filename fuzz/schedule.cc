@@ -29,18 +29,18 @@ constexpr std::size_t kOpsOffset = 8;
 
 Op decode_op(std::uint8_t byte) noexcept { return kOps[byte % kOps.size()]; }
 
-Scenario decode_scenario(Bytes input) noexcept {
+ScheduleInput decode_schedule(Bytes input) noexcept {
   std::array<std::uint8_t, kScheduleShape.head_size> head{};
   std::copy_n(input.begin(), std::min(input.size(), head.size()), head.begin());
-  Scenario scenario;
-  scenario.threads = 2 + head[0] % 3;
+  ScheduleInput schedule;
+  schedule.threads = 2 + head[0] % 3;
   for (std::size_t t = 0; t < kMaxThreads; ++t) {
-    scenario.process[t] = static_cast<std::uint8_t>((head[1] >> (2 * t)) & 3);
+    schedule.process[t] = static_cast<std::uint8_t>((head[1] >> (2 * t)) & 3);
     for (std::size_t i = 0; i < kOpsPerThread; ++i) {
-      scenario.ops[t][i] = decode_op(head[kOpsOffset + t * kOpsPerThread + i]);
+      schedule.ops[t][i] = decode_op(head[kOpsOffset + t * kOpsPerThread + i]);
     }
   }
-  return scenario;
+  return schedule;
 }
 
 Decision decode_decision(std::uint8_t byte) noexcept {
@@ -57,23 +57,12 @@ Bytes decisions(Bytes input) noexcept {
 }
 
 std::vector<Unit> schedule_units(Bytes input) {
-  std::vector<Unit> units;
-  const auto add = [&](std::string name, std::size_t offset) {
-    if (offset < input.size()) units.push_back({std::move(name), offset, {0}});
-  };
-  add("thread count", 0);
-  add("processes", 1);
-  for (std::size_t i = 2; i < kOpsOffset; ++i) add("reserved", i);
-  for (std::size_t t = 0; t < kMaxThreads; ++t) {
-    for (std::size_t i = 0; i < kOpsPerThread; ++i) {
-      add("thread " + std::to_string(t) + " operation " + std::to_string(i),
-          kOpsOffset + t * kOpsPerThread + i);
-    }
-  }
-  for (std::size_t i = 0; i < decisions(input).size(); ++i) {
-    add("decision " + std::to_string(i), kScheduleShape.head_size + i);
-  }
-  return units;
+  static constexpr Fields kHead[] = {{"thread count"},
+                                     {"processes"},
+                                     {"reserved", 1, kOpsOffset - 2},
+                                     {"operation", 1, kMaxThreads * kOpsPerThread}};
+  static constexpr Fields kRecord[] = {{"decision"}};
+  return units_of(input, kHead, kRecord);
 }
 
 }  // namespace fsqlshm::fuzz

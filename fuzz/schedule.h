@@ -42,7 +42,7 @@ enum class Op : std::uint8_t {
   kAlloc,           // alloc_txn_id
 };
 
-struct Scenario {
+struct ScheduleInput {
   std::size_t threads = 2;
   std::array<std::uint8_t, kMaxThreads> process{};
   std::array<std::array<Op, kOpsPerThread>, kMaxThreads> ops{};
@@ -56,7 +56,7 @@ struct Decision {
 };
 
 [[nodiscard]] Op decode_op(std::uint8_t byte) noexcept;
-[[nodiscard]] Scenario decode_scenario(Bytes input) noexcept;
+[[nodiscard]] ScheduleInput decode_schedule(Bytes input) noexcept;
 [[nodiscard]] Decision decode_decision(std::uint8_t byte) noexcept;
 /// The decisions behind the head.
 [[nodiscard]] Bytes decisions(Bytes input) noexcept;

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "fuzz/facts.h"
-#include "fuzz/simulation.h"
 #include "fuzz/stats.h"
 #include "fuzz/testing/encode_schedule.h"
+#include "fuzz/world.h"
 #include "harness/mutants/all.h"
 
 namespace fsqlshm::fuzz {
@@ -93,6 +93,16 @@ TEST(Schedule, NamesD5) {
             {{Op::kAcquireLeased, Op::kRelease}, {Op::kAcquireLeased}, {Op::kCheckExclusion}},
             {{0, 11}, {kTime, 0}, {1, 3}, {2, kToTheEnd}, {1, kToTheEnd}});
   EXPECT_TRUE(property<ReferenceProtocol>(bytes, kReference).starts_with("D5: P1"));
+  EXPECT_EQ(property<HardenedProtocol>(bytes, kHardened), "");
+}
+
+TEST(Schedule, NamesD6) {
+  // The lease is out; the check has read the id, and reads the other words when the release has
+  // zeroed them: they look like those of an owner that cannot be judged.
+  const auto bytes =
+      input(kOwnProcesses, {{Op::kAcquireLeased, Op::kRelease}, {Op::kCheckExclusion}},
+            {{0, 7}, {kTime, 0}, {1, 2}, {0, kToTheEnd}, {1, kToTheEnd}});
+  EXPECT_TRUE(property<ReferenceProtocol>(bytes, kReference).starts_with("D6: busy"));
   EXPECT_EQ(property<HardenedProtocol>(bytes, kHardened), "");
 }
 

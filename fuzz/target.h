@@ -33,6 +33,18 @@ struct Unit {
   std::vector<std::uint8_t> plain{};
 };
 
+/// Fields of one size that follow each other in an input.
+struct Fields {
+  std::string_view name;
+  std::size_t size = 1;
+  std::size_t count = 1;
+};
+
+/// The units of an input that is a head, and records if there are any, made of these fields; the
+/// default of each is zero.
+[[nodiscard]] std::vector<Unit> units_of(Bytes input, std::span<const Fields> head,
+                                         std::span<const Fields> record = {});
+
 /// Bytes that the engine's own mutator is to know.
 struct DictionaryEntry {
   std::string_view name;
@@ -89,7 +101,7 @@ struct Target {
 };
 
 /// The target of this program.
-[[nodiscard]] const Target& target();
+extern const Target kTarget;
 
 }  // namespace fsqlshm::fuzz
 

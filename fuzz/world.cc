@@ -67,15 +67,13 @@ std::string step_text(const harness::AtomicStep& step, const harness::StepEffect
 
 }  // namespace
 
-World::World(const Scenario& scenario, const WorldOptions& options, std::string* trace)
-    : scenario_(scenario), options_(options), trace_(trace) {
+World::World(const ScheduleInput& input, const WorldOptions& options, std::string* trace)
+    : Execution(true, trace != nullptr), input_(input), options_(options), trace_(trace) {
   process_alive_.fill(true);
   for (std::size_t t = 0; t < kMaxThreads; ++t) {
-    threads_[t].process = scenario_.process[t];
-    threads_[t].run = t < scenario_.threads ? Run::kReady : Run::kFinished;
+    threads_[t].process = input_.process[t];
+    threads_[t].run = t < input_.threads ? Run::kReady : Run::kFinished;
   }
-  writer_.reset({.strict = options_.strict, .honest_busy = true});
-  snapshot_.reset(true, options_.publication_lock);
 }
 
 harness::WordValues World::first_values() noexcept {
@@ -92,7 +90,7 @@ ProcessIdentity World::identity(std::uint8_t process) noexcept {
   return {.pid = std::uint32_t{100} + process, .birth = kKnownBirth | (5000U + process)};
 }
 
-bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
+bool World::alive(std::uint32_t pid, std::uint64_t birth) {
   for (std::size_t process = 0; process < process_alive_.size(); ++process) {
     const ProcessIdentity one = identity(static_cast<std::uint8_t>(process));
     if (one == ProcessIdentity{pid, birth}) return process_alive_[process];
@@ -102,11 +100,14 @@ bool World::alive(std::uint32_t pid, std::uint64_t birth) const noexcept {
 
 // --- scheduling ----------------------------------------------------------------------------------
 
-std::optional<Failure> World::run(Bytes decisions, Operations& header) {
+std::optional<Failure> World::run(Bytes decisions, harness::JudgedHeader& header,
+                                  const harness::PlainWords& words) {
   g_schedules.add();
   header_ = &header;
-  words_ = &header.words();
-  for (std::size_t t = 0; t < scenario_.threads; ++t) {
+  words_ = &words;
+  header.writer().reset({.strict = options_.strict, .honest_busy = true});
+  header.snapshot().reset(true, options_.publication_lock);
+  for (std::size_t t = 0; t < input_.threads; ++t) {
     fibers()[t].start([this, t] { thread_main(t); });
   }
   for (const std::uint8_t byte : decisions) {
@@ -115,7 +116,7 @@ std::optional<Failure> World::run(Bytes decisions, Operations& header) {
   }
   // The threads that are left run to the end; two rounds more for those that wait for the lock.
   for (int round = 0; round < 3; ++round) {
-    for (std::size_t t = 0; t < scenario_.threads; ++t) {
+    for (std::size_t t = 0; t < input_.threads; ++t) {
       while (!failure_ && can_run(t)) run_thread(t, 1 << 20);
     }
   }
@@ -131,14 +132,14 @@ std::optional<Failure> World::run(Bytes decisions, Operations& header) {
 
 void World::thread_main(std::size_t thread) {
   try {
-    for (const Op op : scenario_.ops[thread]) {
+    for (const Op op : input_.ops[thread]) {
       if (op == Op::kNothing) continue;
       // Between two operations others may run, too: this is when an owner owns.
       wait_for_turn(static_cast<std::uint32_t>(op));
       perform(op);
     }
   } catch (const Killed&) {
-    writer_.thread_dies();
+    header_->writer().thread_dies();
   }
   threads_[thread].in_writer_op = false;
   threads_[thread].run = Run::kFinished;
@@ -155,11 +156,11 @@ void World::play(const Decision& decision) {
       pass_time();
       return;
     case Decision::kKill:
-      if (decision.thread < scenario_.threads) kill(threads_[decision.thread].process);
+      if (decision.thread < input_.threads) kill(threads_[decision.thread].process);
       return;
     case Decision::kRun:
-      for (std::size_t i = 0; i < scenario_.threads; ++i) {
-        const std::size_t thread = (decision.thread + i) % scenario_.threads;
+      for (std::size_t i = 0; i < input_.threads; ++i) {
+        const std::size_t thread = (decision.thread + i) % input_.threads;
         if (!can_run(thread)) continue;
         run_thread(thread, decision.steps);
         return;
@@ -196,7 +197,7 @@ void World::kill(std::uint8_t process) {
   if (!process_alive_[process]) return;
   process_alive_[process] = false;
   note("pid " + number(std::uint64_t{100} + process) + " dies", false);
-  for (std::size_t t = 0; t < scenario_.threads; ++t) {
+  for (std::size_t t = 0; t < input_.threads; ++t) {
     if (threads_[t].process != process || threads_[t].run == Run::kFinished) continue;
     if (threads_[t].in_writer_op) g_deaths_in_op.add();
     if (lock_holder_ == t) lock_holder_ = kNobody;
@@ -223,14 +224,14 @@ void World::recover() {
   threads_[kRecovery] = {};
   try {
     perform(Op::kCheckExclusion);
-    writer_.repaired(last_exclusion_);
+    header_->writer().repaired(last_exclusion_);
     if (last_exclusion_ != Exclusion::kOk) return;
     perform(Op::kAcquireLeased);
     expect(last_bool_, "after a check that answered ok, an acquire fails");
     if (!last_bool_) return;
     perform(Op::kRelease);
     expect(last_bool_, "after the recovery, a release fails");
-    writer_.at_rest();
+    header_->writer().at_rest();
     expect(newest(Field::kSerializedWriterTxnId) == 0, "after the recovery, it is not free");
     perform(Op::kPublish);  // what reconcile does
     perform(Op::kReadSnapshot);
@@ -262,8 +263,7 @@ void World::after(const harness::AtomicStep& step, const harness::StepEffect& ef
   if (trace_ != nullptr) note(step_text(step, effect));
   if (effect.before == effect.after) return;
   progress_.wrote();
-  if (step.field == Field::kNextTxnId) ids_.wrote(effect.before, effect.after);
-  writer_.wrote(step.field, effect.before, effect.after);
+  header_->wrote(step.field, effect.before, effect.after);
 }
 
 // --- properties ----------------------------------------------------------------------------------
@@ -294,14 +294,18 @@ void World::perform(Op op) {
       break;
     case Op::kAcquire:
     case Op::kAcquireLeased:
-      acquire(thread, op == Op::kAcquireLeased ? now_ + kLeaseSeconds : 0);
+      thread.last_id = next_id_++;
+      last_bool_ = header_->acquire(thread.last_id, process(), self(),
+                                    op == Op::kAcquireLeased ? now_ + kLeaseSeconds : 0);
+      (last_bool_ ? g_acquired : g_refused).add();
       break;
     case Op::kRelease:
-      if (thread.last_id != 0) release(thread);
+      if (thread.last_id == 0) break;
+      last_bool_ = header_->release(thread.last_id);
+      (last_bool_ ? g_released : g_lost).add();
       break;
     case Op::kCheck:
-      writer_.look_begins();
-      writer_.look_ends(header_->check());
+      header_->look();
       break;
     case Op::kCheckExclusion:
       check_exclusion();
@@ -310,38 +314,26 @@ void World::perform(Op op) {
       publish(thread);
       break;
     case Op::kReadSnapshot:
-      read(thread);
+      note("reads the snapshot");
+      last_snapshot_ = header_->try_load(2);
+      // More than one attempt, or none that succeeded.
+      if (thread.steps - thread.first_step > 5 || !last_snapshot_) g_read_refused.add();
       break;
     case Op::kAlloc:
-      ids_.alloc_begins();
-      ids_.alloc_ends(header_->alloc());
+      header_->alloc();
       break;
   }
   thread.in_writer_op = false;
 }
 
-void World::acquire(Thread& thread, std::uint64_t lease) {
-  const std::uint64_t id = thread.last_id = next_id_++;
-  writer_.acquire_begins(id, process(), self(), lease);
-  last_bool_ = header_->acquire(*TxnId::from_raw(id), self(), lease);
-  (last_bool_ ? g_acquired : g_refused).add();
-  writer_.acquire_ends(id, last_bool_);
-}
-
-void World::release(Thread& thread) {
-  writer_.release_begins(thread.last_id);
-  last_bool_ = header_->release(*TxnId::from_raw(thread.last_id));
-  (last_bool_ ? g_released : g_lost).add();
-  writer_.release_ends(thread.last_id, last_bool_);
-}
-
 void World::check_exclusion() {
-  const unsigned cleared = writer_.evictions() + writer_.takeovers();
-  writer_.check_begins(now_);
-  last_exclusion_ = header_->check_exclusion(now_);
+  const auto cleared = [this] {
+    return header_->writer().evictions() + header_->writer().takeovers();
+  };
+  const unsigned before = cleared();
+  last_exclusion_ = header_->check(now_);
   if (last_exclusion_ == Exclusion::kBusy) g_busy.add();
-  if (writer_.evictions() + writer_.takeovers() > cleared) g_cleared.add();
-  writer_.check_ends(last_exclusion_);
+  if (cleared() > before) g_cleared.add();
 }
 
 // Under the publication lock.
@@ -353,20 +345,8 @@ void World::publish(Thread& thread) {
     if (thread.killed || failure_) throw Killed{};
   }
   lock_holder_ = current_;
-  const unsigned version = ++publishes_;
-  snapshot_.publish_begins(version);
-  header_->publish(harness::triple(version));
-  snapshot_.publish_ends(version);
+  header_->publish(++publishes_);
   if (lock_holder_ == current_) lock_holder_ = kNobody;
-}
-
-void World::read(Thread& thread) {
-  note("reads the snapshot");
-  snapshot_.load_begins();
-  last_snapshot_ = header_->read();
-  // More than one attempt, or none that succeeded.
-  if (thread.steps - thread.first_step > 5 || !last_snapshot_) g_read_refused.add();
-  snapshot_.load_ends(last_snapshot_);
 }
 
 // --- the trace -----------------------------------------------------------------------------------

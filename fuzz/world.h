@@ -23,9 +23,8 @@
 #include "fuzz/target.h"
 #include "harness/intercepted_words.h"
 #include "harness/plain_words.h"
+#include "harness/properties/judged_header.h"
 #include "harness/properties/progress.h"
-#include "harness/properties/snapshot.h"
-#include "harness/properties/writer.h"
 
 namespace fsqlshm::fuzz {
 
@@ -41,37 +40,19 @@ struct WorldOptions {
   std::string_view only{};
 };
 
-/// The operations of one protocol on words that wait for the world.
-class Operations {
- public:
-  virtual bool acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) = 0;
-  virtual bool release(TxnId id) = 0;
-  virtual std::optional<TxnId> check() = 0;
-  virtual Exclusion check_exclusion(std::uint64_t now) = 0;
-  virtual void publish(const ShmSnapshot& next) = 0;
-  virtual std::optional<ShmSnapshot> read() = 0;
-  virtual std::optional<TxnId> alloc() = 0;
-  /// What the steps are performed on.
-  [[nodiscard]] virtual const harness::PlainWords& words() const = 0;
-
- protected:
-  ~Operations() = default;
-};
-
 class World final : public harness::Execution {
  public:
   /// The thread that tidies up in the end.
   static constexpr std::size_t kRecovery = kMaxThreads;
 
-  World(const Scenario& scenario, const WorldOptions& options, std::string* trace);
+  World(const ScheduleInput& input, const WorldOptions& options, std::string* trace);
 
   /// What the words hold in the beginning: version 0 of the triple, and id 1 is next.
   [[nodiscard]] static harness::WordValues first_values() noexcept;
 
-  /// Runs the scenario with these decisions, then the recovery.
-  std::optional<Failure> run(Bytes decisions, Operations& header);
-  /// The truth about virtual processes.
-  [[nodiscard]] bool alive(std::uint32_t pid, std::uint64_t birth) const noexcept;
+  /// Runs the threads with these decisions, then the recovery. `words` are those of `header`.
+  std::optional<Failure> run(Bytes decisions, harness::JudgedHeader& header,
+                             const harness::PlainWords& words);
 
   // --- for Scheduling: waits for the scheduler, then one step ------------------------------------
 
@@ -85,10 +66,10 @@ class World final : public harness::Execution {
     return current_ == kRecovery ? -1 : static_cast<int>(current_);
   }
   [[nodiscard]] int process() const override { return process_of(current_); }
-  [[nodiscard]] bool sequentially_consistent() const override { return true; }
   [[nodiscard]] std::uint64_t mark() override { return 0; }
   [[nodiscard]] std::uint64_t clock() const override { return 0; }
   [[nodiscard]] bool knows(int /*thread*/, std::uint64_t /*mark*/) const override { return true; }
+  [[nodiscard]] bool alive(std::uint32_t pid, std::uint64_t birth) override;
   [[nodiscard]] bool died(int process) const override {
     return !process_alive_[static_cast<std::size_t>(process)];
   }
@@ -100,7 +81,6 @@ class World final : public harness::Execution {
   [[nodiscard]] std::uint32_t newest_store(Field /*field*/) const override { return 0; }
   [[nodiscard]] std::uint32_t observed(Field /*field*/) const override { return 0; }
   void violated(const harness::Violation& violation) override;
-  [[nodiscard]] bool recording() const override { return trace_ != nullptr; }
   void remark(std::string_view text) override;
 
  private:
@@ -126,11 +106,8 @@ class World final : public harness::Execution {
 
   void thread_main(std::size_t thread);
   void perform(Op op);
-  void acquire(Thread& thread, std::uint64_t lease);
-  void release(Thread& thread);
   void check_exclusion();
   void publish(Thread& thread);
-  void read(Thread& thread);
   void play(const Decision& decision);
   void run_thread(std::size_t thread, int steps);
   void kill(std::uint8_t process);
@@ -141,11 +118,11 @@ class World final : public harness::Execution {
   void wait_for_turn(std::uint32_t site);
   void note(std::string_view line, bool of_thread = true);
 
-  Scenario scenario_;
+  ScheduleInput input_;
   WorldOptions options_;
   std::string* trace_;
   const harness::PlainWords* words_ = nullptr;
-  Operations* header_ = nullptr;
+  harness::JudgedHeader* header_ = nullptr;
 
   std::array<Thread, kMaxThreads + 1> threads_{};
   std::array<bool, 5> process_alive_{};
@@ -156,9 +133,6 @@ class World final : public harness::Execution {
   std::size_t lock_holder_ = kNobody;
   unsigned publishes_ = 0;
 
-  harness::WriterOracle writer_{*this};
-  harness::SnapshotOracle snapshot_{*this};
-  harness::IdOracle ids_{*this};
   harness::ProgressOracle progress_{*this};
 
   // What the last operation answered, for the recovery.
@@ -181,6 +155,16 @@ struct Scheduling {
 };
 using ScheduledWords = harness::InterceptedWords<harness::PlainWords, Scheduling>;
 static_assert(Words<ScheduledWords>);
+
+/// Runs `input` on `Protocol`.
+template <class Protocol>
+std::optional<Failure> simulate(Bytes input, const WorldOptions& options,
+                                std::string* trace = nullptr) {
+  World world(decode_schedule(input), options, trace);
+  harness::HeaderOf<harness::JudgedHeader, ScheduledWords, Protocol> header(
+      world, ScheduledWords(harness::PlainWords(World::first_values()), {&world}));
+  return world.run(decisions(input), header, header.words().base());
+}
 
 }  // namespace fsqlshm::fuzz
 

@@ -7,8 +7,6 @@
 #include <regex>
 #include <tuple>
 
-#include "scenario_run.h"
-
 namespace fsqlshm::relacy {
 namespace {
 
@@ -58,11 +56,9 @@ std::vector<SiteUse> discover_sites(const Subject& subject) {
   std::vector<SiteUse> uses;
   for (const Scenario& scenario : scenarios()) {
     if (must_fail(subject, scenario)) continue;
-    ScenarioRun run(subject, scenario);
-    RunRequest request = run.request();
-    request.discover = true;
-    request.count = 5'000;
-    static_cast<void>(Checker::get().run(request));
+    Position position;
+    static_cast<void>(Checker::get().run(scenario, *subject.make_header(scenario),
+                                         {.iterations = 5'000}, position, Keep::kSites));
     for (const Site& site : Checker::get().sites()) {
       const auto known = std::ranges::find_if(uses, [&](const SiteUse& use) {
         return use.site.file == site.file && use.site.line == site.line && use.site.op == site.op;
@@ -87,40 +83,30 @@ std::vector<SiteUse> discover_sites(const Subject& subject) {
 
 std::vector<Weakening> weakenings(const Site& site) {
   std::vector<Weakening> out;
-  const auto add = [&](bool failure, Order from, Op as) {
-    for (const Order to : weaker(as, from)) {
-      out.push_back({.file = std::string(site.file),
-                     .function = std::string(site.function),
-                     .op = site.op,
-                     .failure = failure,
-                     .fields = site.fields,
-                     .from = from,
-                     .earlier = site.earlier,
-                     .to = to});
-    }
-  };
-  add(false, site.order, site.op);
-  if (site.op == Op::kCompareExchange) add(true, site.failure_order, Op::kLoad);
+  for (const Order to : weaker(site.op, site.order)) out.push_back({site, false, to});
+  if (site.op == Op::kCompareExchange) {
+    for (const Order to : weaker(Op::kLoad, site.failure_order)) out.push_back({site, true, to});
+  }
   return out;
 }
 
-MatrixRow judge(const Subject& subject, const SiteUse& use, const Weakening& weakening,
-                const AuditBudget& budget, const Watch& watch) {
-  MatrixRow row{.site = use.site, .weakening = weakening};
+MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scenarios,
+                const Weakening& weakening, const Budget& most, const Watch& watch) {
+  MatrixRow row{.weakening = weakening};
   // What kills at all mostly does so with one preemption, so all scenarios get the cheap searches
   // before any gets an expensive one.
-  std::vector<Budget> passes;
-  passes.push_back({.search = Search::kBounded, .bound = std::min(budget.bound, 1U)});
-  passes.push_back({.search = Search::kRandom,
-                    .iterations = std::min<std::uint64_t>(budget.iterations, 20'000)});
-  if (budget.bound > 1) passes.push_back({.search = Search::kBounded, .bound = budget.bound});
-  if (budget.iterations > 20'000) {
+  constexpr std::uint64_t kFew = 20'000;
+  std::vector<Budget> passes = {
+      {.search = Search::kBounded, .bound = std::min(most.bound, 1U)},
+      {.search = Search::kRandom, .iterations = std::min(most.iterations, kFew)}};
+  if (most.bound > 1) passes.push_back({.search = Search::kBounded, .bound = most.bound});
+  if (most.iterations > kFew) {
     passes.push_back(
-        {.search = Search::kRandom, .iterations = budget.iterations - 20'000, .first = 20'001});
+        {.search = Search::kRandom, .iterations = most.iterations - kFew, .first = kFew + 1});
   }
   for (Budget& pass : passes) {
     pass.weakening = &weakening;
-    for (const Scenario* const scenario : use.scenarios) {
+    for (const Scenario* const scenario : scenarios) {
       const SearchResult result = search(subject, *scenario, pass, watch);
       row.executions += result.executions;
       if (!result.violation) continue;

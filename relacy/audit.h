@@ -32,7 +32,6 @@ struct SiteUse {
 
 /// One row of the matrix.
 struct MatrixRow {
-  Site site;
   Weakening weakening;
   bool killed = false;
   std::string scenario{};        ///< killed: by this one
@@ -41,14 +40,10 @@ struct MatrixRow {
   std::string replay{};
 };
 
-struct AuditBudget {
-  unsigned bound = 3;                    ///< bounded search of every scenario
-  std::uint64_t iterations = 1'000'000;  ///< then so many random executions of each
-};
-
-/// Tries one weakening on the scenarios that come by the site, cheap searches first.
-[[nodiscard]] MatrixRow judge(const Subject& subject, const SiteUse& use,
-                              const Weakening& weakening, const AuditBudget& budget,
+/// Tries one weakening on the scenarios that come by the site, cheap searches first: bounded ones
+/// up to `most.bound`, and `most.iterations` random executions of each scenario.
+[[nodiscard]] MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scenarios,
+                              const Weakening& weakening, const Budget& most,
                               const Watch& watch = {});
 
 /// Where the operation is, by what does not change with the lines around it: "publish (2)", the

@@ -12,9 +12,9 @@ namespace fsqlshm::relacy {
 namespace {
 
 nlohmann::json to_json(const MatrixRow& row) {
-  return {{"site", fmt::format("{}:{}", row.site.file, row.site.line)},
-          {"in", place_of(row.site)},
-          {"order", harness::order_name(row.weakening.from)},
+  return {{"site", fmt::format("{}:{}", row.weakening.site.file, row.weakening.site.line)},
+          {"in", place_of(row.weakening.site)},
+          {"order", harness::order_name(row.weakening.from())},
           {"weakened_to", harness::order_name(row.weakening.to)},
           {"killed", row.killed},
           {"scenario", row.scenario},
@@ -41,8 +41,8 @@ harness::Finding unexplained(const MatrixRow& row) {
           .property = "every memory order is necessary",
           .title = fmt::format("{} survived and nothing next to the operation says why it stays",
                                to_text(row.weakening)),
-          .file = fmt::format("core/include/fsqlshm/{}", row.site.file),
-          .line = static_cast<int>(row.site.line)};
+          .file = fmt::format("core/include/fsqlshm/{}", row.weakening.site.file),
+          .line = static_cast<int>(row.weakening.site.line)};
 }
 
 // What the rows of one subject mean, in the document.
@@ -56,7 +56,7 @@ void report_matrix(const Matrix& matrix, std::size_t sites, harness::Result& res
     killed += row.killed ? 1 : 0;
     rows.push_back(to_json(row));
     // The published protocol stays as it is, whatever its orders.
-    if (!row.killed && matrix.subject != "reference" && !explained(row.site)) {
+    if (!row.killed && matrix.subject != "reference" && !explained(row.weakening.site)) {
       ++unexplained_rows;
       result.findings.push_back(unexplained(row));
     }
@@ -75,7 +75,7 @@ void report_matrix(const Matrix& matrix, std::size_t sites, harness::Result& res
 }
 
 // None if it was stopped or cannot be done; the document says why in that case.
-std::optional<Matrix> audit_subject(const Subject& subject, const AuditBudget& budget,
+std::optional<Matrix> audit_subject(const Subject& subject, const Budget& budget,
                                     harness::Progress& progress, harness::Result& result) {
   if (auto why = violated_as_it_is(subject, budget.bound)) {
     result.could_not_run = std::move(why);
@@ -85,7 +85,7 @@ std::optional<Matrix> audit_subject(const Subject& subject, const AuditBudget& b
   const std::vector<SiteUse> uses = discover_sites(subject);
   for (const SiteUse& use : uses) {
     for (const Weakening& weakening : weakenings(use.site)) {
-      MatrixRow row = judge(subject, use, weakening, budget, [&](std::uint64_t so_far) {
+      MatrixRow row = judge(subject, use.scenarios, weakening, budget, [&](std::uint64_t so_far) {
         progress.update(fmt::format("{}: {}, {} executions", subject.name, to_text(weakening),
                                     harness::human(static_cast<double>(so_far))));
         return !harness::stop_requested();
@@ -112,9 +112,9 @@ harness::ExitCode audit_orders(const harness::Program& program, const Options& o
   std::vector<Matrix> matrices;
   for (const char* const name : {"hardened", "reference"}) {
     // The published protocol stays as it is, so its survivors are not worth as long a search.
-    const AuditBudget budget = std::string_view(name) == "hardened"
-                                   ? AuditBudget{}
-                                   : AuditBudget{.bound = 1, .iterations = 5'000};
+    const Budget budget = std::string_view(name) == "hardened"
+                              ? Budget{.bound = 3, .iterations = 1'000'000}
+                              : Budget{.bound = 1, .iterations = 5'000};
     auto matrix = audit_subject(*find_subject(name), budget, progress, result);
     if (!matrix) return program.finish(result);
     matrices.push_back(*std::move(matrix));

@@ -2,6 +2,7 @@
 
 #include "fsqlshm/words.h"
 #include "relacy_headers.h"
+#include "scenario.h"
 #include "schedulers.h"
 
 namespace fsqlshm::relacy {
@@ -79,6 +80,9 @@ struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
 // Relacy never frees the stacks of its fibers.
 std::array<void*, kMaxThreads> g_stacks{};
 
+// Where each thread goes on when its process dies.
+std::array<std::jmp_buf, kMaxThreads> g_ends;
+
 std::ostream& nowhere() {
   static std::ostream stream(nullptr);
   return stream;
@@ -86,15 +90,12 @@ std::ostream& nowhere() {
 
 }  // namespace
 
-Checker::Checker() {
+Checker::Checker() : Execution(false, false) {
   steps_.reserve(4096);
   sites_.reserve(256);
 }
 
-Checker& Checker::get() noexcept {
-  static Checker checker;
-  return checker;
-}
+Checker Checker::instance;
 
 int Checker::current() const noexcept { return rl::ctx().threadx_->index_; }
 
@@ -105,10 +106,10 @@ void Checker::run_threads() {
   params.progress_stream = &nowhere();
   params.execution_depth_limit = 1000;
   rl::ostringstream state;
-  if (request_.search == Search::kRandom) {
+  if (budget_.search == Search::kRandom) {
     params.search_type = rl::sched_random;
-    params.iteration_count = request_.first + request_.count - 1;
-    params.initial_state = rl::string(std::to_string(request_.first));
+    params.iteration_count = budget_.first + budget_.iterations - 1;
+    params.initial_state = rl::string(std::to_string(budget_.first));
     result_ = rl::run_test<Suite<kThreads>, RandomScheduler<kThreads>>(params, state, false);
   } else {
     params.search_type = rl::sched_bound;
@@ -118,17 +119,25 @@ void Checker::run_threads() {
   for (void*& stack : g_stacks) std::free(std::exchange(stack, nullptr));
 }
 
-RunReport Checker::run(const RunRequest& request) {
-  request_ = request;
+RunReport Checker::run(const Scenario& scenario, Header& header, const Budget& budget,
+                       Position& position, Keep keep) {
+  scenario_ = &scenario;
+  header_ = &header;
+  budget_ = budget;
+  keep_ = keep;
+  for (std::size_t i = 0; i < scenario.threads.size(); ++i) {
+    const int process = scenario.threads[i].process;
+    processes_[i] = process < 0 ? static_cast<int>(i) : process;
+  }
   weakened_lines_ = {};
-  recording_ = request.record;
-  if (request.discover) sites_.clear();
+  record(keep == Keep::kStepsOfLast);
+  if (keep == Keep::kSites) sites_.clear();
   started_ = 0;
   g_violation = {};
-  g_tree = {.request = &request_, .prefix = request.prefix, .path = {}};
-  g_tree.path.assign(request.path.begin(), request.path.end());
+  g_tree = {.budget = &budget_, .prefix = position.prefix, .path = {}};
+  g_tree.path.assign(position.path.begin(), position.path.end());
 
-  switch (request.threads) {
+  switch (scenario.threads.size()) {
     case 2:
       run_threads<2>();
       break;
@@ -139,27 +148,25 @@ RunReport Checker::run(const RunRequest& request) {
       run_threads<4>();
       break;
   }
-  recording_ = false;
-  return report();
+  record(false);
+  return report(position);
 }
 
-RunReport Checker::report() const {
-  RunReport report;
-  report.executions = started_;
-  report.last = last_;
-  report.complete =
-      result_ == rl::test_result_success && (request_.search == Search::kRandom || g_tree.complete);
-  report.prefix = g_tree.prefix;
-  report.bad_replay = g_tree.bad_choice;
-  report.path.assign(g_tree.path.begin(), g_tree.path.end());
-  report.violated = result_ != rl::test_result_success;
+RunReport Checker::report(Position& position) const {
+  position.prefix = g_tree.prefix;
+  position.path.assign(g_tree.path.begin(), g_tree.path.end());
+  const bool clean = result_ == rl::test_result_success;
+  RunReport report{.complete = clean && (budget_.search == Search::kRandom || g_tree.complete),
+                   .executions = started_,
+                   .last = last_,
+                   .bad_replay = g_tree.bad_choice};
   if (result_ == rl::test_result_livelock) {
     report.violation = {std::string(harness::kP6),
                         "an operation did not come to its end in 1000 steps"};
   } else if (result_ == rl::test_result_user_assert_failed) {
     report.violation = {g_violation.property.str(), g_violation.text.str(),
                         g_violation.defect.str()};
-  } else if (report.violated) {
+  } else if (!clean) {
     report.violation = {std::string(kBadScenario),
                         fmt::format("Relacy stopped it: {}",
                                     rl::test_result_str(static_cast<rl::test_result_e>(result_)))};
@@ -174,39 +181,39 @@ void Checker::execution_begins() {
   phase_ = Phase::kBefore;
   stores_ = 0;
   deaths_ = 0;
-  words_ = {};
   deaths_of_ = {};
   threads_ = {};
   g_made = {};
-  if (recording_) steps_.clear();
-  for (int thread = 0; thread < request_.threads; ++thread) {
-    if ((request_.mortal >> thread & 1U) == 0) continue;
-    make(kAtomicFields.size() + static_cast<std::size_t>(process_of(thread)), 1);
+  if (recording()) steps_.clear();
+  for (std::size_t i = 0; i < scenario_->threads.size(); ++i) {
+    ThreadState& thread = threads_[i];
+    thread.mortal = scenario_->threads[i].may_die;
+    if (!thread.mortal) continue;
+    make(kAtomicFields.size() + static_cast<std::size_t>(processes_[i]), 1);
     // In random search a point drawn beforehand, so that late deaths are as likely as early ones.
-    if (request_.search == Search::kRandom) {
-      threads_[static_cast<std::size_t>(thread)].death_point =
-          1 + rl::ctx().rand(kDeathPoints, rl::sched_type_user);
+    if (budget_.search == Search::kRandom) {
+      thread.death_point = 1 + rl::ctx().rand(kDeathPoints, rl::sched_type_user);
     }
   }
-  request_.test->before();
+  scenario_->before(*header_);
 }
 
 void Checker::thread_runs(int index) {
   phase_ = Phase::kRunning;
   g_stacks[static_cast<std::size_t>(index)] = rl::ctx().threadx_->fiber_.fib.uc_stack.ss_sp;
-  bool dies = false;
-  try {
-    request_.test->thread(index);
-  } catch (const Death&) {
-    dies = true;
+  // No exception: to unwind would take half of the time of an execution with a death, and nothing on
+  // the way has a destructor.
+  // NOLINTNEXTLINE(cert-err52-cpp): the same
+  if (setjmp(g_ends[static_cast<std::size_t>(index)]) == 0) {
+    scenario_->threads[static_cast<std::size_t>(index)].body(*header_);
+  } else {
+    die();
   }
-  // Outside of the handler: fibers must not be switched while an exception is being handled.
-  if (dies) die();
 }
 
 void Checker::execution_after() {
   phase_ = Phase::kAfter;
-  request_.test->after();
+  if (scenario_->after) scenario_->after(*header_);
 }
 
 void Checker::execution_ends() {
@@ -219,7 +226,7 @@ void Checker::execution_ends() {
 void Checker::make(std::size_t index, std::uint64_t value) {
   ::new (static_cast<void*>(g_slots[index].memory.data())) Atomic(Tagged{value, ++stores_});
   g_made[index] = true;
-  if (index < words_.size()) words_[index].newest = stores_;
+  if (index < words_.size()) words_[index] = {.newest = stores_};
 }
 
 void Checker::init(Field field, std::uint64_t value) { make(atomic_index(field), value); }
@@ -228,13 +235,13 @@ void Checker::init(Field field, std::uint64_t value) { make(atomic_index(field),
 void Checker::enter(Field field) {
   if (!g_made[atomic_index(field)]) fail(kBadScenario, "{} has no first value", field_name(field));
   if (phase_ != Phase::kRunning) return;
-  const auto index = static_cast<std::size_t>(current());
-  ThreadState& thread = threads_[index];
+  ThreadState& thread = threads_[static_cast<std::size_t>(current())];
   ++thread.operations;
-  if ((request_.mortal >> index & 1U) == 0) return;
-  if (request_.search == Search::kRandom ? thread.operations == thread.death_point
-                                         : rl::ctx().rand(2, rl::sched_type_user) == 1) {
-    throw Death{};
+  if (!thread.mortal) return;
+  if (budget_.search == Search::kRandom ? thread.operations == thread.death_point
+                                        : rl::ctx().rand(2, rl::sched_type_user) == 1) {
+    // NOLINTNEXTLINE(cert-err52-cpp): see thread_runs
+    std::longjmp(g_ends[static_cast<std::size_t>(current())], 1);
   }
 }
 
@@ -246,8 +253,8 @@ void Checker::die() {
   deaths_of_[static_cast<std::size_t>(process)] = {
       .happened = true, .thread = current(), .clock = clock()};
   ++deaths_;
-  request_.test->thread_dies();
-  if (recording_) {
+  header_->writer().thread_dies();
+  if (recording()) {
     if (Step* const step = append(Op::kDie)) step->value = static_cast<std::uint64_t>(process);
   }
 }
@@ -267,7 +274,7 @@ bool Checker::alive(std::uint32_t pid, std::uint64_t birth) {
     if (known && answer && g_made[index]) {
       answer = atomic(index).load(rl::mo_acquire, kInfo).value == 1;
     }
-    if (recording_) {
+    if (recording()) {
       if (Step* const step = append(Op::kAskAlive)) {
         step->value = static_cast<std::uint64_t>(process);
         step->success = answer;
@@ -292,9 +299,9 @@ int Checker::process() const noexcept {
 // The orders that the operation is performed with.
 void Checker::orders(const std::source_location& where, Op op, Field field,
                      std::memory_order& order, std::memory_order& failure) {
-  if (request_.discover) [[unlikely]]
+  if (keep_ == Keep::kSites) [[unlikely]]
     discover(where, op, field, order, failure);
-  if (request_.weakening != nullptr) [[unlikely]]
+  if (budget_.weakening != nullptr) [[unlikely]]
     weaken(where, op, field, order, failure);
 }
 
@@ -306,7 +313,7 @@ std::uint64_t Checker::load(Field field, std::memory_order order,
   const Tagged read = atomic(atomic_index(field)).load(order_of(order), kInfo);
   Word& word = words_[atomic_index(field)];
   word.observed[static_cast<std::size_t>(current())] = {read.store, read.value};
-  if (recording_) {
+  if (recording()) {
     append({.op = Op::kLoad,
             .field = field,
             .order = order,
@@ -329,8 +336,8 @@ void Checker::stored(Op op, Field field, const Value& old, const Value& now) {
   word.writer = current();
   word.clock = clock();
   if (phase_ == Phase::kBefore) return;
-  if (op == Op::kStore && !ordered) request_.test->unordered_store(field);
-  if (old.value != now.value) request_.test->wrote(field, old.value, now.value);
+  if (op == Op::kStore && !ordered) header_->unordered_store(field);
+  if (old.value != now.value) header_->wrote(field, old.value, now.value);
 }
 
 void Checker::store(Field field, std::uint64_t value, std::memory_order order,
@@ -346,7 +353,7 @@ void Checker::store(Field field, std::uint64_t value, std::memory_order order,
   const Tagged now{value, ++stores_};
   target.store(now, order_of(order), kInfo);
   context.enable_preemption();
-  if (recording_) [[unlikely]] {
+  if (recording()) [[unlikely]] {
     append({.op = Op::kStore,
             .field = field,
             .order = order,
@@ -375,7 +382,7 @@ bool Checker::compare_exchange(Field field, std::uint64_t& expected, std::uint64
   const Tagged now{desired, succeeds ? ++stores_ : 0};
   target.compare_exchange_strong(compare, now, order_of(succeeds ? success : failure), kInfo);
   context.enable_preemption();
-  if (recording_) [[unlikely]] {
+  if (recording()) [[unlikely]] {
     append({.op = Op::kCompareExchange,
             .field = field,
             .order = success,
@@ -412,7 +419,7 @@ std::uint64_t Checker::fetch_add(Field field, std::uint64_t addend, std::memory_
   const Tagged old = target.fetch_add(addition, order_of(order), kInfo);
   context.enable_preemption();
   const Tagged now = old + addition;
-  if (recording_) [[unlikely]] {
+  if (recording()) [[unlikely]] {
     append({.op = Op::kFetchAdd,
             .field = field,
             .order = order,
@@ -430,7 +437,7 @@ std::uint64_t Checker::fetch_add(Field field, std::uint64_t addend, std::memory_
 void Checker::pause() {
   if (phase_ != Phase::kRunning) return;
   ThreadState& thread = threads_[static_cast<std::size_t>(current())];
-  if (++thread.pauses > request_.spins) rl::ctx().yield(1, kInfo);
+  if (++thread.pauses > scenario_->spins) rl::ctx().yield(1, kInfo);
 }
 
 // --- Oracles ----------------------------------------------------------------------------------

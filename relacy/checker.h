@@ -16,6 +16,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <source_location>
 #include <string_view>
 #include <vector>
@@ -27,30 +28,11 @@
 
 namespace fsqlshm::relacy {
 
+struct Scenario;
+class Header;
+
 /// The property of what is wrong with a scenario itself.
 inline constexpr std::string_view kBadScenario = "scenario";
-
-/// What is run: the threads of one execution. One object serves all executions of a run.
-/// Nothing in it may allocate while an execution runs.
-class Test {
- public:
-  virtual ~Test() = default;
-  /// Brings the ghost state back to the start and writes the words' first values: no interleaving.
-  virtual void before() = 0;
-  virtual void thread(int index) = 0;
-  /// After the last thread has ended; sees everything, no interleaving.
-  virtual void after() {}
-  /// A plain store that nothing orders behind the store before it, which another thread made. The
-  /// model lets the later step win; in C++ either of the two may be the last.
-  virtual void unordered_store(Field /*field*/) {}
-  /// A word got another value, in the step of the thread that is running.
-  virtual void wrote(Field /*field*/, std::uint64_t /*old_value*/, std::uint64_t /*new_value*/) {}
-  /// The running thread dies.
-  virtual void thread_dies() {}
-};
-
-/// Thrown out of the seam when the running thread's process dies; ends the thread.
-struct Death {};
 
 enum class Search : std::uint8_t {
   kRandom,   ///< the n-th execution is a function of n
@@ -58,45 +40,43 @@ enum class Search : std::uint8_t {
   kFull,     ///< all executions
 };
 
-struct RunRequest {
-  Test* test = nullptr;
-  int threads = 2;
-  /// How many pauses of one thread are only pauses, before one lets the others go first.
-  unsigned spins = 0;
-  /// Bit i: thread i may stop for good before any of its operations.
-  unsigned mortal = 0;
-  /// The process that thread i belongs to; process kMaxThreads is the one that runs `after`.
-  std::array<int, kMaxThreads> process_of_thread{0, 1, 2, 3};
+/// What a search may take, and which part of it.
+struct Budget {
   Search search = Search::kRandom;
-  unsigned bound = 0;             ///< kBounded
-  std::uint64_t first = 1;        ///< kRandom: number of the first execution
-  std::uint64_t count = 1;        ///< executions at most
-  std::vector<Choice> path{};     ///< the others: where to go on, empty: at the start
-  std::uint64_t shard_index = 0;  ///< the others: this part of ...
-  std::uint64_t shard_count = 1;  ///< ... so many
-  std::uint64_t prefix = 0;       ///< the others: RunReport::prefix of the run to go on with
-  bool record = false;            ///< keep the steps of the last execution
-  bool discover = false;          ///< collect sites
+  unsigned bound = 3;                            ///< kBounded: preemptions at most
+  std::uint64_t iterations = ~std::uint64_t{0};  ///< executions at most
+  std::uint64_t first = 1;                       ///< kRandom: number of the first
+  std::uint64_t shard_index = 0;                 ///< the others: this part of ...
+  std::uint64_t shard_count = 1;                 ///< ... so many
+  double seconds = 0;                            ///< for `search`; 0: no limit
   const Weakening* weakening = nullptr;
 };
+
+/// Where a bounded or full search is.
+struct Position {
+  std::vector<Choice> path{};  ///< empty: at the start; after a violation: its choices
+  std::uint64_t prefix = 0;    ///< how many prefixes of choices came before this one
+};
+
+/// What is kept of a run, for Checker::steps and Checker::sites.
+enum class Keep : std::uint8_t { kNothing, kStepsOfLast, kSites };
 
 struct RunReport {
   bool complete = false;         ///< the search came to its end
   std::uint64_t executions = 0;  ///< that ran to their end or to the violation
   std::uint64_t last = 0;        ///< kRandom: number of the last execution
-  std::vector<Choice> path;      ///< the others: of the violation, or where to go on
-  std::uint64_t prefix = 0;      ///< the others: for RunRequest::prefix
   bool bad_replay = false;       ///< the path asked for does not exist
-  bool violated = false;
-  Violation violation;
+  std::optional<Violation> violation{};
 };
 
 class Checker final : public harness::Execution {
  public:
-  static Checker& get() noexcept;
+  static Checker& get() noexcept { return instance; }
 
-  /// Runs executions until `count`, the end of the search or a violation.
-  RunReport run(const RunRequest& request);
+  /// Runs executions of the scenario from `position` on, until `iterations`, the end of the search
+  /// or a violation, and moves `position` there. Bounded search is with `bound` preemptions.
+  RunReport run(const Scenario& scenario, Header& header, const Budget& budget, Position& position,
+                Keep keep = Keep::kNothing);
 
   // --- The seam (see RelacyWords) -----------------------------------------------------------
 
@@ -113,12 +93,10 @@ class Checker final : public harness::Execution {
 
   // --- For scenarios ------------------------------------------------------------------------
 
-  /// First value of a word; only in Test::before.
+  /// First value of a word; only in Scenario::before, once.
   void init(Field field, std::uint64_t value);
-  /// The process is dead from the start, and every thread knows; only in Test::before.
+  /// The process is dead from the start, and every thread knows; only in Scenario::before.
   void bury(int process);
-  /// What the kernel says: false only after the process died.
-  bool alive(std::uint32_t pid, std::uint64_t birth);
   [[nodiscard]] static ProcessIdentity identity(int process) noexcept;
   [[nodiscard]] unsigned deaths() const noexcept { return deaths_; }
   /// Pauses of the running thread so far.
@@ -141,10 +119,10 @@ class Checker final : public harness::Execution {
     return phase_ == Phase::kRunning ? current() : -1;
   }
   [[nodiscard]] int process() const noexcept override;
-  [[nodiscard]] bool sequentially_consistent() const noexcept override { return false; }
   [[nodiscard]] std::uint64_t mark() override;
   [[nodiscard]] std::uint64_t clock() const override;
   [[nodiscard]] bool knows(int thread, std::uint64_t mark) const override;
+  [[nodiscard]] bool alive(std::uint32_t pid, std::uint64_t birth) override;
   [[nodiscard]] bool died(int process) const noexcept override { return death(process).happened; }
   [[nodiscard]] bool knows_dead(int process) const override;
   [[nodiscard]] unsigned operations() const noexcept override { return state().operations; }
@@ -154,7 +132,6 @@ class Checker final : public harness::Execution {
   }
   [[nodiscard]] std::uint32_t observed(Field field) const noexcept override;
   void violated(const harness::Violation& violation) override { fail_with(violation); }
-  [[nodiscard]] bool recording() const noexcept override { return recording_; }
   void remark(std::string_view text) override;
 
   /// The steps of the last recorded execution.
@@ -188,6 +165,7 @@ class Checker final : public harness::Execution {
   struct ThreadState {
     unsigned operations = 0;
     unsigned pauses = 0;
+    bool mortal = false;
     unsigned death_point = 0;
   };
 
@@ -200,7 +178,7 @@ class Checker final : public harness::Execution {
   Checker();
   template <int kThreads>
   void run_threads();
-  [[nodiscard]] RunReport report() const;
+  [[nodiscard]] RunReport report(Position& position) const;
   [[nodiscard]] int current() const noexcept;
   [[nodiscard]] const ThreadState& state() const noexcept {
     return threads_[static_cast<std::size_t>(current())];
@@ -209,7 +187,7 @@ class Checker final : public harness::Execution {
     return deaths_of_[static_cast<std::size_t>(process)];
   }
   [[nodiscard]] int process_of(int thread) const noexcept {
-    return request_.process_of_thread[static_cast<std::size_t>(thread)];
+    return processes_[static_cast<std::size_t>(thread)];
   }
   void make(std::size_t index, std::uint64_t value);
   void enter(Field field);
@@ -226,10 +204,14 @@ class Checker final : public harness::Execution {
   void die();
   [[noreturn]] void fail_with(const harness::Violation& violation);
 
-  RunRequest request_;
-  std::array<unsigned, 4>
-      weakened_lines_{};  // that fit the weakening, in the order of the function
-  bool recording_ = false;
+  static Checker instance;
+
+  const Scenario* scenario_ = nullptr;
+  Header* header_ = nullptr;
+  Budget budget_;
+  Keep keep_ = Keep::kNothing;
+  std::array<int, kMaxThreads> processes_{};  // of each thread
+  std::array<unsigned, 4> weakened_lines_{};  // that fit the weakening, in the function's order
   Phase phase_ = Phase::kBefore;
   std::uint64_t started_ = 0;  // executions of this run
   std::uint64_t last_ = 0;

@@ -14,11 +14,12 @@ std::string_view function_name(std::string_view signature) noexcept {
 
 void Checker::weaken(const std::source_location& where, Op op, Field field,
                      std::memory_order& order, std::memory_order& failure) {
-  const Weakening& weak = *request_.weakening;
+  const Weakening& weak = *budget_.weakening;
   std::memory_order& present = weak.failure ? failure : order;
-  if (weak.op != op || weak.from != present || (weak.fields >> atomic_index(field) & 1U) == 0 ||
-      source_name(where.file_name()) != weak.file ||
-      function_name(where.function_name()) != weak.function) {
+  const Site& site = weak.site;
+  if (site.op != op || weak.from() != present || (site.fields >> atomic_index(field) & 1U) == 0 ||
+      source_name(where.file_name()) != site.file ||
+      function_name(where.function_name()) != site.function) {
     return;
   }
   // A function comes by its operations in their order, so the first that ran are the first in it.
@@ -26,7 +27,7 @@ void Checker::weaken(const std::source_location& where, Op op, Field field,
       weakened_lines_, [&](unsigned known) { return known == where.line() || known == 0; });
   if (line == weakened_lines_.end()) return;
   *line = where.line();
-  if (line - weakened_lines_.begin() == weak.earlier) present = weak.to;
+  if (line - weakened_lines_.begin() == site.earlier) present = weak.to;
 }
 
 void Checker::discover(const std::source_location& where, Op op, Field field,
@@ -61,7 +62,7 @@ void Checker::append(const Step& step) {
 }
 
 void Checker::remark(std::string_view text) {
-  if (!recording_) return;
+  if (!recording()) return;
   Step* const step = append(Op::kNote);
   if (step == nullptr) return;
   const std::size_t size = std::min(text.size(), step->note.size() - 1);

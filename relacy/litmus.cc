@@ -1,6 +1,6 @@
 #include "litmus.h"
 
-#include "checker.h"
+#include "scenario.h"
 
 namespace fsqlshm::relacy {
 namespace {
@@ -117,47 +117,36 @@ std::vector<Program> programs() {
        stale_by<3>}};
 }
 
-class Litmus final : public Test {
- public:
-  explicit Litmus(const Program& program) : program_(program) {}
-
-  void before() override {
-    registers_ = {};
-    Checker::get().init(kX, 0);
-    Checker::get().init(kY, 0);
+// How often the search comes by the outcome of the program.
+std::uint64_t count(const Program& program, const Budget& budget) {
+  RelacyWords words;
+  R registers;
+  std::uint64_t seen = 0;
+  Scenario scenario;
+  scenario.before = [&](Header& h) {
+    registers = {};
+    h.checker().init(kX, 0);
+    h.checker().init(kY, 0);
+  };
+  for (const auto thread : program.threads) {
+    scenario.threads.push_back(
+        {.title = {}, .body = [&, thread](Header&) { thread(words, registers); }});
   }
-  void thread(int index) override {
-    program_.threads[static_cast<std::size_t>(index)](words_, registers_);
-  }
-  void after() override { seen_ += program_.outcome(registers_) ? 1 : 0; }
-
-  // How often the search comes by the outcome.
-  [[nodiscard]] std::uint64_t run(Search search, std::uint64_t executions) {
-    seen_ = 0;
-    static_cast<void>(Checker::get().run({.test = this,
-                                          .threads = static_cast<int>(program_.threads.size()),
-                                          .search = search,
-                                          .bound = 4,
-                                          .count = executions}));
-    return seen_;
-  }
-
- private:
-  const Program& program_;
-  RelacyWords words_;
-  R registers_;
-  std::uint64_t seen_ = 0;
-};
+  scenario.after = [&](Header&) { seen += program.outcome(registers) ? 1 : 0; };
+  Position position;
+  static_cast<void>(Checker::get().run(scenario, *find_subject("hardened")->make_header(scenario),
+                                       budget, position));
+  return seen;
+}
 
 }  // namespace
 
 std::vector<LitmusResult> run_litmus() {
   std::vector<LitmusResult> results;
   for (const Program& program : programs()) {
-    Litmus litmus(program);
     LitmusResult& result = results.emplace_back(program.result);
-    result.random = litmus.run(Search::kRandom, kLitmusExecutions);
-    result.bounded = litmus.run(Search::kBounded, ~std::uint64_t{0});
+    result.random = count(program, {.iterations = kLitmusExecutions});
+    result.bounded = count(program, {.search = Search::kBounded, .bound = 4});
   }
   return results;
 }

@@ -11,12 +11,13 @@ namespace fsqlshm::relacy {
 namespace {
 
 // What the page says of a row apart from the verdict: if any of it changes, the page is stale.
-std::string row_key(const Site& site, const Weakening& weakening) {
+std::string row_key(const Weakening& weakening) {
+  const Site& site = weakening.site;
   const std::string_view outcome = site.op != Op::kCompareExchange ? ""
                                    : weakening.failure             ? ", failure"
                                                                    : ", success";
   return fmt::format("{} | {} | {}{} | {} | {} | {}", site.file, place_of(site), op_name(site.op),
-                     outcome, field_names(site.fields, ", "), harness::order_name(weakening.from),
+                     outcome, field_names(site.fields, ", "), harness::order_name(weakening.from()),
                      harness::order_name(weakening.to));
 }
 
@@ -87,7 +88,7 @@ std::string render_page(const std::vector<Matrix>& matrices) {
           row.killed ? fmt::format("killed by {} ({}) after {}: `{}`", row.scenario, row.property,
                                    row.executions, row.replay)
                      : fmt::format("survived {} executions", row.executions);
-      out += fmt::format("| {} | {} |\n", row_key(row.site, row.weakening), verdict);
+      out += fmt::format("| {} | {} |\n", row_key(row.weakening), verdict);
     }
   }
   return out;
@@ -106,7 +107,7 @@ std::expected<std::vector<std::string>, std::string> page_complaints(
     std::set<std::string> keys;
     for (const SiteUse& use : discover_sites(subject)) {
       for (const Weakening& weakening : weakenings(use.site)) {
-        const std::string key = fmt::format("{}: {}", name, row_key(use.site, weakening));
+        const std::string key = fmt::format("{}: {}", name, row_key(weakening));
         if (!keys.insert(key).second) {
           complaints.push_back(fmt::format("{}: two operations; number their comments", key));
         }
@@ -117,7 +118,8 @@ std::expected<std::vector<std::string>, std::string> page_complaints(
         }
         unseen.erase(key);
         if (!row->replay.empty()) continue;
-        const MatrixRow again = judge(subject, use, weakening, {.bound = 1, .iterations = 2'000});
+        const MatrixRow again =
+            judge(subject, use.scenarios, weakening, {.bound = 1, .iterations = 2'000});
         if (!again.killed) continue;
         complaints.push_back(
             fmt::format("{}: survived once, but {} kills it", key, again.scenario));

@@ -4,13 +4,13 @@
 #ifndef FSQLSHM_RELACY_RELACY_HEADERS_H_
 #define FSQLSHM_RELACY_RELACY_HEADERS_H_
 
-#include <setjmp.h>
 #include <sys/times.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
+#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

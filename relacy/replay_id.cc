@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <set>
 
 #include "harness/describe.h"
 
@@ -31,6 +33,12 @@ std::string_view take(std::string_view& text, char separator) {
   return part;
 }
 
+// The same text, as long as the program runs.
+std::string_view kept(std::string_view text) {
+  static std::set<std::string, std::less<>> all;
+  return *all.emplace(text).first;
+}
+
 std::optional<std::uint32_t> parse_fields(std::string_view text) {
   std::uint32_t fields = 0;
   while (!text.empty()) {
@@ -43,28 +51,23 @@ std::optional<std::uint32_t> parse_fields(std::string_view text) {
 
 std::optional<Weakening> parse_weakening(std::string_view text) {
   Weakening weakening;
-  weakening.file = take(text, ':');
-  weakening.function = take(text, ':');
-  std::string_view op = take(text, ':');
-  if (const std::size_t hash = op.find('#'); hash != std::string_view::npos) {
-    if (!parse_number(op.substr(hash + 1), weakening.earlier) || weakening.earlier < 2) {
-      return std::nullopt;
-    }
-    --weakening.earlier;
-    op = op.substr(0, hash);
+  Site& site = weakening.site;
+  site.file = kept(take(text, ':'));
+  site.function = kept(take(text, ':'));
+  std::string_view number = take(text, ':');
+  std::string_view op = take(number, '#');
+  if (!number.empty() && (!parse_number(number, site.earlier) || site.earlier-- < 2)) {
+    return std::nullopt;
   }
-  if (op == "cas-failure") {
-    weakening.failure = true;
-    op = "cas";
-  }
-  const auto* const known = std::ranges::find(kOps, op, short_name);
+  weakening.failure = op == "cas-failure";
+  const auto* const known = std::ranges::find(kOps, weakening.failure ? "cas" : op, short_name);
   const auto fields = parse_fields(take(text, ':'));
   const auto from = harness::parse_order(take(text, '='));
   const auto to = harness::parse_order(text);
   if (known == kOps.end() || !fields || *fields == 0 || !from || !to) return std::nullopt;
-  weakening.op = *known;
-  weakening.fields = *fields;
-  weakening.from = *from;
+  site.op = *known;
+  site.fields = *fields;
+  (weakening.failure ? site.failure_order : site.order) = *from;
   weakening.to = *to;
   return weakening;
 }
@@ -82,10 +85,11 @@ std::string field_names(std::uint32_t fields, std::string_view separator) {
 }
 
 std::string to_text(const Weakening& weakening) {
-  return fmt::format("{}:{}:{}{}{}:{}:{}={}", weakening.file, weakening.function,
-                     short_name(weakening.op), weakening.failure ? "-failure" : "",
-                     weakening.earlier > 0 ? fmt::format("#{}", weakening.earlier + 1) : "",
-                     field_names(weakening.fields, "+"), harness::order_name(weakening.from),
+  const Site& site = weakening.site;
+  return fmt::format("{}:{}:{}{}{}:{}:{}={}", site.file, site.function, short_name(site.op),
+                     weakening.failure ? "-failure" : "",
+                     site.earlier > 0 ? fmt::format("#{}", site.earlier + 1) : "",
+                     field_names(site.fields, "+"), harness::order_name(weakening.from()),
                      harness::order_name(weakening.to));
 }
 

@@ -16,8 +16,10 @@ std::vector<Scenario>& list() {
 }
 
 template <class Protocol>
-std::unique_ptr<Header> make_header() {
-  return std::make_unique<HeaderOf<Protocol>>();
+std::unique_ptr<Header> make_header(const Scenario& scenario) {
+  return std::make_unique<harness::HeaderOf<Header, RelacyWords, Protocol>>(
+      Checker::get(), RelacyWords(), Protocol::kName == HardenedProtocol::kName,
+      Protocol::kName != ReferenceProtocol::kName, scenario.outcomes);
 }
 
 }  // namespace

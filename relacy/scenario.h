@@ -14,7 +14,7 @@
 
 namespace fsqlshm::relacy {
 
-/// Nothing in it may allocate.
+/// Nothing in it may allocate, and what a thread does while it may die must need no destructor.
 using Body = std::function<void(Header&)>;
 
 struct Scenario {
@@ -39,9 +39,9 @@ struct Scenario {
   Defect defect{};
   bool misuse = false;  ///< breaks a precondition, so that it must fail under every protocol
   unsigned spins = 0;   ///< how often a thread may pause before it lets the others go first
-  Body before{};        ///< first values: init_writer and its likes
+  Body before{};        ///< first values: init_writer and its likes; no interleaving
   std::vector<Thread> threads{};
-  Body after{};  ///< when all threads have ended
+  Body after{};  ///< when all threads have ended: sees everything, no interleaving; may be empty
 };
 
 /// The scenarios that run against every protocol, in the order in which they were linked.
@@ -56,7 +56,8 @@ struct AddScenario {
 struct Subject {
   std::string name;
   std::string description;
-  std::unique_ptr<Header> (*make_header)();
+  /// For one search, whose outcomes it counts.
+  std::unique_ptr<Header> (*make_header)(const Scenario& scenario);
   /// A mutant: this scenario must notice ...
   std::string caught_by{};
   /// ... that a property whose name starts like this does not hold.

@@ -12,7 +12,7 @@ namespace fsqlshm::relacy {
 
 // What the tree search and Checker::run tell each other.
 struct TreeState {
-  const RunRequest* request = nullptr;
+  const Budget* budget = nullptr;
   std::uint64_t done = 0;
   bool complete = false;
   bool bad_choice = false;   // a replayed choice does not exist
@@ -46,8 +46,8 @@ class TreeScheduler
   }
 
   rl::thread_id_t iteration_begin_impl() {
-    const RunRequest& request = *g_tree.request;
-    switches_left_ = request.search == Search::kFull ? ~0U : request.bound;
+    const Budget& budget = *g_tree.budget;
+    switches_left_ = budget.search == Search::kFull ? ~0U : budget.bound;
     this->stree_depth_ = 0;
     const unsigned index =
         rand_impl(static_cast<unsigned>(this->running_threads_count), rl::sched_type_sched);
@@ -80,14 +80,14 @@ class TreeScheduler
       this->stree_.resize(this->stree_depth_);
     }
     // Of a prefix that is another machine's, only the one execution that showed it is run here.
-    const RunRequest& request = *g_tree.request;
-    if (g_tree.prefix % request.shard_count != request.shard_index &&
+    const Budget& budget = *g_tree.budget;
+    if (g_tree.prefix % budget.shard_count != budget.shard_index &&
         this->stree_.size() > kShardDepth) {
       this->stree_.resize(kShardDepth);
     }
     g_tree.complete = Base::iteration_end_impl();
     if (!g_tree.complete && this->stree_.size() <= kShardDepth) ++g_tree.prefix;
-    if (!g_tree.complete && g_tree.done < request.count) return false;
+    if (!g_tree.complete && g_tree.done < budget.iterations) return false;
     save();
     return true;
   }

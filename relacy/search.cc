@@ -4,8 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
-
-#include "scenario_run.h"
+#include <utility>
 
 namespace fsqlshm::relacy {
 
@@ -16,55 +15,45 @@ SearchResult search(const Subject& subject, const Scenario& scenario, const Budg
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   constexpr std::uint64_t kChunk = 50'000;  // a tenth of a second or so
 
-  ScenarioRun run(subject, scenario);
+  const auto header = subject.make_header(scenario);
   SearchResult result;
-  RunRequest request = run.request();
-  request.search = budget.search;
-  request.weakening = budget.weakening;
-  request.shard_index = budget.shard_index;
-  request.shard_count = budget.shard_count;
-  request.first = budget.first;
-  request.bound = 0;
+  Position position;
+  Budget part = budget;
+  part.bound = 0;
   while (true) {
     const std::uint64_t left = budget.iterations - result.executions;
     if (left == 0 || (budget.seconds > 0 && elapsed() >= budget.seconds) ||
         (watch && !watch(result.executions))) {
       break;
     }
-    request.count = std::min(kChunk, left);
-    const RunReport report = Checker::get().run(request);
+    part.iterations = std::min(kChunk, left);
+    RunReport report = Checker::get().run(scenario, *header, part, position);
     result.executions += report.executions;
-    if (report.violated) {
-      result.violation = report.violation;
+    part.first += report.executions;
+    if (report.violation) {
+      result.violation = std::move(report.violation);
       result.replay = {.protocol = subject.name,
                        .scenario = scenario.name,
                        .search = budget.search,
-                       .bound = request.bound,
+                       .bound = part.bound,
                        .number = report.last,
-                       .path = report.path,
+                       .path = position.path,
                        .weakening = std::nullopt};
       if (budget.weakening != nullptr) result.replay.weakening = *budget.weakening;
       break;
     }
-    request.first += report.executions;
-    request.path = report.path;
-    request.prefix = report.prefix;
     if (budget.search == Search::kRandom || !report.complete) continue;
-    if (budget.search == Search::kFull || request.bound == budget.bound) {
-      result.bound_reached = static_cast<int>(request.bound);
-      result.complete = true;
-      break;
-    }
-    result.bound_reached = static_cast<int>(request.bound);
-    ++request.bound;
-    request.path.clear();
-    request.prefix = 0;
+    result.bound_reached = static_cast<int>(part.bound);
+    result.complete = budget.search == Search::kFull || part.bound == budget.bound;
+    if (result.complete) break;
+    ++part.bound;
+    position = {};
   }
   if (budget.search == Search::kRandom) {
     result.complete = !result.violation && result.executions == budget.iterations;
-    result.next = request.first;
+    result.next = part.first;
   }
-  result.reached = run.reached();
+  result.reached = header->reached();
   result.seconds = elapsed();
   return result;
 }
@@ -92,15 +81,14 @@ std::expected<Trace, std::string> replay(const ReplayId& id) {
 
 std::expected<Trace, std::string> replay(const Subject& subject, const Scenario& scenario,
                                          const ReplayId& id) {
-  ScenarioRun run(subject, scenario);
-  RunRequest request = run.request();
-  request.search = id.search;
-  request.bound = id.bound;
-  request.first = id.number;
-  request.path = id.path;
-  request.weakening = id.weakening ? &*id.weakening : nullptr;
-  request.record = true;
-  const RunReport report = Checker::get().run(request);
+  const Budget budget{.search = id.search,
+                      .bound = id.bound,
+                      .iterations = 1,
+                      .first = id.number,
+                      .weakening = id.weakening ? &*id.weakening : nullptr};
+  Position position{.path = id.path};
+  RunReport report = Checker::get().run(scenario, *subject.make_header(scenario), budget, position,
+                                        Keep::kStepsOfLast);
   if (report.bad_replay) {
     return std::unexpected(
         fmt::format("replay id \"{}\" belongs to another version of the code: it names a choice "
@@ -113,7 +101,7 @@ std::expected<Trace, std::string> replay(const Subject& subject, const Scenario&
       id.search == Search::kBounded ? fmt::format("at most {}", id.bound) : "any number";
   for (const Scenario::Thread& thread : scenario.threads) trace.threads.push_back(thread.title);
   trace.steps = Checker::get().steps();
-  if (report.violated) trace.violation = report.violation;
+  trace.violation = std::move(report.violation);
   return trace;
 }
 

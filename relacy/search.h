@@ -17,17 +17,6 @@
 
 namespace fsqlshm::relacy {
 
-struct Budget {
-  Search search = Search::kRandom;
-  unsigned bound = 3;
-  std::uint64_t iterations = ~std::uint64_t{0};  ///< executions at most
-  std::uint64_t first = 1;                       ///< kRandom: number of the first
-  std::uint64_t shard_index = 0;
-  std::uint64_t shard_count = 1;
-  double seconds = 0;  ///< 0: no limit
-  const Weakening* weakening = nullptr;
-};
-
 struct SearchResult {
   std::uint64_t executions = 0;
   std::uint64_t next = 1;  ///< kRandom: the number to go on with

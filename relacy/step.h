@@ -52,9 +52,10 @@ struct Step {
 
 /// Where in the core an operation is, and the orders that the core asks for there.
 struct Site {
-  std::string_view file;      ///< see source_name
-  std::string_view function;  ///< see function_name
-  unsigned line = 0;
+  // Of the program's lifetime: sites are collected while nothing may be allocated.
+  std::string_view file{};      ///< see source_name
+  std::string_view function{};  ///< see function_name
+  unsigned line = 0;            ///< 0 in a replay id, which outlives an edit of the lines around it
   Op op{};
   std::uint32_t fields = 0;  ///< bit atomic_index(field) for each field it was seen with
   std::memory_order order{};
@@ -62,17 +63,15 @@ struct Site {
   unsigned earlier = 0;  ///< sites above it in the function that do the same with the same order
 };
 
-/// One order at one site replaced by a weaker one. The site is named by what it does, not by its
-/// line, so a replay id outlives an edit of the lines around it.
+/// One order at one site replaced by a weaker one.
 struct Weakening {
-  std::string file;
-  std::string function;
-  Op op{};
+  Site site{};
   bool failure = false;  ///< of a compare_exchange: the order of its failure
-  std::uint32_t fields = 0;
-  std::memory_order from{};
-  unsigned earlier = 0;  ///< as in Site
   std::memory_order to{};
+
+  [[nodiscard]] std::memory_order from() const noexcept {
+    return failure ? site.failure_order : site.order;
+  }
 };
 
 /// One choice of a tree search: `index` of `limit` possibilities.

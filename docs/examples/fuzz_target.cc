@@ -21,14 +21,12 @@ static std::optional<Failure> run(Bytes input) {
   return Failure{.property = "page size: a power of two from 512 to 65536"};
 }
 
-const Target& target() {
-  static constexpr std::string_view kReaches[] = {"accepted", "refused"};
-  static constexpr Target kTarget = {.name = "page_size",
-                                     .description = "any four bytes as a page size; a plain rule",
-                                     .max_size = 8,
-                                     .run = run,
-                                     .reaches = kReaches};
-  return kTarget;
-}
+static constexpr std::string_view kReaches[] = {"accepted", "refused"};
+
+constinit const Target kTarget = {.name = "page_size",
+                                  .description = "any four bytes as a page size; a plain rule",
+                                  .max_size = 8,
+                                  .run = run,
+                                  .reaches = kReaches};
 
 }  // namespace fsqlshm::fuzz

@@ -4,17 +4,14 @@
 
 namespace fsqlshm::fuzz {
 
-const Target& target() {
-  static constexpr Target kTarget = {
-      .name = "empty",
-      .description = "nothing: what engine and mutator cost",
-      .max_size = 512,
-      .run = [](Bytes) -> std::optional<Failure> { return std::nullopt; },
-      .mutate = mutate_header,
-      .cross = cross_headers,
-      .weight = 0,
-  };
-  return kTarget;
-}
+constinit const Target kTarget = {
+    .name = "empty",
+    .description = "nothing: what engine and mutator cost",
+    .max_size = 512,
+    .run = [](Bytes) -> std::optional<Failure> { return std::nullopt; },
+    .mutate = mutate_header,
+    .cross = cross_headers,
+    .weight = 0,
+};
 
 }  // namespace fsqlshm::fuzz

@@ -2,22 +2,19 @@
 // also one that cannot compute it.
 
 #include "fuzz/check_open.h"
-#include "fuzz/target.h"
 
 namespace fsqlshm::fuzz {
 
-const Target& target() {
-  static constexpr std::string_view kReaches[] = {"accept", "too_small", "bad_magic",
-                                                  "version_mismatch", "invalid_page_size"};
-  static constexpr Target kTarget = [] {
-    Target target = sealed_target<SharedMemoryLayout, SharedMemoryLayoutView>("open_sealed");
-    target.description = "the same bytes, the checksum made right first; the same validator";
-    target.reaches = kReaches;
-    target.share = {"accept", 0.85};
-    target.weight = 2;
-    return target;
-  }();
-  return kTarget;
-}
+static constexpr std::string_view kReaches[] = {"accept", "too_small", "bad_magic",
+                                                "version_mismatch", "invalid_page_size"};
+
+constinit const Target kTarget = [] {
+  Target target = sealed_target<SharedMemoryLayout, SharedMemoryLayoutView>("open_sealed");
+  target.description = "the same bytes, the checksum made right first; the same validator";
+  target.reaches = kReaches;
+  target.share = {"accept", 0.85};
+  target.weight = 2;
+  return target;
+}();
 
 }  // namespace fsqlshm::fuzz

@@ -81,30 +81,28 @@ std::optional<Failure> run(Bytes input) {
   return std::nullopt;
 }
 
+constexpr DictionaryEntry kDictionary[] = {
+    {"name", "42 (name) S "},
+    {"close", ")"},
+    {"zombie", ") Z "},
+    {"space", " "},
+    {"newline", "\n"},
+    {"max", "18446744073709551615"},
+    {"over", "18446744073709551616"},
+    {"minus", "-1"},
+};
+constexpr std::string_view kReaches[] = {"parsed", "refused"};
+
 }  // namespace
 
-const Target& target() {
-  static constexpr DictionaryEntry kDictionary[] = {
-      {"name", "42 (name) S "},
-      {"close", ")"},
-      {"zombie", ") Z "},
-      {"space", " "},
-      {"newline", "\n"},
-      {"max", "18446744073709551615"},
-      {"over", "18446744073709551616"},
-      {"minus", "-1"},
-  };
-  static constexpr std::string_view kReaches[] = {"parsed", "refused"};
-  static constexpr Target kTarget = {
-      .name = "proc_stat",
-      .description = "the text of a /proc/PID/stat; a plain parser, now and then the truth",
-      .max_size = 1024,
-      .run = run,
-      .dictionary = kDictionary,
-      .reaches = kReaches,
-      .weight = 0.5,
-  };
-  return kTarget;
-}
+constinit const Target kTarget = {
+    .name = "proc_stat",
+    .description = "the text of a /proc/PID/stat; a plain parser, now and then the truth",
+    .max_size = 1024,
+    .run = run,
+    .dictionary = kDictionary,
+    .reaches = kReaches,
+    .weight = 0.5,
+};
 
 }  // namespace fsqlshm::fuzz

@@ -477,24 +477,22 @@ std::optional<Failure> run(Bytes bytes) {
   return std::nullopt;
 }
 
+constexpr std::string_view kReaches[] = {
+    "opened",       "refused",          "truncated",          "regions_do_not_fit",
+    "opens_failed", "creations_failed", "creations_overtaken"};
+
 }  // namespace
 
-const Target& target() {
-  static constexpr std::string_view kReaches[] = {
-      "opened",       "refused",          "truncated",          "regions_do_not_fit",
-      "opens_failed", "creations_failed", "creations_overtaken"};
-  static constexpr Target kTarget = {
-      .name = "shm_file",
-      .description = "a file, failing system calls, a name that changes hands; the wire table",
-      .max_size = 512,
-      .run = run,
-      .mutate = mutate_file,
-      .units = file_units,
-      .explain = explain_file,
-      .dictionary = kHeaderDictionary,
-      .reaches = kReaches,
-  };
-  return kTarget;
-}
+constinit const Target kTarget = {
+    .name = "shm_file",
+    .description = "a file, failing system calls, a name that changes hands; the wire table",
+    .max_size = 512,
+    .run = run,
+    .mutate = mutate_file,
+    .units = file_units,
+    .explain = explain_file,
+    .dictionary = kHeaderDictionary,
+    .reaches = kReaches,
+};
 
 }  // namespace fsqlshm::fuzz

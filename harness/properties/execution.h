@@ -5,6 +5,7 @@
 #ifndef FSQLSHM_HARNESS_PROPERTIES_EXECUTION_H_
 #define FSQLSHM_HARNESS_PROPERTIES_EXECUTION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -43,15 +44,23 @@ struct Violation {
 /// threads start and after the last one ended, which sees everything.
 class Execution {
  public:
+  static constexpr std::size_t kThreads = 8;
   [[nodiscard]] virtual int thread() const = 0;
+  /// Where the running thread's own is in an array of kThreads + 1.
+  [[nodiscard]] std::size_t slot() const {
+    const int running = thread();
+    return running < 0 ? kThreads : static_cast<std::size_t>(running);
+  }
   [[nodiscard]] virtual int process() const = 0;
   /// Whether every step sees all steps before it. Then `knows` is always true.
-  [[nodiscard]] virtual bool sequentially_consistent() const = 0;
+  [[nodiscard]] bool sequentially_consistent() const noexcept { return sequentially_consistent_; }
   [[nodiscard]] virtual std::uint64_t mark() = 0;
   /// The time of the running thread's last step, for `knows`.
   [[nodiscard]] virtual std::uint64_t clock() const = 0;
   [[nodiscard]] virtual bool knows(int thread, std::uint64_t mark) const = 0;
 
+  /// What the kernel says of a process: false only after it died.
+  [[nodiscard]] virtual bool alive(std::uint32_t pid, std::uint64_t birth) = 0;
   [[nodiscard]] virtual bool died(int process) const = 0;
   /// Whether the death of `process` happens-before this point.
   [[nodiscard]] virtual bool knows_dead(int process) const = 0;
@@ -68,11 +77,18 @@ class Execution {
   /// the same loss of the same owner again.
   virtual void violated(const Violation& violation) = 0;
   /// A remark in the trace, if one is kept.
-  [[nodiscard]] virtual bool recording() const = 0;
+  [[nodiscard]] bool recording() const noexcept { return recording_; }
   virtual void remark(std::string_view text) = 0;
 
  protected:
+  Execution(bool sequentially_consistent, bool recording)
+      : sequentially_consistent_(sequentially_consistent), recording_(recording) {}
   ~Execution() = default;
+  void record(bool recording) noexcept { recording_ = recording; }
+
+ private:
+  const bool sequentially_consistent_;
+  bool recording_;  // asked at every step: no virtual call
 };
 
 }  // namespace fsqlshm::harness

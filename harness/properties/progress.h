@@ -34,15 +34,11 @@ class ProgressOracle {
 
  private:
   static constexpr unsigned kMostAlone = 64;  // the published check needs 36
-  static constexpr std::size_t kThreads = 8;
 
-  unsigned& alone() {
-    const int thread = execution_.thread();
-    return alone_[thread < 0 ? kThreads : static_cast<std::size_t>(thread)];
-  }
+  unsigned& alone() { return alone_[execution_.slot()]; }
 
   Execution& execution_;
-  std::array<unsigned, kThreads + 1> alone_{};
+  std::array<unsigned, Execution::kThreads + 1> alone_{};
 };
 
 }  // namespace fsqlshm::harness

@@ -13,10 +13,6 @@ constexpr std::uint64_t first_value(Field field) {
                                         : triple(0).ecs_epoch;
 }
 
-std::size_t slot(int thread, std::size_t threads) {
-  return thread < 0 ? threads : static_cast<std::size_t>(thread);
-}
-
 }  // namespace
 
 void SnapshotOracle::reset(bool whole, bool in_turn) {
@@ -154,12 +150,12 @@ void IdOracle::alloc_begins() {
       call.largest_known = std::max(call.largest_known, other.id);
     }
   }
-  calls_[slot(execution_.thread(), kThreads)] = call;
+  calls_[execution_.slot()] = call;
 }
 
 void IdOracle::alloc_ends(std::optional<TxnId> id) {
   remark(execution_, "alloc: {}", id ? id->get() : 0);
-  const Call call = calls_[slot(execution_.thread(), kThreads)];
+  const Call call = calls_[execution_.slot()];
   if (!id) {
     if (execution_.newest(Field::kNextTxnId) <= TxnId::kMaxRaw) {
       violate(execution_, "", kIdDomain, "no id although there are some left", "next_txn_id is {}",

@@ -42,8 +42,6 @@ class SnapshotOracle {
   void at_rest();
 
  private:
-  static constexpr std::size_t kThreads = 8;
-
   struct Publish {
     int thread = -1;
     unsigned position = 0;  // in the order of publication
@@ -63,8 +61,8 @@ class SnapshotOracle {
   unsigned published_ = 0;
   unsigned highest_ = 0;  // version so far: those above are not in use
   std::array<Publish, kVersions> publishes_{};
-  std::array<unsigned, kThreads> last_position_{};
-  std::array<unsigned, kThreads> known_at_begin_{};
+  std::array<unsigned, Execution::kThreads> last_position_{};
+  std::array<unsigned, Execution::kThreads> known_at_begin_{};
 };
 
 class IdOracle {
@@ -77,7 +75,6 @@ class IdOracle {
 
  private:
   static constexpr std::size_t kIds = 32;
-  static constexpr std::size_t kThreads = 8;
   struct Allocation {
     std::uint64_t id = 0;
     int thread = 0;
@@ -92,7 +89,7 @@ class IdOracle {
   Execution& execution_;
   std::array<Allocation, kIds> allocations_{};
   std::size_t count_ = 0;
-  std::array<Call, kThreads + 1> calls_{};
+  std::array<Call, Execution::kThreads + 1> calls_{};
 };
 
 /// The gc horizon carries what was done before it was stored.

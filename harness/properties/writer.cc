@@ -43,11 +43,6 @@ WriterOracle::Tenure* WriterOracle::tenure(std::uint64_t id) {
   return nullptr;
 }
 
-WriterOracle::Call& WriterOracle::call() {
-  const int thread = execution_.thread();
-  return calls_[thread < 0 ? kThreads : static_cast<std::size_t>(thread)];
-}
-
 WriterOracle::Call WriterOracle::begin(Kind kind) const {
   return {.kind = kind,
           .first_operation = execution_.thread() < 0 ? 0 : execution_.operations(),

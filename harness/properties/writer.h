@@ -8,13 +8,11 @@
 //                  returns true and no check that knows of it answers ok.
 //   P2 integrity   All that time pid, birth and lease are the owner's.
 //   P3 quiescence  A free indicator has no leftovers.
-//   P4 crash       When all processes have ended and every lease has run out, a check answers ok
-//   and
+//   P4 crash       When all processes have ended and every lease has run out, a check answers ok and
 //                  leaves four zeroes.
 //   P5 eviction    An owner that lost the indicator gets false from release and writes nothing; the
 //                  owner gets true.
-//   P6 progress    acquire and release end after a few steps, and an acquire of an indicator that
-//   is
+//   P6 progress    acquire and release end after a few steps, and an acquire of an indicator that is
 //                  free all the time succeeds. See also ProgressOracle.
 //   busy           A check answers busy only if a writer was live that it may have met: not for one
 //                  whose end, death or expired lease it knew of when it began.
@@ -77,7 +75,6 @@ class WriterOracle {
 
  private:
   static constexpr std::size_t kTenures = 32;
-  static constexpr std::size_t kThreads = 8;
   /// Steps of an acquire or a release: the longest of them takes eight.
   static constexpr unsigned kMostSteps = 32;
 
@@ -115,7 +112,7 @@ class WriterOracle {
   };
 
   [[nodiscard]] Tenure* tenure(std::uint64_t id);
-  [[nodiscard]] Call& call();
+  [[nodiscard]] Call& call() { return calls_[execution_.slot()]; }
   [[nodiscard]] Call begin(Kind kind) const;
   [[nodiscard]] std::uint32_t known_held(bool also_stale, std::uint64_t now) const;
   [[nodiscard]] bool stale(const Tenure& tenure, std::uint64_t now) const;
@@ -132,7 +129,7 @@ class WriterOracle {
   Rules rules_;
   std::size_t count_ = 0;  // tenures so far
   std::array<Tenure, kTenures> tenures_{};
-  std::array<Call, kThreads + 1> calls_{};
+  std::array<Call, Execution::kThreads + 1> calls_{};
   int state_thread_ = -1;  // of the CLAIMING or CLEANING that is there
   int state_process_ = -1;
   bool interrupted_ = false;  // a thread died in the middle of a call

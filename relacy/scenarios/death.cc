@@ -35,8 +35,7 @@ const AddScenario kCheckDeadOwner(
      .spins = 10,
      .before =
          [](Header& h) {
-           h.demand_honest_busy();
-           h.init_writer();
+           h.init_writer(true);
            h.acquire_as(3, 1, 0);
            h.checker().bury(3);
          },

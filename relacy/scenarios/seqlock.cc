@@ -6,7 +6,7 @@ namespace fsqlshm::relacy {
 namespace {
 
 void whole(Header& h) { h.init_snapshot(); }
-void at_rest(Header& h) { h.finish_snapshot(); }
+void at_rest(Header& h) { h.snapshot().at_rest(); }
 
 Body publishes(unsigned count) {
   return [count](Header& h) {
@@ -101,7 +101,7 @@ const AddScenario kPublisherDies(
            h.checker().fail(harness::kP4, "reconcile did not put version 3 in");
          }
        }
-       h.finish_snapshot();
+       h.snapshot().at_rest();
      }});
 
 const AddScenario kTwoPublishers(

@@ -196,8 +196,8 @@ const AddScenario kCheckRelease(
      .spins = 10,
      .before =
          [](Header& h) {
-           h.demand_honest_busy();
-           stale_owner(h);
+           h.init_writer(true);
+           h.acquire_as(0, 1, kSoon);
          },
      .threads = {{"writer 1 releases",
                   [](Header& h) { h.reach(h.release(1) ? "released" : "evicted"); }},

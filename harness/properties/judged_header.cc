@@ -1,0 +1,82 @@
+#include "harness/properties/judged_header.h"
+
+namespace fsqlshm::harness {
+
+bool JudgedHeader::acquire(std::uint64_t id, int process, ProcessIdentity who,
+                           std::uint64_t lease) {
+  writer_.acquire_begins(id, process, who, lease);
+  const bool acquired = do_acquire(*TxnId::from_raw(id), who, lease);
+  writer_.acquire_ends(id, acquired);
+  return acquired;
+}
+
+bool JudgedHeader::release(std::uint64_t id) {
+  writer_.release_begins(id);
+  const bool released = do_release(*TxnId::from_raw(id));
+  writer_.release_ends(id, released);
+  return released;
+}
+
+Exclusion JudgedHeader::check(std::uint64_t now) {
+  writer_.check_begins(now);
+  const Exclusion answer = do_check(now);
+  writer_.check_ends(answer);
+  return answer;
+}
+
+std::optional<TxnId> JudgedHeader::look() {
+  writer_.look_begins();
+  const std::optional<TxnId> owner = do_look();
+  writer_.look_ends(owner);
+  return owner;
+}
+
+void JudgedHeader::publish(unsigned version, bool reconcile) {
+  snapshot_.publish_begins(version);
+  do_publish(triple(version), reconcile);
+  snapshot_.publish_ends(version);
+}
+
+ShmSnapshot JudgedHeader::load() {
+  snapshot_.load_begins();
+  const ShmSnapshot snapshot = do_load();
+  snapshot_.load_ends(snapshot);
+  return snapshot;
+}
+
+std::optional<ShmSnapshot> JudgedHeader::try_load(unsigned attempts) {
+  snapshot_.load_begins();
+  const std::optional<ShmSnapshot> snapshot = do_try_load(attempts);
+  snapshot_.load_ends(snapshot);
+  return snapshot;
+}
+
+std::optional<TxnId> JudgedHeader::alloc() {
+  ids_.alloc_begins();
+  const std::optional<TxnId> id = do_alloc();
+  ids_.alloc_ends(id);
+  return id;
+}
+
+void JudgedHeader::store_horizon(unsigned value) {
+  horizon_.store_begins(value);
+  do_store_horizon(value);
+}
+
+std::uint64_t JudgedHeader::load_horizon() {
+  const std::uint64_t value = do_load_field(Field::kGcHorizon);
+  horizon_.loaded(value);
+  return value;
+}
+
+void JudgedHeader::wrote(Field field, std::uint64_t old_value, std::uint64_t new_value) {
+  if (field == Field::kNextTxnId) ids_.wrote(old_value, new_value);
+  if (field >= Field::kSerializedWriterTxnId) writer_.wrote(field, old_value, new_value);
+}
+
+void JudgedHeader::unordered_store(Field field) {
+  writer_.unordered_store(field);
+  snapshot_.unordered_store(field);
+}
+
+}  // namespace fsqlshm::harness

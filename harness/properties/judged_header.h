@@ -1,0 +1,142 @@
+// The header as engines that control the order of steps use it: the operations of one protocol, each
+// with the oracles around it. Every answer and every changed word is judged.
+
+#ifndef FSQLSHM_HARNESS_PROPERTIES_JUDGED_HEADER_H_
+#define FSQLSHM_HARNESS_PROPERTIES_JUDGED_HEADER_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "fsqlshm/shared_memory_layout.h"
+#include "harness/properties/execution.h"
+#include "harness/properties/snapshot.h"
+#include "harness/properties/writer.h"
+
+namespace fsqlshm::harness {
+
+class JudgedHeader {
+ public:
+  explicit JudgedHeader(Execution& execution)
+      : writer_(execution), snapshot_(execution), ids_(execution), horizon_(execution) {}
+  virtual ~JudgedHeader() = default;
+  JudgedHeader(const JudgedHeader&) = delete;
+  JudgedHeader& operator=(const JudgedHeader&) = delete;
+
+  [[nodiscard]] WriterOracle& writer() noexcept { return writer_; }
+  [[nodiscard]] SnapshotOracle& snapshot() noexcept { return snapshot_; }
+
+  // --- Serialized writer ----------------------------------------------------------------------
+
+  /// By process number `process`, which calls itself `who`.
+  bool acquire(std::uint64_t id, int process, ProcessIdentity who, std::uint64_t lease);
+  bool release(std::uint64_t id);
+  Exclusion check(std::uint64_t now);
+  /// check_serialized_writer.
+  std::optional<TxnId> look();
+
+  // --- Seqlock --------------------------------------------------------------------------------
+
+  void publish(unsigned version) { publish(version, false); }
+  void reconcile(unsigned version) { publish(version, true); }
+  /// Spins.
+  ShmSnapshot load();
+  std::optional<ShmSnapshot> try_load(unsigned attempts);
+  /// The version of one field, loaded without the seqlock.
+  unsigned load_field(Field field) { return snapshot_.field_loaded(field, do_load_field(field)); }
+
+  // --- Counters -------------------------------------------------------------------------------
+
+  std::optional<TxnId> alloc();
+  void store_horizon(unsigned value);
+  std::uint64_t load_horizon();
+
+  // --- For the seam ---------------------------------------------------------------------------
+
+  /// A word got another value, in the step of the running thread.
+  void wrote(Field field, std::uint64_t old_value, std::uint64_t new_value);
+  /// A plain store that nothing orders behind the store before it, which another thread made. A
+  /// model checker lets the later step win; in C++ either of the two may be the last.
+  void unordered_store(Field field);
+
+ protected:
+  // NOLINTBEGIN(cppcoreguidelines-non-private-member-variables-in-classes): engines reset them
+  WriterOracle writer_;
+  SnapshotOracle snapshot_;
+  IdOracle ids_;
+  HorizonOracle horizon_;
+  // NOLINTEND(cppcoreguidelines-non-private-member-variables-in-classes)
+
+ private:
+  void publish(unsigned version, bool reconcile);
+
+  virtual bool do_acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) = 0;
+  virtual bool do_release(TxnId id) = 0;
+  virtual Exclusion do_check(std::uint64_t now) = 0;
+  virtual std::optional<TxnId> do_look() = 0;
+  virtual void do_publish(const ShmSnapshot& next, bool reconcile) = 0;
+  virtual ShmSnapshot do_load() = 0;
+  virtual std::optional<ShmSnapshot> do_try_load(unsigned attempts) = 0;
+  virtual std::uint64_t do_load_field(Field field) = 0;
+  virtual std::optional<TxnId> do_alloc() = 0;
+  virtual void do_store_horizon(std::uint64_t value) = 0;
+};
+
+/// The operations of `Protocol` on `W`. `Base` is JudgedHeader or an engine's class derived from it.
+/// A protocol may bring an Allocator of its own.
+template <class Base, Words W, class Protocol>
+class HeaderOf final : public Base {
+ public:
+  template <class... Args>
+  explicit HeaderOf(Execution& execution, W words, Args&&... args)
+      : Base(execution, std::forward<Args>(args)...),
+        execution_(execution),
+        layout_(Geometry{}, std::move(words)) {}
+
+  [[nodiscard]] const W& words() const noexcept { return layout_.words(); }
+
+ private:
+  bool do_acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) override {
+    return layout_.acquire_serialized_writer(id, who.pid, who.birth, lease);
+  }
+  bool do_release(TxnId id) override { return layout_.release_serialized_writer(id); }
+  Exclusion do_check(std::uint64_t now) override {
+    return layout_.check_serialized_writer_exclusion(
+        now,
+        [this](std::uint32_t pid, std::uint64_t birth) { return execution_.alive(pid, birth); });
+  }
+  std::optional<TxnId> do_look() override { return layout_.check_serialized_writer(); }
+  void do_publish(const ShmSnapshot& next, bool reconcile) override {
+    if (reconcile) {
+      layout_.reconcile(next.commit_seq, next.schema_epoch, next.ecs_epoch);
+    } else {
+      layout_.publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch);
+    }
+  }
+  ShmSnapshot do_load() override { return layout_.load_consistent_snapshot(); }
+  std::optional<ShmSnapshot> do_try_load(unsigned attempts) override {
+    return layout_.try_load_consistent_snapshot(attempts);
+  }
+  std::uint64_t do_load_field(Field field) override {
+    if (field == Field::kCommitSeq) return layout_.load_commit_seq().get();
+    if (field == Field::kSchemaEpoch) return layout_.load_schema_epoch().get();
+    return field == Field::kEcsEpoch ? layout_.load_ecs_epoch() : layout_.load_gc_horizon().get();
+  }
+  std::optional<TxnId> do_alloc() override {
+    if constexpr (requires { typename Protocol::template Allocator<W>; }) {
+      return typename Protocol::template Allocator<W>(layout_.words()).alloc();
+    } else {
+      return layout_.alloc_txn_id();
+    }
+  }
+  void do_store_horizon(std::uint64_t value) override {
+    layout_.store_gc_horizon(CommitSeq(value));
+  }
+
+  Execution& execution_;
+  BasicSharedMemoryLayout<W, Protocol> layout_;
+};
+
+}  // namespace fsqlshm::harness
+
+#endif  // FSQLSHM_HARNESS_PROPERTIES_JUDGED_HEADER_H_
