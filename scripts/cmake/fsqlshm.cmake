@@ -31,6 +31,22 @@ function(fsqlshm_engine target)
   add_dependencies(engines-${folder} ${target})
 endfunction()
 
+# fsqlshm_precompile(TARGET...): what most sources of the engines include is compiled once for all of them.
+function(fsqlshm_precompile)
+  if(NOT TARGET fsqlshm_engine_headers)
+    file(CONFIGURE OUTPUT fsqlshm_engine_headers.cc CONTENT "")
+    add_library(fsqlshm_engine_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/fsqlshm_engine_headers.cc)
+    target_compile_features(fsqlshm_engine_headers PRIVATE cxx_std_23)
+    target_link_libraries(fsqlshm_engine_headers PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
+    fsqlshm_warnings(fsqlshm_engine_headers)
+    target_precompile_headers(fsqlshm_engine_headers PRIVATE <fmt/format.h> <nlohmann/json.hpp> <chrono>
+                              <filesystem> <functional>)
+  endif()
+  foreach(target ${ARGN})
+    target_precompile_headers(${target} REUSE_FROM fsqlshm_engine_headers)
+  endforeach()
+endfunction()
+
 # fsqlshm_test(NAME source... [LIBRARIES library...] [LABELS label...] [ALONE]): one GoogleTest
 # binary, each of its tests known to CTest. ALONE: no other test runs at the same time, because these
 # need the processor's cores for threads that have to meet.
