@@ -23,7 +23,7 @@ std::int64_t now_ns() {
 }  // namespace
 
 const std::vector<int>& allowed_cpus() {
-  static const std::vector<int> cpus = [] {
+  static const std::vector<int> kCpus = [] {
     std::vector<int> list;
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -34,7 +34,7 @@ const std::vector<int>& allowed_cpus() {
     if (list.empty()) list.push_back(0);
     return list;
   }();
-  return cpus;
+  return kCpus;
 }
 
 bool pin_to(int cpu) noexcept {

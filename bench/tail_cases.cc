@@ -90,7 +90,7 @@ class Kept {
 
 template <class S>
 void tail(benchmark::State& state, Where where, double per_second, Kept& kept) {
-  static const double ns_per_tick = Timer::ns_per_tick();
+  static const double kNsPerTick = Timer::ns_per_tick();
   harness::Shared<typename S::Memory> memory;
   S subject(*memory);
   subject.publish(triple_of(1));
@@ -98,8 +98,8 @@ void tail(benchmark::State& state, Where where, double per_second, Kept& kept) {
   Sample sample;
   time_reads(state, subject, sample);
   if (publisher) report_rate(state, "publishes_per_second", *publisher);
-  report(state, sample, ns_per_tick);
-  kept.add(sample.ticks, ns_per_tick);
+  report(state, sample, kNsPerTick);
+  kept.add(sample.ticks, kNsPerTick);
   if (sample.torn > 0 && !S::kFacts.racy) throw WrongResult("reads were torn");
 }
 
