@@ -150,12 +150,12 @@ Placed::Placed(Bytes input) {
 Placed::~Placed() { ASAN_UNPOISON_MEMORY_REGION(bytes_.data() + bytes_.size(), 64); }
 
 void count_outcome(Judgement judgement) noexcept {
-  // NOLINTNEXTLINE(clang-analyzer-core.StackAddressEscape): counters are made in place
+  // NOLINTBEGIN(clang-analyzer-core.StackAddressEscape): counters are made in place
   static Counter counters[kJudgements] = {
       Counter("accept"),           Counter("too_small"),         Counter("bad_magic"),
       Counter("version_mismatch"), Counter("invalid_page_size"), Counter("checksum_mismatch")};
   counters[static_cast<std::size_t>(judgement)].add();
-}
+}  // NOLINTEND(clang-analyzer-core.StackAddressEscape)
 
 std::vector<Unit> header_units(Bytes input) {
   const auto plain = wire::fresh_header(4096, 128);

@@ -94,8 +94,6 @@ template <class M>
 struct Mutant : HardenedProtocol {
   static constexpr std::string_view kName = "mutant";
 
-  Mutant() = delete;  // protocols are types, never objects
-
   static void begin(auto& lock) { lock.begin(); }
   static void end(auto& lock) { lock.end(); }
   static void publish(auto& lock, const ShmSnapshot& next) { lock.publish(next); }
@@ -138,6 +136,10 @@ struct Mutant : HardenedProtocol {
     using Base::Base;
     [[nodiscard]] std::optional<TxnId> alloc() { return M::alloc(static_cast<Base&>(*this)); }
   };
+
+ private:
+  friend M;
+  Mutant() = default;
 };
 
 }  // namespace fsqlshm::harness::mutants
