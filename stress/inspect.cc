@@ -26,7 +26,7 @@
 
 namespace {
 
-using namespace fsqlshm;
+using namespace fsqlshm;  // NOLINT(google-build-using-namespace): the program is about nothing else
 
 struct Options {
   std::string file;
@@ -80,14 +80,17 @@ class Inspection {
   std::optional<std::string> repair() const {
     const auto file = ShmFile::open(options_.file);
     if (!file) return fmt::format("{}: {}", options_.file, file.error().message());
-    auto guard = file->try_lock_publication();
-    if (!guard) return guard.error().message();
-    if (!*guard) {
+    auto locked = file->try_lock_publication();
+    if (!locked) return locked.error().message();
+    auto& guard = *locked;
+    if (!guard) {
       return fmt::format("{}: a live publisher holds the publication lock; nothing was changed",
                          options_.file);
     }
-    (*guard)->reconcile(CommitSeq(*options_.commit_seq), SchemaEpoch(*options_.schema_epoch),
-                        *options_.ecs_epoch);
+    // NOLINTBEGIN(bugprone-unchecked-optional-access): the command line has them all with --repair
+    guard->reconcile(CommitSeq(*options_.commit_seq), SchemaEpoch(*options_.schema_epoch),
+                     *options_.ecs_epoch);
+    // NOLINTEND(bugprone-unchecked-optional-access)
     return std::nullopt;
   }
 

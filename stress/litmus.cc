@@ -113,15 +113,15 @@ class Race {
     return met || elapsed > std::max(15.0, 10 * config_.race_seconds);
   }
 
+  Lockstep lockstep_;
   const LitmusConfig& config_;
   const LitmusTest<Protocol>& test_;
-  Expect wanted_;
   std::vector<Layout> row_;
   std::vector<std::array<std::uint64_t, 2>> results_;
-  std::atomic<bool> over_ = false;
-  Lockstep lockstep_;
   std::uint64_t iterations_ = 0;
   Seen seen_;
+  Expect wanted_;
+  std::atomic<bool> over_ = false;
 };
 
 void find(Result& result, std::string severity, std::string property, std::string title,

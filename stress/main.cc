@@ -23,8 +23,10 @@
 
 namespace {
 
+// NOLINTBEGIN(google-build-using-namespace): the program is about nothing else
 using namespace fsqlshm::harness;
 using namespace fsqlshm::stress;
+// NOLINTEND(google-build-using-namespace)
 
 struct Options {
   Setting setting{};

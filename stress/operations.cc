@@ -83,16 +83,12 @@ class HeaderOperations {
     add_publications();
     add_writers();
     add_checks();
-    all_.push_back({"alloc_txn_id",
-                    made(),
-                    work([](Struck& f) { static_cast<void>(f.layout().alloc_txn_id()); }),
-                    txn_id_seen<Protocol>,
-                    {"not taken", "taken"}});
-    all_.push_back({"store_gc_horizon",
-                    made([](File& f) { publish(f, kOld); }),
-                    work([](Struck& f) { f.layout().store_gc_horizon(CommitSeq(kOld)); }),
-                    gc_horizon_seen<Protocol>,
-                    {"0", "moved"}});
+    add("alloc_txn_id", made(),
+        work([](Struck& f) { static_cast<void>(f.layout().alloc_txn_id()); }),
+        txn_id_seen<Protocol>, {"not taken", "taken"});
+    add("store_gc_horizon", made([](File& f) { publish(f, kOld); }),
+        work([](Struck& f) { f.layout().store_gc_horizon(CommitSeq(kOld)); }),
+        gc_horizon_seen<Protocol>, {"0", "moved"});
     return std::move(all_);
   }
 
@@ -133,6 +129,12 @@ class HeaderOperations {
   }
   static void checks(Struck& file) { static_cast<void>(check(file)); }
 
+  void add(std::string name, Work prepare, Work run, std::string (*observe)(const fs::path&),
+           std::vector<std::string_view> outcomes) {
+    all_.push_back(
+        {std::move(name), std::move(prepare), std::move(run), observe, std::move(outcomes)});
+  }
+
   void add_publications() {
     const auto old = [](File& f) { publish(f, kOld); };
     const auto publishes = [](Struck& f) { publish(f, kNew); };
@@ -141,27 +143,24 @@ class HeaderOperations {
       made(old)(path);
       left_by(work(publishes), 4)(path);
     };
-    const auto add = [&](std::string name, const Work& prepare, const Body& body,
-                         std::vector<std::string_view> outcomes) {
-      all_.push_back(
-          {std::move(name), prepare, work(body), snapshot_seen<Protocol>, std::move(outcomes)});
+    const auto seen = snapshot_seen<Protocol>;
+    add("publish_snapshot", made(old), work(publishes), seen, {"old", "none", "new"});
+    add("publish_snapshot, first", made(), work(publishes), seen, {"empty", "none", "new"});
+    add("reconcile", made(old), work(reconciles), seen, {"old", "none", "new"});
+    add("reconcile after a death", died_in_publish, work(reconciles), seen, {"none", "new"});
+    const auto all_three = [](Struck& f) {
+      publish(f, kNew);
+      reconcile(f, kOld);
+      publish(f, kNew);
     };
-    add("publish_snapshot", made(old), publishes, {"old", "none", "new"});
-    add("publish_snapshot, first", made(), publishes, {"empty", "none", "new"});
-    add("reconcile", made(old), reconciles, {"old", "none", "new"});
-    add("reconcile after a death", died_in_publish, reconciles, {"none", "new"});
-    add("publish, reconcile, publish", made(old),
-        [](Struck& f) {
-          publish(f, kNew);
-          reconcile(f, kOld);
-          publish(f, kNew);
-        },
+    add("publish, reconcile, publish", made(old), work(all_three), seen,
         {"old", "none", "new", "none", "old", "none", "new"});
   }
 
-  void add_writer(std::string name, const Work& prepare, const Work& run,
+  void add_writer(std::string name, Work prepare, Work run,
                   std::vector<std::string_view> outcomes) {
-    all_.push_back({std::move(name), prepare, run, writer_seen<Protocol>, std::move(outcomes)});
+    add(std::move(name), std::move(prepare), std::move(run), writer_seen<Protocol>,
+        std::move(outcomes));
   }
 
   void add_writers() {
@@ -249,18 +248,18 @@ std::string newcomer_trouble(const fs::path& path, std::uint64_t now) {
   auto file = File::open_or_create(path);
   if (!file) return "the file cannot be opened: " + file.error().message();
   auto layout = file->layout();
-  auto guard = file->try_lock_publication();
-  if (!guard || !*guard) return "the publication lock is not free";
+  auto guard = file->try_lock_publication().value_or(std::nullopt);
+  if (!guard) return "the publication lock is not free";
   const bool odd = !layout.try_load_consistent_snapshot(10);
-  if ((*guard)->needs_reconcile() != odd) return "the guard does not see the death";
+  if (guard->needs_reconcile() != odd) return "the guard does not see the death";
   // Greater than everything published, so that the gc horizon stays behind it.
   const ShmSnapshot next = triple_of(layout.load_commit_seq().get() + 1);
-  if (odd && (*guard)->publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch)) {
+  if (odd && guard->publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch)) {
     return "the guard publishes before it has reconciled";
   }
-  (*guard)->reconcile(next.commit_seq, next.schema_epoch, next.ecs_epoch);
+  guard->reconcile(next.commit_seq, next.schema_epoch, next.ecs_epoch);
   if (layout.try_load_consistent_snapshot(1) != next) return "reconcile does not repair";
-  guard->reset();
+  guard.reset();
 
   if (check(*file, now) != Exclusion::kOk) return std::string(kBusyForEver);
   if (!acquire(*file, 9, now + 1)) return "no process can acquire";

@@ -13,6 +13,8 @@ import time
 import unittest
 from typing import Any
 
+import support
+
 ROLES = ("publisher", "reader", "writer", "checker", "allocator", "gc", "opener", "inspector")
 STRESS, INSPECT = sys.argv[1:3]
 del sys.argv[1:3]
@@ -22,7 +24,7 @@ def run(*command: str | float | pathlib.Path, timeout: float = 120) -> subproces
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout, check=False)
 
 
-class Programs(unittest.TestCase):
+class Programs(support.FullDisk):
     def setUp(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name)
@@ -101,17 +103,7 @@ class Programs(unittest.TestCase):
         self.assertEqual(process.wait(timeout=60), 0)
 
     def test_a_lost_output_is_no_success(self) -> None:
-        with open("/dev/full", "w", encoding="utf-8") as full:
-            done = subprocess.run(
-                [STRESS, "crash-points", "--quiet"],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("fsqlshm-stress: ", done.stderr)
+        self.assert_lost_output_is_no_success(STRESS, "crash-points", "--quiet")
 
     def test_the_cost_of_verification(self) -> None:
         json_file = self.path / "r.json"

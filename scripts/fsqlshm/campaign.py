@@ -4,20 +4,16 @@ import argparse
 import datetime
 import os
 import pathlib
-import platform
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from fsqlshm import ROOT, command, engine, files, host, results, runner
 from fsqlshm.processes import Stopper
 from fsqlshm.results import CouldNotRun, Document
 from fsqlshm.schema import BadDocument
-from fsqlshm.text import Clock, colour, duration
+from fsqlshm.text import Clock, colour, duration, table
 
-# The engines in the order in which they run, with their share of the time. Golden needs none.
-WEIGHTS = {"golden": 0, "relacy": 3, "fuzz": 3, "stress": 3, "bench": 1}
 COLOURS = {"clean": "32;1", "found": "31;1", "could_not_run": "33;1"}
 OUT = ROOT / "out" / "campaign"
 HELP = (
@@ -34,33 +30,29 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = command.Parser("scripts/campaign", *HELP)
     add = parser.add_argument
     minutes, seed = command.number(float, 0.5, 7 * 24 * 60), command.number(int, 0, 2**63 - 1)
-    now = int(time.time()) & 0xFFFFFFFF
+    now, known = int(time.time()) & 0xFFFFFFFF, ", ".join(engine.NAMES)
     add("--minutes", type=minutes, default=2, metavar="N", help="for all engines, without the build (default 2)")
-    add("--engines", type=engine_names, metavar="A,B", help=f"only these of: {', '.join(WEIGHTS)} (default all)")
+    add("--engines", type=lambda names: names.split(","), metavar="A,B", help=f"only these of: {known}")
     add("--subject", choices=engine.SUBJECTS, help="attack this alone, with the engines that can; reference must fail")
     add("--seed", type=seed, metavar="N", default=now, help="default: from the clock, printed")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of a run split over N machines")
     add("--out", type=pathlib.Path, metavar="DIR", help="default out/campaign/DATE-PID, linked as out/campaign/latest")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name in options.engines or []:
+        if name not in engine.NAMES or options.engines.count(name) > 1:
+            parser.error(f"unknown engine '{name}', or twice")
+    return options
 
 
-def engine_names(text: str) -> list[str]:
-    """An argument's type: some engines, each once."""
-    names = text.split(",")
-    for name in names:
-        if name not in WEIGHTS or names.count(name) > 1:
-            raise argparse.ArgumentTypeError(f"unknown engine '{name}', or twice")
-    return names
-
-
-def choose_engines(options: argparse.Namespace) -> list[str]:
-    """The engines that are asked for and can do what is asked for."""
-    chosen: list[str] = options.engines or list(WEIGHTS)
-    if options.subject is None:
-        return chosen
-    able = [name for name in chosen if engine.describe(engine.program_of(name)).subject]
-    if options.engines is not None and able != chosen:
-        raise CouldNotRun(f"with --subject only these engines: {', '.join(able) or 'none'}; see --help")
+def choose_engines(options: argparse.Namespace) -> dict[runner.Row, engine.Description]:
+    """The engines that are asked for, else those that need no least time, as far as they can do what is asked for."""
+    rows = [row for row in runner.read_table() if (row.engine in options.engines if options.engines else not row.least)]
+    able = {row: engine.describe(row.engine) for row in rows}
+    if options.subject is not None:
+        able = {row: description for row, description in able.items() if description.subject}
+    if options.engines is not None and len(able) < len(rows):
+        names = ", ".join(row.engine for row in able) or "none"
+        raise CouldNotRun(f"with --subject only these engines: {names}; see --help")
     return able
 
 
@@ -70,31 +62,14 @@ def make_output_folder(chosen: pathlib.Path | None) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise CouldNotRun(f"{folder} is not empty")
-    try:
-        # Another campaign then finds the folder not empty, also while this one only builds.
-        with open(folder / "started", "x", encoding="utf-8") as started:
-            started.write(results.now() + "\n")
-    except FileExistsError as error:
-        raise CouldNotRun(f"another campaign writes to {folder}") from error
+    # Another campaign then finds the folder not empty, also while this one only builds.
+    (folder / "started").touch(exist_ok=False)
     return folder
-
-
-def table(documents: Sequence[Document]) -> list[str]:
-    """The summary table as lines."""
-    rows = [("engine", "subject", "status", "work done", "findings", "time")]
-    for document, subject in zip(documents, results.labels(documents)):
-        expected = sum(f["severity"] == "expected" for f in document["findings"])
-        findings = str(len(document["findings"]) - expected) + (f" (+{expected} expected)" if expected else "")
-        status = document["status"].replace("_", " ")
-        seconds = f"{document['duration_seconds']:.0f} s"
-        rows.append((document["engine"], subject, status, results.headline(document), findings, seconds))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def print_results(documents: Sequence[Document]) -> None:
     """The table, what was found and what could not run."""
-    print("", *table(documents), sep="\n")
+    print("\n" + table(*results.table(documents)), end="")
     for document in documents:
         for finding in document["findings"]:
             if finding["severity"] == "expected":
@@ -109,11 +84,6 @@ def print_results(documents: Sequence[Document]) -> None:
 
 def commit() -> str:
     return host.git("rev-parse", "HEAD")
-
-
-def machine() -> dict[str, Any]:
-    processor = host.processor().get("model name") or platform.processor()
-    return {"system": platform.platform(), "processor": processor, "cores": os.cpu_count()}
 
 
 def make_report(folder: pathlib.Path) -> pathlib.Path:
@@ -140,20 +110,21 @@ def conclude(program: str, documents: Sequence[Document], seconds: float, page: 
 
 
 def run_engines(
-    chosen: Sequence[str], folder: pathlib.Path, options: argparse.Namespace, clock: Clock, stop: Stopper
+    rows: Sequence[runner.Row], folder: pathlib.Path, options: argparse.Namespace, clock: Clock, stop: Stopper
 ) -> list[Document]:
     words = ["--seed", str(options.seed), "--shard", options.shard]
     if options.subject is not None:
         words += ["--subject", options.subject]
     documents = []
-    for place, name in enumerate(chosen):
+    for place, row in enumerate(rows):
         if stop.requested:
-            documents.append(results.could_not_run(name, "not started: interrupted"))
+            documents.append(results.could_not_run(row.engine, "not started: interrupted"))
             continue
         # What an engine leaves over or takes too much is shared by those after it.
-        share = WEIGHTS[name] / max(1, sum(WEIGHTS[later] for later in chosen[place:]))
+        share = row.share / max(1, sum(later.share for later in rows[place:]))
         seconds = max(5, int(clock.left() * share)) if share else 0
-        documents += runner.run_engine(name, folder / name, words, seconds, clock, stop)
+        given = [*words, *row.arguments]
+        documents += runner.run_engine(row.engine, folder / row.name, given, seconds, clock, stop)
     return documents
 
 
@@ -164,11 +135,11 @@ def main(arguments: Sequence[str]) -> int:
     runner.bootstrap("--campaign")
     chosen = choose_engines(options)
     folder = make_output_folder(options.out)
-    runner.build(folder, clock, stop)
+    runner.build(chosen.values(), folder, clock, stop)
     started = results.now()
     clock.run_engines_for(options.minutes * 60)
-    clock.say(f"engines: {', '.join(chosen)}; seed {options.seed}")
-    documents = run_engines(chosen, folder, options, clock, stop)
+    clock.say(f"engines: {', '.join(row.engine for row in chosen)}; seed {options.seed}")
+    documents = run_engines(list(chosen), folder, options, clock, stop)
     print_results(documents)
     summary = results.summary(
         documents,
@@ -176,7 +147,7 @@ def main(arguments: Sequence[str]) -> int:
         started=started,
         duration_seconds=round(clock.elapsed(), 1),
         commit=commit(),
-        machine=machine(),
+        machine=host.machine(),
     )
     files.write_json(folder / "summary.json", summary)
     page = make_report(folder)

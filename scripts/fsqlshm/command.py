@@ -2,7 +2,9 @@
 
 import argparse
 import re
+import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -49,10 +51,13 @@ def run(name: str, body: Callable[[Sequence[str]], int]) -> NoReturn:
     """Ends the process with what `body` returns for the command line's arguments, or with a sentence."""
     try:
         status = body(sys.argv[1:])
-    except (CouldNotRun, BadDocument, OSError) as error:
+    except (CouldNotRun, BadDocument, OSError, subprocess.SubprocessError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         status = results.COULD_NOT_RUN
     except ModuleNotFoundError as error:
         print(f"{name}: {error}; scripts/bootstrap installs what is missing", file=sys.stderr)
+        status = results.COULD_NOT_RUN
+    except Exception:  # a fault of ours is nothing that was found, which is what Python's own status 1 would say
+        traceback.print_exc()
         status = results.COULD_NOT_RUN
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""What an engine is: an executable scripts/engines/NAME. It gets
+"""What an engine is: a module of fsqlshm.engines with a DESCRIPTION and a main(). scripts/engine runs it; it gets
   --seconds N    wall time to spend
   --out DIR      an existing folder for its result documents, *.json
   --seed N       seed for what it draws; another seed, other executions
@@ -10,61 +10,58 @@ With --describe it prints its Description as JSON and ends.
 
 import argparse
 import dataclasses
+import importlib
 import json
 import pathlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from fsqlshm import ROOT, command, results
+from fsqlshm.processes import Stopper
 
 SUBJECTS = ("hardened", "reference")
+NAMES = sorted(path.stem for path in (ROOT / "scripts" / "fsqlshm" / "engines").glob("[a-z]*.py"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    name: str
     summary: str = ""
+    builds: dict[str, str] = dataclasses.field(default_factory=dict)  # what it needs: preset to target
     subject: bool = False  # takes --subject
     corpora: bool = False  # goes on from working corpora in OUT/corpus, one folder a fuzz target
     planted: str = ""  # a night must have found a planted fault: the subject that has it
 
 
-def parse(description: Description, arguments: Sequence[str]) -> argparse.Namespace:
-    """The arguments of an engine; ends the process after --describe."""
-    parser = command.Parser(description.name, description.summary)
-    parser.add_argument("--seconds", type=command.number(float, 0, 1e9), required=True, help="wall time to spend")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the result documents")
-    parser.add_argument("--seed", type=int, default=1, help="chooses what is drawn (default 1)")
-    parser.add_argument("--shard", type=command.shard, default="1/1", help="I/N: do part I of N")
-    if description.subject:
-        parser.add_argument("--subject", choices=SUBJECTS, help="attack this one alone")
-    parser.add_argument("--describe", action="store_true", help="say as JSON what this engine takes")
-    if "--describe" in arguments:
-        print(json.dumps(dataclasses.asdict(description)))
-        sys.exit(results.CLEAN)
-    options = parser.parse_args(arguments)
-    options.out = options.out.resolve()
-    options.out.mkdir(parents=True, exist_ok=True)
-    return options
+class Job(argparse.Namespace):
+    """What an engine is asked to do, and what it does it with."""
 
+    name: str
+    seconds: float
+    out: pathlib.Path
+    seed: int
+    shard: str
+    subject: str | None
 
-def program_of(name: str) -> pathlib.Path:
-    return ROOT / "scripts" / "engines" / name
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, subject=None)
+        self.stop = Stopper()
+        self.start = time.monotonic()
 
+    def passed(self) -> float:
+        return time.monotonic() - self.start
 
-def describe(program: pathlib.Path) -> Description:
-    """What an engine says of itself; of one that says nothing nothing is expected, and it will fail when it runs."""
-    try:
-        done = subprocess.run([program, "--describe"], capture_output=True, text=True, check=True, timeout=60)
-        return Description(**json.loads(done.stdout))
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError):
-        return Description(program.name)
+    def left(self) -> float:
+        return max(0.0, self.seconds - self.passed())
 
+    def say(self, text: str) -> None:
+        """A line of progress."""
+        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
-def say(name: str, text: str) -> None:
-    """A line of progress."""
-    print(f"{name}: {text}", file=sys.stderr, flush=True)
+    def result(self, subject: str) -> results.Result:
+        return results.Result(self.name, subject, seed=self.seed, budget={"seconds": self.seconds})
 
 
 def worst(codes: Iterable[int | None]) -> int:
@@ -73,3 +70,44 @@ def worst(codes: Iterable[int | None]) -> int:
     if results.FOUND in every:
         return results.FOUND
     return results.CLEAN if every and all(code == results.CLEAN for code in every) else results.COULD_NOT_RUN
+
+
+def command_of(name: str) -> list[str]:
+    return [str(ROOT / "scripts" / "engine"), name]
+
+
+def describe(name: str) -> Description:
+    """What an engine says of itself; of one that says nothing nothing is expected, and it will fail when it runs."""
+    try:
+        words = [*command_of(name), "--describe"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+        return Description(**json.loads(done.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError):
+        return Description()
+
+
+def main(arguments: Sequence[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name not in NAMES:
+        raise results.CouldNotRun(f"expected an engine, one of {', '.join(NAMES)}")
+    engine: Any = importlib.import_module(f"fsqlshm.engines.{name}")
+    description: Description = engine.DESCRIPTION
+    if "--describe" in arguments:
+        print(json.dumps(dataclasses.asdict(description)))
+        return results.CLEAN
+    parser = command.Parser(f"scripts/engine {name}", description.summary)
+    parser.add_argument("--seconds", type=command.number(float, 0, 1e9), required=True, help="wall time to spend")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the result documents")
+    parser.add_argument("--seed", type=int, default=1, help="chooses what is drawn (default 1)")
+    parser.add_argument("--shard", type=command.shard, default="1/1", help="I/N: do part I of N")
+    if description.subject:
+        parser.add_argument("--subject", choices=SUBJECTS, help="attack this one alone")
+    parser.add_argument("--describe", action="store_true", help="say as JSON what this engine takes")
+    job = parser.parse_args(arguments[1:], Job(name))
+    job.out = job.out.resolve()
+    job.out.mkdir(parents=True, exist_ok=True)
+    return int(engine.main(job))
+
+
+if __name__ == "__main__":
+    command.run("engine", main)

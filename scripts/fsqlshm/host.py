@@ -1,7 +1,10 @@
 """What git and Linux say of the sources and of the processor."""
 
+import os
 import pathlib
+import platform
 import subprocess
+from typing import Any
 
 from fsqlshm import ROOT
 
@@ -12,7 +15,13 @@ def git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def processor() -> dict[str, str]:
-    """The first of /proc/cpuinfo."""
+def machine() -> dict[str, Any]:
     lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    cpu = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {
+        "cpu": cpu.get("model name") or platform.machine(),
+        "cpu_family_model": f"{cpu.get('cpu family')}/{cpu.get('model')}",
+        "cpus": len(os.sched_getaffinity(0)),
+        "virtual": "hypervisor" in cpu.get("flags", "").split(),
+        "kernel": f"{platform.system()} {platform.release()}",
+    }

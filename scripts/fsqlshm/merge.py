@@ -50,7 +50,6 @@ RULES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _member(node: Schema, name: str) -> Schema:
-    """The schema of a member of an object."""
     further = node.get("additionalProperties")
     found = node.get("properties", {}).get(name, further)
     return found if isinstance(found, dict) else {}

@@ -9,12 +9,10 @@ another seed means other executions (Relacy: the next range of iterations).
 """
 
 import argparse
-import dataclasses
 import math
 import os
 import pathlib
 import re
-import shlex
 import shutil
 from collections.abc import Sequence
 
@@ -23,6 +21,7 @@ from fsqlshm.fuzz import corpora
 from fsqlshm.nights import Night, Slice, State
 from fsqlshm.processes import Stopper, locked
 from fsqlshm.results import CouldNotRun
+from fsqlshm.runner import Row
 from fsqlshm.text import Clock
 
 SLICE_SECONDS = 900
@@ -38,17 +37,6 @@ Exit status: 0 nothing found, 1 something found, 2 could not run (also: not to i
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A line of the table."""
-
-    name: str
-    share: float
-    least: float  # seconds
-    engine: str
-    arguments: list[str]
-
-
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = command.Parser("scripts/nightly", *HELP)
     add = parser.add_argument
@@ -56,30 +44,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--hours", type=hours, default=6, metavar="N", help="for the engines together (default 6)")
     seed = command.number(int, 0, 2**62 - 1)
     add("--seed", type=seed, metavar="N", help="start the seeds here (default: go on from the last night)")
-    state, table = ROOT / "out" / "nightly", ROOT / "scripts" / "nightly.table"
+    state = ROOT / "out" / "nightly"
     add("--state", type=pathlib.Path, default=state, metavar="DIR", help="the state folder (default out/nightly)")
-    add("--table", type=pathlib.Path, default=table, help="how time is split (default scripts/nightly.table)")
+    table = "how time is split (default scripts/engines.table)"
+    add("--table", type=pathlib.Path, default=runner.TABLE, metavar="FILE", help=table)
     options = parser.parse_args(arguments)
     options.state = options.state.resolve()
-    options.rows = read_table(options.table)
+    options.rows = runner.read_table(options.table)
     return options
-
-
-def read_table(path: pathlib.Path) -> list[Row]:
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        words = shlex.split(line, comments=True)
-        if not words:
-            continue
-        numbers = all(re.fullmatch(r"\d+(\.\d+)?", word) for word in words[1:3])
-        if len(words) < 4 or not numbers or not re.fullmatch(r"[a-z0-9-]+", words[0]):
-            raise CouldNotRun(f"{path}:{number}: expected a name, a share, the least seconds and an engine")
-        if not engine.program_of(words[3]).is_file():
-            raise CouldNotRun(f"{path}:{number}: there is no engine '{words[3]}'")
-        rows.append(Row(words[0], float(words[1]), float(words[2]), words[3], words[4:]))
-    if not rows or len({row.name for row in rows}) != len(rows):
-        raise CouldNotRun(f"{path}: no slices, or a name twice")
-    return rows
 
 
 def split_table(rows: Sequence[Row], hours: float) -> tuple[list[Row], list[str]]:
@@ -91,34 +63,27 @@ def split_table(rows: Sequence[Row], hours: float) -> tuple[list[Row], list[str]
 
 def make_plan(rows: Sequence[Row], hours: float, seed: int) -> list[Slice]:
     """The slices of a night in their order: each engine's time in turns of about the same length."""
-    total = sum(row.share for row in rows)
-    seconds = {row.name: hours * 3600 * row.share / total if total else 0 for row in rows}
-    pieces = {row.name: max(1, math.ceil(seconds[row.name] / SLICE_SECONDS)) for row in rows}
+    total = sum(row.share for row in rows) or 1
+    turns: list[tuple[int, Row, int]] = []
+    for row in rows:
+        seconds = hours * 3600 * row.share / total
+        pieces = max(1, math.ceil(seconds / SLICE_SECONDS))
+        turns += [(turn, row, max(5, int(seconds / pieces)) if row.share else 0) for turn in range(pieces)]
     plan: list[Slice] = []
-    for turn in range(max(pieces.values())):
-        for row in rows:
-            if turn >= pieces[row.name]:
-                continue
-            name, number = f"{len(plan) + 1:03d}-{row.name}", seed + len(plan)
-            length = max(5, int(seconds[row.name] / pieces[row.name])) if row.share else 0
-            plan.append(Slice(id=name, engine=row.engine, seconds=length, seed=number, arguments=row.arguments))
+    for _, row, length in sorted(turns, key=lambda turn: turn[0]):
+        name, number = f"{len(plan) + 1:03d}-{row.name}", seed + len(plan)
+        plan.append(Slice(id=name, engine=row.engine, seconds=length, seed=number, arguments=list(row.arguments)))
     return plan
 
 
-class Run:
-    """One run of scripts/nightly, over one state folder."""
+def describe(plan: Sequence[Slice]) -> dict[str, engine.Description]:
+    return {name: engine.describe(name) for name in dict.fromkeys(one["engine"] for one in plan)}
 
+
+class Run:
     def __init__(self, options: argparse.Namespace, stop: Stopper) -> None:
         self.options, self.stop, self.clock = options, stop, Clock()
         self.state = State(options.state)
-        # A night that goes on may have been planned by another table.
-        plan = self.state.night["plan"] if self.state.night else []
-        names = dict.fromkeys([*(row.engine for row in options.rows), *(one["engine"] for one in plan)])
-        self.engines = {name: engine.describe(engine.program_of(name)) for name in names}
-
-    def planted(self, night: Night) -> list[tuple[str, str]]:
-        names = {one["engine"] for one in night["plan"]}
-        return [(e.name, e.planted) for e in self.engines.values() if e.planted and e.name in names]
 
     def start_night(self, commit: str) -> Night:
         rows, short = split_table(self.options.rows, self.options.hours)
@@ -126,6 +91,7 @@ class Run:
             raise CouldNotRun(f"{self.options.hours:g} hours are too few for any slice of {self.options.table}")
         seed = self.options.seed if self.options.seed is not None else self.state.next_seed
         started = results.now()
+        plan = make_plan(rows, self.options.hours, seed)
         identity = re.sub(r"[^0-9]", "", started)
         while (self.options.state / "nights" / identity).exists():
             identity += "x"
@@ -136,8 +102,9 @@ class Run:
             "hours": self.options.hours,
             "started": started,
             "seconds": 0.0,
-            "plan": make_plan(rows, self.options.hours, seed),
+            "plan": plan,
             "left_out": short,
+            "planted": {name: e.planted for name, e in describe(plan).items() if e.planted},
         }
         self.settle(night)
         self.state.night = night
@@ -149,16 +116,15 @@ class Run:
         slices = self.state.night_folder(night) / "slices"
         slices.mkdir(parents=True, exist_ok=True)
         self.state.corpus.mkdir(exist_ok=True)
-        corpora.settle(self.state.corpus)
         for attempt in nights.attempts(slices.parent)[1]:
             corpora.take(attempt / "corpus", self.state.corpus)
 
-    def run_slice(self, one: Slice, night: pathlib.Path) -> None:
+    def run_slice(self, one: Slice, night: pathlib.Path, corpus: bool) -> None:
         slices = night / "slices"
         folder = slices / f"{one['id']}.{1 + len(list(slices.glob(one['id'] + '.*')))}"
         arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
         folder.mkdir()
-        if self.engines[one["engine"]].corpora:
+        if corpus:
             corpora.unite([self.state.corpus], folder / "corpus")
         documents = runner.run_engine(one["engine"], folder, arguments, one["seconds"], self.clock, self.stop)
         corpora.take(folder / "corpus", self.state.corpus)
@@ -167,6 +133,8 @@ class Run:
 
     def run_slices(self, night: Night) -> int:
         folder = self.state.night_folder(night)
+        engines = describe(night["plan"])
+        runner.build(engines.values(), folder, self.clock, self.stop)
         done, _ = nights.attempts(folder)
         left = [one for one in night["plan"] if one["id"] not in done]
         self.clock.run_engines_for(sum(one["seconds"] for one in left))
@@ -178,13 +146,13 @@ class Run:
             if self.stop.requested:
                 break
             before = self.clock.elapsed()
-            self.run_slice(one, folder)
+            self.run_slice(one, folder, engines[one["engine"]].corpora)
             night["seconds"] += self.clock.elapsed() - before
             self.state.save()
         finished = len(nights.attempts(folder)[0]) == len(night["plan"])
         if finished:
             corpora.reduce_large(self.state.corpus, self.clock.say)
-        summary, page = nights.sum_up(self.state, night, self.planted(night), finished)
+        summary, page = nights.sum_up(self.state, night, finished)
         campaign.print_results(summary["results"])
         for entry in summary["proposed_regressions"] or []:
             print(f"\nkeep this failing input:\n  {entry['command']}")
@@ -198,15 +166,13 @@ class Run:
         if night is not None and night["commit"] != commit:
             self.clock.say(f"night {night['id']} was begun with other code; closing it as it is")
             self.settle(night)
-            nights.sum_up(self.state, night, self.planted(night), finished=True)
+            nights.sum_up(self.state, night, finished=True)
             night = None
         if night is None:
             night = self.start_night(commit)
         else:
             self.clock.say(f"going on with night {night['id']}")
             self.settle(night)
-        tests = any(one["engine"] == "tests" for one in night["plan"])
-        runner.build(self.state.night_folder(night), self.clock, self.stop, tests)
         return self.run_slices(night)
 
 

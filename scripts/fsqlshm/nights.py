@@ -3,29 +3,25 @@
 The state folder (out/nightly):
   lock           held while a run is at work
   state.json     State
-  history.jsonl  one line a night that ended, see history_entry
+  history.json   an entry a night that ended, see history_entry
   findings.json  everything ever found, with the nights that saw it first and last
   corpus/        working corpora of the fuzz targets
-  bench-last.json  what the last night's benchmarks measured, to compare with
   regressions/   failing inputs that are not in corpus/regressions yet, see propose_regressions
   nights/ID/     a night: slices/NN-NAME.K/ for the K-th attempt at a slice, then the summary and the report
   tmp/           the engines' TMPDIR; emptied when a run starts, because a killed one leaves things there
 """
 
-import contextlib
 import hashlib
-import json
 import pathlib
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from fsqlshm import ROOT, campaign, files, merge, results, runner, schema
-from fsqlshm.bench import last_night
+from fsqlshm import ROOT, campaign, files, host, merge, results, runner, schema
+from fsqlshm.bench import nights as bench
 from fsqlshm.fuzz import corpora
 from fsqlshm.results import CouldNotRun, Document, Summary
-from fsqlshm.schema import BadDocument
 
 SCHEMA = "fsqlshm-nightly/1"
 KEEP_NIGHTS = 30
@@ -48,6 +44,7 @@ class Night(TypedDict):
     seconds: float  # spent so far
     plan: list[Slice]
     left_out: list[str]  # slices that there is no time for
+    planted: dict[str, str]  # by engine the subject in which it must find a fault
 
 
 class State:
@@ -60,11 +57,11 @@ class State:
         self.next_seed = 1
         self.night: Night | None = None
         if self.path.exists():
-            with reading(self.path):
-                value = schema.read_json(self.path)
-                self.next_seed, self.night = value["next_seed"], value["night"]
-                if value["schema"] != SCHEMA:
-                    raise ValueError(f"its schema is not {SCHEMA}")
+            # A broken file of this folder is an error, not a fresh start: that would lose what was found.
+            value = schema.read_json(self.path)
+            if value["schema"] != SCHEMA:
+                raise CouldNotRun(f"{self.path}: its schema is not {SCHEMA}")
+            self.next_seed, self.night = value["next_seed"], value["night"]
 
     def save(self) -> None:
         files.write_json(self.path, {"schema": SCHEMA, "next_seed": self.next_seed, "night": self.night})
@@ -78,36 +75,6 @@ class State:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def reading(path: pathlib.Path) -> Iterator[None]:
-    """A broken file of the state folder is an error, not a fresh start: that would lose what was found."""
-    try:
-        yield
-    except BadDocument as error:
-        raise CouldNotRun(f"{error}; move it away to start afresh") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CouldNotRun(f"cannot read {path}: {error!r}; move it away to start afresh") from error
-
-
-def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of history.jsonl."""
-    entries = []
-    with reading(path):
-        if path.exists():
-            entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    return entries
-
-
-def read_slice(path: pathlib.Path) -> list[Document]:
-    """The documents as run_engine returned them, failures included."""
-    documents: list[Document] = []
-    with reading(path):
-        documents = schema.read_json(path)["documents"]
-        for document in documents:
-            results.check(document)
-    return documents
-
-
 def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib.Path]]:
     """Of a night so far: the folders of the slices that are done, by their ids, and those of interrupted attempts."""
     every = sorted((night / "slices").iterdir())
@@ -118,7 +85,9 @@ def attempts(night: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[pathlib
 def collect(night: pathlib.Path) -> list[Document]:
     """All documents of a night so far: those of slices that are done, then what interrupted attempts found."""
     done, interrupted = attempts(night)
-    documents = [document for folder in done.values() for document in read_slice(folder / "slice.json")]
+    documents: list[Document] = []
+    for folder in done.values():
+        documents += schema.read_json(folder / "slice.json")["documents"]
     for folder in interrupted:
         found = [document for document in runner.read_documents(folder)[0] if document["status"] == "found"]
         for document in found:
@@ -137,10 +106,8 @@ def update_findings(state: State, night: Night, documents: Sequence[Document]) -
     that this night did not see."""
     path = state.folder / "findings.json"
     by_identity: dict[results.Identity, dict[str, str]] = {}
-    if path.exists():
-        with reading(path):
-            for entry in schema.read_json(path)["findings"]:
-                by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
+    for entry in schema.read_json(path)["findings"] if path.exists() else []:
+        by_identity[results.Identity(*(entry[name] for name in results.Identity._fields))] = entry
     for document in documents:
         for finding in document["findings"]:
             identity = results.identity(document, finding)
@@ -157,33 +124,30 @@ def _digest(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def propose_regressions(state: State, night: pathlib.Path, documents: Sequence[Document]) -> list[dict[str, str]]:
-    """Copies failing inputs that are not yet kept to regressions/TARGET/HASH. Returns [{target, file, command}]."""
+def propose_regressions(state: State, documents: Sequence[Document]) -> list[dict[str, str]]:
+    """Copies failing inputs that are not yet kept to regressions/TARGET/HASH. Returns the commands that keep them."""
     kept = {_digest(p) for p in (ROOT / "corpus" / "regressions").rglob("*") if p.is_file()}
     proposed = {}
     for document in documents:
         bad = [f for f in document["findings"] if document["engine"] == "fuzz" and f["severity"] == "violation"]
-        for artefact in (artefact for finding in bad for artefact in finding.get("artefacts") or []):
-            # An absolute path, or one next to the document.
-            path = night / pathlib.PurePath(document.get("document") or "").parent / artefact
-            if not path.is_file() or path.suffix in (".txt", ".json", ".log", ".html") or _digest(path) in kept:
+        for path in (pathlib.Path(artefact) for finding in bad for artefact in finding["artefacts"]):
+            if not path.is_file() or _digest(path) in kept:
                 continue
             target = state.folder / "regressions" / document["subject"] / _digest(path)[:16]
             if not target.exists():
                 files.copy(path, target)
             place = f"corpus/regressions/{document['subject']}"
-            keep = f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/"
-            proposed[target] = {"target": document["subject"], "file": str(target), "command": keep}
+            proposed[target] = {"command": f"mkdir -p {place} && cp {shlex.quote(str(target))} {place}/"}
     return list(proposed.values())
 
 
 def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
-    """A line of history.jsonl: what the trends are drawn of."""
+    """What the trends are drawn of."""
     documents = summary["results"]
     found = {results.identity(d, f) for d in documents for f in d["findings"]}
     entry: dict[str, Any] = {"night": night["id"], "status": summary["status"], "seconds": round(night["seconds"], 1)}
     entry |= {name: summary[name] for name in ("started", "commit", "seed", "minutes")}
-    entry["figures"] = last_night.figures(documents)
+    entry["figures"] = bench.figures(documents)
     entry["findings"] = {s: sum(one.severity == s for one in found) for s in results.SEVERITIES}
     entry["engines"] = [
         {name: d[name] for name in ("engine", "subject", "status", "counts")} | {"seconds": d["duration_seconds"]}
@@ -193,8 +157,7 @@ def history_entry(night: Night, summary: Summary) -> dict[str, Any]:
     return entry
 
 
-def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool) -> Summary:
-    """The night's documents as one summary."""
+def summarise(state: State, night: Night, finished: bool) -> Summary:
     folder = state.night_folder(night)
     separate = collect(folder)
     documents = merge.merge_all(separate)
@@ -205,8 +168,8 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         reason += "; the code has changed since" if finished else "; the next run goes on"
         documents.append(results.could_not_run("nightly", reason))
     expected = {(d["engine"], d["subject"]) for d in documents for f in d["findings"] if f["severity"] == "expected"}
-    for engine, fault in [] if missing else planted:
-        if (engine, fault) not in expected:
+    for engine, fault in night.get("planted", {}).items():
+        if not missing and (engine, fault) not in expected:
             reason = f"the planted fault (the {fault}) was not found, so nothing is known of what else was not"
             documents.append(results.could_not_run("nightly", reason))
     return results.summary(
@@ -214,8 +177,8 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
         minutes=night["hours"] * 60,
         duration_seconds=round(night["seconds"], 1),
         shard="1/1",
-        machine=campaign.machine(),
-        proposed_regressions=propose_regressions(state, folder, separate),
+        machine=host.machine(),
+        proposed_regressions=propose_regressions(state, separate),
         corpora=corpora.sizes(state.corpus),
         seed=night["seed"],
         started=night["started"],
@@ -224,25 +187,23 @@ def summarise(state: State, night: Night, planted: Sequence[tuple[str, str]], fi
     )
 
 
-def sum_up(
-    state: State, night: Night, planted: Sequence[tuple[str, str]], finished: bool
-) -> tuple[Summary, pathlib.Path]:
+def sum_up(state: State, night: Night, finished: bool) -> tuple[Summary, pathlib.Path]:
     """Writes the night's summary and report; if it has ended also history and state. May be done twice."""
     folder = state.night_folder(night)
-    summary = summarise(state, night, planted, finished)
-    last_night.compare_with(state.folder, night["id"], summary["results"])
+    summary = summarise(state, night, finished)
+    history = state.folder / "history.json"
+    kept = schema.read_json(history)["nights"] if history.exists() else []
+    nights = [entry for entry in kept if entry["night"] != night["id"]]
+    if measured := [entry["night"] for entry in nights if entry["figures"]]:
+        bench.compare_with(folder.with_name(measured[-1]), summary["results"])
     summary["found_before"] = update_findings(state, night, summary["results"])
-    history = state.folder / "history.jsonl"
-    nights = [entry for entry in read_history(history) if entry["night"] != night["id"]] + [
-        history_entry(night, summary)
-    ]
+    nights.append(history_entry(night, summary))
     summary["history"] = nights[-KEEP_NIGHTS:]
     files.write_json(folder / "summary.json", summary)
     page = campaign.make_report(folder)
     files.link(folder, state.folder / "latest")
     if finished:
-        files.write_text(history, "".join(json.dumps(entry) + "\n" for entry in nights))
-        last_night.keep(state.folder, night["id"], summary["results"])
+        files.write_json(history, {"schema": SCHEMA, "nights": nights})
         state.next_seed = max(state.next_seed, night["seed"] + len(night["plan"]))
         state.night = None
         state.save()

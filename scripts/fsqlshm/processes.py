@@ -104,9 +104,9 @@ class Stopper:
         deadline: float = math.inf,
         say: Callable[[str], None] = print,
     ) -> None:
-        """Configures and builds; without targets everything. Two builds at once take turns."""
+        """Configures and builds. Two builds at once take turns."""
         with locked(ROOT / "build" / "lock", "build: waiting for another build to end", say):
-            for words in (["--preset", preset], ["--build", f"build/{preset}", *(targets and ["--target", *targets])]):
+            for words in (["--preset", preset], ["--build", f"build/{preset}", "--target", *targets]):
                 if self.run(["cmake", *words], log, deadline) != 0:
                     raise CouldNotRun(f"the {preset} build failed, see {log}")
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fsqlshm import files, schema
 from fsqlshm.schema import BadDocument
-from fsqlshm.text import human
+from fsqlshm.text import duration, number
 
 SCHEMA = "fsqlshm-result/1"
 CAMPAIGN_SCHEMA = "fsqlshm-campaign/1"
@@ -109,18 +109,14 @@ def check(document: Any) -> None:
 def check_summary(summary: Any) -> None:
     """Raises BadDocument with the first thing that is wrong with a campaign's summary."""
     schema.check("campaign.json", summary)
-    for number, document in enumerate(summary["results"]):
-        try:
-            check(document)
-        except BadDocument as error:
-            raise BadDocument(f"results[{number}]: {error}") from error
+    for document in summary["results"]:
+        check(document)
     status = STATUS_OF_EXIT[exit_status(summary["results"])]
     if summary["status"] != status:
         raise BadDocument(f"status is {summary['status']!r}, but the results say {status!r}")
 
 
 def load(path: pathlib.Path, checked: Callable[[Any], None] = check) -> Document:
-    """The checked document in a file."""
     document: Document = schema.read_json(path)
     try:
         checked(document)
@@ -130,7 +126,6 @@ def load(path: pathlib.Path, checked: Callable[[Any], None] = check) -> Document
 
 
 def load_summary(path: pathlib.Path) -> Summary:
-    """The checked summary in a file."""
     return load(path, check_summary)
 
 
@@ -167,11 +162,21 @@ def headline(document: Document) -> str:
     said: str = document["headline"]
     counts = document["counts"]
     names = [name for name in TELLING if name in counts] or list(counts)
-    return said or ", ".join(f"{human(counts[name])} {name.replace('_', ' ')}" for name in names[:4])
+    return said or ", ".join(f"{number(counts[name])} {name.replace('_', ' ')}" for name in names[:4])
+
+
+def table(documents: Sequence[Document]) -> tuple[list[str], list[list[str]]]:
+    """The columns and the rows of a summary."""
+    rows = []
+    for document, subject in zip(documents, labels(documents)):
+        expected = sum(f["severity"] == "expected" for f in document["findings"])
+        findings = str(len(document["findings"]) - expected) + (f" (+{expected} expected)" if expected else "")
+        words = [document["engine"], subject, document["status"].replace("_", " "), headline(document), findings]
+        rows.append([*words, duration(document["duration_seconds"])])
+    return ["engine", "subject", "status", "work done", "findings", "time"], rows
 
 
 def verdict(documents: Sequence[Document]) -> str:
-    """One line that says how it ended."""
     found = {identity(d, f) for d in documents for f in d["findings"]}
     parts = []
     for severity, words in (("violation", "violation%s found"), ("vacuous", "vacuous check%s")):

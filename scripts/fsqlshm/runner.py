@@ -1,12 +1,14 @@
 """Builds and runs engines (see engine.py). Used by campaign.py and nightly.py."""
 
+import dataclasses
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, BinaryIO
 
 from fsqlshm import ROOT, engine, processes, results
@@ -20,32 +22,53 @@ from fsqlshm.text import Clock, colour, duration
 GRACE_SECONDS = 120
 # A process that left the engine's group may hold its standard error open; it is not waited for.
 PATIENCE_SECONDS = 5
-# What each preset has to build, and no more: the first campaign on a fresh clone waits for it.
-TARGETS = {
-    "release": ("engines-tools", "engines-relacy", "engines-stress", "engines-bench"),
-    "asan": ("engines-fuzz",),
-    "tsan": ("engines-stress",),
-}
-SANITIZERS = ("asan", "tsan")
+TABLE = ROOT / "scripts" / "engines.table"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    share: float
+    least: float  # seconds
+    engine: str
+    arguments: tuple[str, ...]
+
+
+def read_table(path: pathlib.Path = TABLE) -> list[Row]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        numbers = all(re.fullmatch(r"\d+(\.\d+)?", word) for word in words[1:3])
+        if len(words) < 4 or not numbers or not re.fullmatch(r"[a-z0-9-]+", words[0]):
+            raise CouldNotRun(f"{path}:{number}: expected a name, a share, the least seconds and an engine")
+        if words[3] not in engine.NAMES:
+            raise CouldNotRun(f"{path}:{number}: there is no engine '{words[3]}'")
+        rows.append(Row(words[0], float(words[1]), float(words[2]), words[3], tuple(words[4:])))
+    if not rows or len({row.name for row in rows}) != len(rows):
+        raise CouldNotRun(f"{path}: no slices, or a name twice")
+    return rows
 
 
 def bootstrap(*options: str) -> None:
-    """Installs what is missing."""
     command: processes.Command = [ROOT / "scripts" / "bootstrap", *options]
     if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise CouldNotRun("packages are missing")
 
 
-def build(folder: pathlib.Path, clock: Clock, stop: Stopper, tests: bool = False) -> None:
-    """Builds what the engines need, and also the sanitizers' unit tests if they are wanted."""
-    for preset, targets in TARGETS.items():
-        everything = tests and preset in SANITIZERS
-        stop.build(preset, () if everything else targets, folder / f"build-{preset}.log", say=clock.say)
+def build(engines: Iterable[engine.Description], folder: pathlib.Path, clock: Clock, stop: Stopper) -> None:
+    """Builds what these need, and no more: the first campaign on a fresh clone waits for it."""
+    wanted: dict[str, list[str]] = {}
+    for description in engines:
+        for preset, target in description.builds.items():
+            wanted.setdefault(preset, []).append(target)
+    for preset, targets in wanted.items():
+        stop.build(preset, targets, folder / f"build-{preset}.log", say=clock.say)
         clock.say(f"build: {preset} ready")
 
 
 def _show(name: str, lines: IO[bytes], log: BinaryIO, clock: Clock) -> None:
-    """Keeps what an engine says, and shows it."""
     for line in lines:
         log.write(line)
         text = line.decode("utf-8", "replace").rstrip()
@@ -58,7 +81,7 @@ def run_engine(
 ) -> list[Document]:
     """One engine, its documents in the folder `out`; returns them, at least one."""
     out.mkdir(exist_ok=True)
-    command = [str(engine.program_of(name)), "--seconds", str(seconds), "--out", str(out), *arguments]
+    command = [*engine.command_of(name), "--seconds", str(seconds), "--out", str(out), *arguments]
     started = results.now()
     start = time.monotonic()
     clock.say(f"{name}: starting" + (f", {seconds} s" if seconds else ""))

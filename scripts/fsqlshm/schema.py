@@ -1,7 +1,6 @@
 """Documents and the schemas that they keep to, harness/schema/*.json."""
 
 import functools
-import itertools
 import json
 import pathlib
 from typing import Any
@@ -69,18 +68,20 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
 
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
 def read_json(path: pathlib.Path) -> Any:
     """What a file says. Nothing in it is so deep that who shows it would have to care."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        deep = _depth(value) > DEEPEST
     except (OSError, ValueError) as error:
         raise BadDocument(f"cannot read {path}: {error}") from error
-    except RecursionError as error:
-        raise BadDocument(f"cannot read {path}: nested too deeply") from error
-    layer = [value]
-    for _ in range(DEEPEST):
-        inner = [one.values() if isinstance(one, dict) else one for one in layer if isinstance(one, (dict, list))]
-        layer = list(itertools.chain.from_iterable(inner))
-    if layer:
+    except RecursionError:
+        deep = True
+    if deep:
         raise BadDocument(f"cannot read {path}: nested deeper than {DEEPEST} levels")
     return value

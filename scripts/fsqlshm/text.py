@@ -4,7 +4,8 @@ import contextlib
 import os
 import sys
 import time
-from typing import TextIO
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
 
 
 def can_redraw(stream: TextIO) -> bool:
@@ -19,12 +20,28 @@ def colour(text: str, code: str, stream: TextIO) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
-def human(count: float) -> str:
-    """1234567 as "1.23 M"."""
-    for scale, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if count >= scale:
-            return f"{count / scale:.3g}{unit}"
-    return f"{count:.3g}"
+def number(value: Any) -> str:
+    """All digits up to a million, then 1.23 M; at least three. What is no number as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e30:
+        return str(value)
+    for scale, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if abs(value) >= scale:
+            return f"{value / scale:.3g} {unit}"
+    digits = f"{value:.3g}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
+    return digits.replace(",", "\u202f")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """As Markdown that is aligned for the terminal: names to the left, everything else to the right."""
+    rows = list(rows)
+    first, *others = [max(map(len, cells)) for cells in zip(columns, *rows)]
+
+    def line(cells: Sequence[str]) -> str:
+        right = (cell.rjust(width) for cell, width in zip(cells[1:], others))
+        return f"| {' | '.join([cells[0].ljust(first), *right])} |\n"
+
+    rule = "|".join(["", "-" * (first + 2), *("-" * (width + 1) + ":" for width in others), ""])
+    return line(columns) + rule + "\n" + "".join(map(line, rows))
 
 
 def duration(seconds: float) -> str:

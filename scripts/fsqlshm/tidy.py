@@ -18,7 +18,7 @@ from typing import NamedTuple
 from fsqlshm import ROOT
 from fsqlshm.host import git
 
-BUILD = ROOT / "build" / "release-clang"
+BUILD = ROOT / "build" / "tidy"
 TEST = re.compile(r"_test\.(cc|h)$|(^|/)(testing|consumer_test|examples)/")
 DIAGNOSTIC = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):\d+: (error|warning): (?P<text>.*) \[(?P<check>[^\]]+)\]$")
 
@@ -31,7 +31,6 @@ class Diagnostic(NamedTuple):
 
 
 def sources() -> list[str]:
-    """Every source that clang-tidy can look at."""
     return [file for file in git("ls-files", "*.cc").splitlines() if not TEST.search(file)]
 
 

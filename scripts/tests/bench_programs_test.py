@@ -14,10 +14,11 @@ import time
 import unittest
 from typing import Any
 
+import support
 from bench_test import made_up_file
 
 from fsqlshm import ROOT, results
-from fsqlshm.bench import measured
+from fsqlshm.bench import measured, tables
 
 FOLDER = pathlib.Path()
 SHORT = "--benchmark_min_time=0.0002"
@@ -44,20 +45,10 @@ class Temporary(unittest.TestCase):
         return file
 
 
-class Bench(Temporary):
+class Bench(Temporary, support.FullDisk):
     def test_a_lost_output_is_no_success(self) -> None:
         for option in ("--benchmark_list_tests", "--benchmark_filter=^loop/"):
-            with open("/dev/full", "w", encoding="utf-8") as full:
-                done = subprocess.run(
-                    [FOLDER / "fsqlshm-bench", option, SHORT],
-                    stdout=full,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    timeout=60,
-                    check=False,
-                )
-            self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertIn("fsqlshm-bench: ", done.stderr)
+            self.assert_lost_output_is_no_success(FOLDER / "fsqlshm-bench", option, SHORT)
 
     def test_every_benchmark_runs_and_is_reported(self) -> None:
         file = self.measure("--benchmark_filter=-^tail/")
@@ -144,8 +135,11 @@ class Script(Temporary):
 
 
 class Engine(Temporary):
-    def engine(self, *more: str) -> list[str]:
-        return [str(ROOT / "scripts" / "engines" / "bench"), "--out", str(self.out), *more]
+    def engine(self, preset: str, *more: str) -> list[str]:
+        """A command that runs the engine on another build."""
+        run = f"from fsqlshm.engines import bench; bench.PRESET = {preset!r}; command.run('engine', engine.main)"
+        python = [sys.executable, "-B", "-c", f"from fsqlshm import command, engine; {run}"]
+        return [*python, "bench", "--out", str(self.out), *more]
 
     def preset(self) -> str:
         """Of the build that is tested; skips if it is not where the engine looks for it."""
@@ -154,12 +148,12 @@ class Engine(Temporary):
         return FOLDER.resolve().parent.name
 
     def test_without_a_build_it_does_not_look_clean(self) -> None:
-        done = call(*self.engine("--seconds", "1", "--preset", "no-such-preset"))
+        done = call(*self.engine("no-such-preset", "--seconds", "1"))
         self.assertEqual(done.returncode, 2)
         self.assertEqual(results.load(self.out / "bench.json")["status"], "could_not_run")
 
     def test_a_short_run(self) -> None:
-        done = call(*self.engine("--seconds", "1", "--shard", "2/3", "--preset", self.preset()))
+        done = call(*self.engine(self.preset(), "--seconds", "1", "--shard", "2/3"))
         self.assertEqual(done.returncode, 0, done.stderr)
         document = results.load(self.out / "bench.json")
         self.assertEqual(document["status"], "clean")
@@ -167,11 +161,11 @@ class Engine(Temporary):
         self.assertGreater(document["counts"]["reads"], 0)
         # Every shard measures everything.
         self.assertEqual(document["details"]["shard"], "2/3")
-        self.assertEqual(len(document["details"]["ratios"]), 9)
+        self.assertEqual(len(tables.ratios(document["details"]["measured"])), 9)
 
     def test_an_interrupted_run_still_reports(self) -> None:
         process = subprocess.Popen(
-            self.engine("--seconds", "60", "--preset", self.preset()), stderr=subprocess.DEVNULL, process_group=0
+            self.engine(self.preset(), "--seconds", "60"), stderr=subprocess.DEVNULL, process_group=0
         )
         time.sleep(2)
         process.send_signal(signal.SIGINT)

@@ -12,7 +12,7 @@ import support  # noqa: F401  it says that no bytecode is written
 from fsqlshm import campaign, command, engine, nightly, runner
 
 script, folder, *arguments = sys.argv[1:]
-engine.program_of = lambda name: pathlib.Path(folder) / name
+engine.command_of = lambda name: [str(pathlib.Path(folder) / name)]
 runner.bootstrap = lambda *_: None
 # Of a commit while a test is at work the night would say that the code has changed.
 campaign.commit = lambda: "commit"

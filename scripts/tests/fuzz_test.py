@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Tests of the fuzz scripts that need no engine. Argument: the build folder."""
 
+import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
@@ -12,8 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fsqlshm import ROOT, junit, results
-from fsqlshm.fuzz import corpora, coverage, documents, engine, runs, targets
-from fsqlshm.fuzz.runs import Failure, Found, Outcome
+from fsqlshm.engines import fuzz
+from fsqlshm.fuzz import corpora, coverage, documents, runs, targets
+from fsqlshm.fuzz.runs import Failure, Outcome
 
 BUILD = pathlib.Path(".")
 
@@ -47,7 +50,7 @@ class Signatures(unittest.TestCase):
         self.assertNotEqual(a.key(), elsewhere.key())
         self.assertNotEqual(a.key(), kind.key())
 
-    def keep(self, folder: str, name: str, options: Sequence[str] = ()) -> Found:
+    def keep(self, folder: str, name: str, options: Sequence[str] = ()) -> Failure:
         path = pathlib.Path(folder) / name
         path.write_bytes(b"x")
         return runs.keep("t", path, failure("p"), pathlib.Path(folder, "crashes"), options)
@@ -99,7 +102,7 @@ class Documents(unittest.TestCase):
         return documents.result(target(name), outcome, 1, {"seconds": 2}, expected)
 
     def test_every_status_is_of_the_schema(self) -> None:
-        found = Found(Failure("D3: P: q", "P: q", "t\x01<", "D3", "D3"), "i", "r")
+        found = Failure("D3: P: q", "P: q", "t\x01<", "D3", "D3", "i", "r")
         cases: list[tuple[str, dict[str, Any], str]] = [
             ("", {}, "clean"),
             ("", {"findings": [found, found]}, "found"),
@@ -128,9 +131,9 @@ class Documents(unittest.TestCase):
 
 class NotCovered(unittest.TestCase):
     def test_every_entry_names_a_line_that_is_there(self) -> None:
-        for entry in coverage.excuses():
-            self.assertIn(entry.text, (ROOT / entry.file).read_text(encoding="utf-8"), entry)
-            self.assertNotEqual(entry.why, "")
+        for file, text, why in coverage.excuses():
+            self.assertIn(text, (ROOT / file).read_text(encoding="utf-8"), why)
+            self.assertNotEqual(why, "")
 
 
 class Descriptions(unittest.TestCase):
@@ -145,26 +148,38 @@ class Descriptions(unittest.TestCase):
 
     def test_faults_are_looked_for_from_nothing_if_there_is_time(self) -> None:
         known = targets.load_all(BUILD)
-        short = {search.name: search for search in engine.searches(known, 60)}
+        short = {search.name: search for search in fuzz.searches(known, 60)}
         self.assertEqual(list(short), ["canary", "reference-D3", "reference-D4", "reference-D5"])
         self.assertEqual([bool(search.seeds) for search in short.values()], [False, True, True, True])
         self.assertEqual(short["canary"].seconds, 15)
-        self.assertFalse(any(search.seeds for search in engine.searches(known, 960)))
+        self.assertFalse(any(search.seeds for search in fuzz.searches(known, 960)))
 
     def test_a_dictionary_is_what_libfuzzer_reads(self) -> None:
         self.assertIn('magic="\\x46\\x53\\x51\\x4c\\x53\\x48\\x4d\\x00"\n', target("open_raw").dictionary_text())
 
 
 class Corpora(unittest.TestCase):
-    def test_a_killed_reduction_loses_nothing(self) -> None:
+    def test_a_reduction_removes_only_what_is_not_chosen(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            for part in ("a.old", "b", "b.old", "c", "c.reducing"):
-                (folder / part).mkdir()
-                (folder / part / part).write_text("x", encoding="utf-8")
-            corpora.settle(folder)
-            left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-            self.assertEqual(left, ["a/a.old", "b/b", "c/c"])
+            chosen = hashlib.sha1(b"chosen").hexdigest()
+            for file, said in (("a", "chosen"), ("b", "other"), ("c.tmp", "being written")):
+                (folder / "corpus").mkdir(exist_ok=True)
+                (folder / "corpus" / file).write_text(said, encoding="utf-8")
+            (folder / "fuzz").mkdir()
+            program = folder / "fuzz" / "canary"
+            pretended = dataclasses.replace(target("canary"), build=folder)
+
+            def reduce(command: str) -> tuple[bool, list[str]]:
+                """With a program that does this with the folder it is given first."""
+                program.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+                program.chmod(0o755)
+                reduced = corpora.reduce(pretended, folder / "corpus")
+                return reduced, sorted(path.name for path in (folder / "corpus").iterdir())
+
+            self.assertEqual(reduce(f"touch $3/{chosen}; exit 1"), (False, ["a", "b", "c.tmp"]))
+            self.assertEqual(reduce("exit 0"), (False, ["a", "b", "c.tmp"]))
+            self.assertEqual(reduce(f"touch $3/{chosen}"), (True, ["a", "c.tmp"]))
 
 
 class Programs(unittest.TestCase):
@@ -188,10 +203,9 @@ class Programs(unittest.TestCase):
             ["fuzz", "all", "--replay", "x"],
             ["fuzz", "open_raw", "--only", "D3"],
             ["fuzz", "open_raw", "--coverage", "--measure"],
-            ["fuzz", "open_raw", "--corpus", "x"],
             ["fuzz", "open_raw", "--json", "/nowhere/x"],
-            ["engines/fuzz", "--seconds", "1"],
-            ["engines/fuzz", "--seconds", "1", "--out", "/x", "--shard", "3/2"],
+            ["engine", "fuzz", "--seconds", "1"],
+            ["engine", "fuzz", "--seconds", "1", "--out", "/x", "--shard", "3/2"],
         ):
             words = [str(ROOT / "scripts" / command[0]), *command[1:]]
             if command[0] == "fuzz" and "--build" not in command:

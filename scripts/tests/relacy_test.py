@@ -12,6 +12,7 @@ from unittest import mock
 
 import support
 
+from fsqlshm import engine
 from fsqlshm.engines import relacy
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else None
@@ -27,8 +28,7 @@ class RelacyTest(support.FolderTest):
         super().setUp()
         self.out = self.top / "out"
         self.out.mkdir()
-        self.engine = relacy
-        for name, value in (("BINARIES", [PROGRAM]), ("AUDIT_SECONDS", relacy.AUDIT_SECONDS)):
+        for name, value in (("BINARY", PROGRAM), ("AUDIT_SECONDS", relacy.AUDIT_SECONDS)):
             patch = mock.patch.object(relacy, name, value)
             patch.start()
             self.addCleanup(patch.stop)
@@ -36,10 +36,10 @@ class RelacyTest(support.FolderTest):
     def run_engine(self, *arguments: str) -> tuple[int, str]:
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors):
-            return self.engine.main(["--out", str(self.out), *arguments]), errors.getvalue()
+            return engine.main(["relacy", "--out", str(self.out), *arguments]), errors.getvalue()
 
     def test_it_audits(self) -> None:
-        code, errors = self.run_engine("--seconds", str(self.engine.AUDIT_SECONDS))
+        code, errors = self.run_engine("--seconds", str(relacy.AUDIT_SECONDS))
         self.assertEqual(code, 0, errors)
         orders = support.read(self.out / "relacy-orders.json")
         self.assertEqual((orders["subject"], orders["status"]), ("memory orders", "clean"))
@@ -60,8 +60,8 @@ class RelacyTest(support.FolderTest):
         program = self.top / "program"
         program.write_text(WITHOUT_AUDIT.format(program=PROGRAM), encoding="utf-8")
         program.chmod(0o755)
-        self.engine.BINARIES = [program]
-        self.engine.AUDIT_SECONDS = 1
+        relacy.BINARY = program
+        relacy.AUDIT_SECONDS = 1
         code, errors = self.run_engine("--seconds", "1", "--subject", "hardened")
         self.assertEqual(code, 2)
         self.assertIn("the order audit wrote no result (exit status 2)", errors)

@@ -21,6 +21,7 @@ from fsqlshm.report import findings, main, sarif, text, trace
 from fsqlshm.report.page import markdown
 from fsqlshm.report.page import page as draw
 from fsqlshm.schema import BadDocument
+from fsqlshm.text import number
 
 HOSTILE = "<script>alert(1)</script>&\"'\x00\x1b]|`*\u2028"
 
@@ -45,7 +46,7 @@ class ReportTest(unittest.TestCase):
                      "fsqlshm-relacy --replay 'x/y/random/7'", "a lease was cleared", "the build is missing",
                      "1: ok; ✗ 2: busy for ever ; 3: ok",
                      "41.5", "4\u202f242", "123\u202f456", "Uncontended read", "an old one",
-                     "plain 3 (racy)", "✗ at most 1.25", "1 of 3 differ", "9.12", "999", "8.5", "busy: 7",
+                     "plain_5 (racy)", "1.15, missed", "1 of 3 differ", "9.62", "999", "9", "busy: 7",
                      "1: none (open",
                      "cp 'f' corpus/regressions/open_raw/", "gcc 12.2.0", "0123456789abcdef",
                      "core/include/fsqlshm/x.h:45",
@@ -214,8 +215,7 @@ class ReportTest(unittest.TestCase):
             counts = {"sites": 3, "weakenings": len(matrix), "killed": killed, "survived": survived}
             return {"hardened": {**counts, "unexplained": survived, "matrix": matrix}}
 
-        page = self.page(support.summary([support.document(headline="", details={"audit": audit(2, 0)})]))
-        self.assertIn("2 of 2 weakened memory orders make a scenario fail", page.visible)
+        page = self.page(support.summary([support.document(details={"audit": audit(2, 0)})]))
         self.assertIn("✓ None of 2 weakened orders survived", page.text)
         self.assertIn("✓ 2 of 2", page.text)
         self.assertIn("publish (2)", page.text)
@@ -229,9 +229,10 @@ class ReportTest(unittest.TestCase):
     def test_numbers(self) -> None:
         for value, said in (
             (0, "0"), (999, "999"), (123456, "123\u202f456"), (2500000, "2.5 M"), (1.234567, "1.23"), (5.1e9, "5.1 G"),
-            (True, "True"), (2000.5, "2\u202f000"), (10**400, "10000000000…"), (float("nan"), "nan"),
+            (True, "True"), (2000.5, "2\u202f000"), (999.7, "1\u202f000"), (10**400, str(10**400)),
+            (float("nan"), "nan"),
         ):  # fmt: skip
-            self.assertEqual(text.number(value), said)
+            self.assertEqual(number(value), said)
         self.assertEqual(text.ranges([5, 3, 4, 9]), "3-5, 9")
         self.assertEqual(text.runs(["old", "old", "new"]), [("1-2", "old"), ("3", "new")])
 
@@ -239,7 +240,6 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(text.spark([0, None, 8]), "0.0,18.0 120.0,2.0")
         self.assertEqual(text.spark([]), "")
         self.assertEqual(text.spark([5]), "0.0,2.0")
-        self.assertEqual(text.spark([10, 100, 1000], (10, 1000), log=True), "0.0,18.0 60.0,10.0 120.0,2.0")
 
 
 class DiagramTest(unittest.TestCase):

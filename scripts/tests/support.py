@@ -76,7 +76,7 @@ for name in ("out", "shard"):
     parser.add_argument("--" + name)
 me = pathlib.Path(__file__).name
 if "--describe" in sys.argv:
-    print(json.dumps({"name": me} | DESCRIPTION | ({"corpora": True, "planted": "canary"} if me == "fuzz" else {})))
+    print(json.dumps(DESCRIPTION | ({"corpora": True, "planted": "canary"} if me == "fuzz" else {})))
     sys.exit()
 o = parser.parse_args()
 index, count = map(int, o.shard.split("/"))
@@ -136,7 +136,7 @@ def make_engines(
 REAL_ENGINE = """#!/usr/bin/python3
 import argparse, json, subprocess, sys
 if "--describe" in sys.argv:
-    print(json.dumps({"name": "NAME", "corpora": "NAME" == "fuzz", "planted": "canary" if "NAME" == "fuzz" else ""}))
+    print(json.dumps({"corpora": "NAME" == "fuzz", "planted": "canary" if "NAME" == "fuzz" else ""}))
     sys.exit()
 parser = argparse.ArgumentParser()
 for name in ("seconds", "seed", "out", "shard"):
@@ -229,6 +229,17 @@ class FolderTest(unittest.TestCase):
         folder = temporary()
         self.addCleanup(folder.cleanup)
         self.top = pathlib.Path(folder.name)
+
+
+class FullDisk(unittest.TestCase):
+    def assert_lost_output_is_no_success(self, *command: object) -> None:
+        """A program that cannot write what it found says so, and that it could not run."""
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run(
+                list(map(str, command)), stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+            )
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(f"{pathlib.Path(str(command[0])).name}: ", done.stderr)
 
 
 def temporary() -> tempfile.TemporaryDirectory[str]:

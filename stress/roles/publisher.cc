@@ -30,14 +30,14 @@ class Publisher {
       sleep_ns(std::min<std::uint64_t>(due - now, 10'000'000));
       return;
     }
-    auto guard = me.file.try_lock_publication_for(std::chrono::milliseconds(20));
-    if (!guard) {
-      me.violation(kRefused,
-                   {me.control.snapshot.next(), static_cast<std::uint64_t>(guard.error().code())});
-    } else if (!*guard) {
-      me.count(kLockBusy);
+    auto locked = me.file.try_lock_publication_for(std::chrono::milliseconds(20));
+    if (!locked) {
+      const auto code = static_cast<std::uint64_t>(locked.error().code());
+      me.violation(kRefused, {me.control.snapshot.next(), code});
+    } else if (auto& guard = *locked) {
+      publish_batch(me, *guard);
     } else {
-      publish_batch(me, **guard);
+      me.count(kLockBusy);
     }
   }
 

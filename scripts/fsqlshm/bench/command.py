@@ -6,23 +6,14 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, command
-from fsqlshm.bench import compare, engine, measured, rounds, tables
+from fsqlshm import ROOT, command, text
+from fsqlshm.bench import compare, measured, rounds, tables
 from fsqlshm.bench.measured import File, Measured
-from fsqlshm.bench.rounds import Pass
+from fsqlshm.engines import bench
 from fsqlshm.processes import Stopper
-from fsqlshm.results import CLEAN, CouldNotRun, Result
+from fsqlshm.results import CLEAN, FOUND, CouldNotRun, Result
 
-SLOWER = 1
 OUT = ROOT / "out" / "bench"
-
-FULL = [Pass("-^tail/", 0.01), Pass("^tail/(thread/(0|10k|100k|1M|saturating)|process/(100k|saturating))/", 0.02)]
-QUICK = [
-    Pass("^(loop|read/(uncontended|dependent|thread/(0|100k))|publish|begin_end|header|writer)/", 0.01),
-    Pass("^tail/thread/(0|100k)/", 0.02),
-]
-
-
 HELP = f"""{__doc__}
 
 Without --compare or --docs: builds, then measures in rounds, each in new processes, in
@@ -35,7 +26,6 @@ slow-down above the noise, 2 could not run."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
     parser = command.Parser("bench", HELP, END_OF_HELP)
     parser.add_argument("--quick", action="store_true", help="main figures only, shorter")
     parser.add_argument("--baseline", metavar="FILE", help="compare with this earlier run")
@@ -46,7 +36,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     count = command.number(int, 1, 10_000)
     parser.add_argument("--rounds", type=count, default=default, help=f"default {default}; fewer cannot be compared")
     parser.add_argument("--filter", metavar="REGEX", help="only benchmarks of these names")
-    parser.add_argument("--hgrm", metavar="DIR", type=pathlib.Path, help="keep the last round's .hgrm files there")
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two kept runs; measures nothing")
     parser.add_argument("--all", action="store_true", help="list also what does not differ")
     docs = "write the pictures and the tables of bench/README.md from bench/results/*.json"
@@ -61,11 +50,9 @@ def measure(options: argparse.Namespace) -> tuple[File, bool]:
         print(f"building {options.preset} ...", file=sys.stderr)
         OUT.mkdir(parents=True, exist_ok=True)
         stop.build(options.preset, [rounds.PROGRAM], OUT / "build.log")
-    if options.hgrm:
-        options.hgrm.mkdir(parents=True, exist_ok=True)
-    passes = [Pass(options.filter, 0.01)] if options.filter else QUICK if options.quick else FULL
-    file = rounds.new_file(options.preset, passes)
-    rounds.measure(file, stop, lambda count, _: count < int(options.rounds), options.hgrm)
+    chosen = rounds.MAIN if options.quick else rounds.FULL
+    file = rounds.new_file(options.preset, [(options.filter, 0.01)] if options.filter else chosen)
+    rounds.measure(file, stop, lambda count, _: count < int(options.rounds))
     return file, stop.requested
 
 
@@ -76,12 +63,11 @@ def report_comparison(old: Measured, new: Measured, everything: bool) -> int:
     rows = compare.compare(old, new)
     if not rows:
         raise CouldNotRun(f"the runs have no benchmark in common with at least {compare.MIN_ROUNDS} rounds each")
-    print(compare.text(rows, everything))
-    return SLOWER if compare.slower(rows) else CLEAN
+    print(compare.table(rows, everything), end="")
+    return FOUND if compare.slower(rows) else CLEAN
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit status."""
     options = parse(arguments)
     if options.docs:
         from fsqlshm.bench import docs  # measuring needs neither matplotlib nor Jinja2
@@ -101,9 +87,10 @@ def run(arguments: Sequence[str]) -> int:
     measured.save(file, path)
     run_now = measured.gather(file)
     print(f"{ours['rounds']} rounds, {run_now['context']['compiler']}, kept in {path}")
-    print(f"\n{tables.ratios(run_now)}\nagainst 100 k publishes a second:\n\n{tables.against_publisher(run_now)}")
-    judgement = Result("bench", engine.SUBJECT)
-    engine.judge(file, judgement)
+    against = text.table(*tables.against_publisher(run_now, judged=True))
+    print(f"\n{text.table(*tables.ratio_table(run_now))}\nagainst 100 k publishes a second:\n\n{against}")
+    judgement = Result("bench", bench.SUBJECT)
+    bench.judge(file, judgement)
     for finding in judgement.findings:
         print(f"FOUND {finding['title']}")
     if judgement.findings:

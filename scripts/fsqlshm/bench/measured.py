@@ -3,39 +3,22 @@
 A file is Google Benchmark's JSON, so its own tools read it (compare.py, for one): a row for each benchmark and round,
 the round as `repetition_index`, and in `context` one more member, "fsqlshm": when, where and of what it was measured.
 
-`Measured` is the same by benchmark. Everything here works on it, and result documents hold it as `measured`.
+`Measured` is the same by benchmark. Everything here works on it, and result documents hold it as `measured`;
+harness/schema/result.json describes it.
 """
 
 import json
 import pathlib
+import statistics
 from collections.abc import Iterator
-from typing import Any, TypedDict
+from typing import Any
 
 from fsqlshm import files
-from fsqlshm.bench import stats
 from fsqlshm.results import CouldNotRun
 
 File = dict[str, Any]
-
-
-class Benchmark(TypedDict):
-    """One benchmark; each list has a value for each round."""
-
-    facts: dict[str, str]  # group, where, rate, traffic, operation, subject, n: what applies, in this order
-    racy: bool  # its reads may be torn: a lower bound of the cost, not a solution
-    control: bool  # not this library's code
-    clock: str  # "cpu" or "real", by which it is judged
-    ns: list[float]  # by that clock
-    counters: dict[str, list[float]]
-
-
-class Measured(TypedDict):
-    """All benchmarks of a run by their names, which are their facts with slashes between them."""
-
-    context: dict[str, Any]
-    benchmarks: dict[str, Benchmark]
-    complexity: dict[str, stats.Growth]
-
+Measured = dict[str, Any]
+Benchmark = dict[str, Any]
 
 # What Google Benchmark says of every row. All else are the benchmark's own counters.
 _OF_EVERY_ROW = set(
@@ -70,7 +53,8 @@ def _empty(row: dict[str, Any]) -> Benchmark:
         raise CouldNotRun(f"{row['name']} has no facts in its label, so it is not of fsqlshm-bench")
     facts = dict(word.split("=", 1) for word in words if "=" in word)
     clock = facts.pop("clock", "cpu")
-    return Benchmark(facts=facts, racy="racy" in words, control="control" in words, clock=clock, ns=[], counters={})
+    flags = {flag: flag in words for flag in ("racy", "control")}
+    return {"facts": facts, **flags, "clock": clock, "ns": [], "counters": {}}
 
 
 def gather(file: File) -> Measured:
@@ -83,43 +67,29 @@ def gather(file: File) -> Measured:
             benchmark["ns"].append(row[f"{benchmark['clock']}_time"] * _NS[row["time_unit"]])
             for counter in row.keys() - _OF_EVERY_ROW:
                 benchmark["counters"].setdefault(counter, []).append(row[counter])
-    return {"context": _context(file), "benchmarks": benchmarks, "complexity": _complexity(benchmarks)}
-
-
-def _complexity(benchmarks: dict[str, Benchmark]) -> dict[str, stats.Growth]:
-    """How the time of each family grows with n."""
-    families: dict[str, dict[int, float]] = {}
-    for name, benchmark in benchmarks.items():
-        if "n" in benchmark["facts"]:
-            points = families.setdefault(name.rpartition("/")[0], {})
-            points[int(benchmark["facts"]["n"])] = ns(benchmark)
-    return {family: stats.growth(points) for family, points in families.items() if len(points) > 1}
+    return {"context": _context(file), "benchmarks": benchmarks}
 
 
 def pick(measured: Measured, **facts: str) -> dict[str, Benchmark]:
-    """The benchmarks of which these facts are true, by what else is: group="publish" gives {"hardened": ...}."""
+    """The benchmarks of which these facts are true, by what else is: group="publish" gives {"hardened": ...}. This
+    library's subjects first, all by name."""
     found = [b for b in measured["benchmarks"].values() if facts.items() <= b["facts"].items()]
-    return {"/".join(value for fact, value in b["facts"].items() if fact not in facts): b for b in found}
+    named = {"/".join(value for fact, value in b["facts"].items() if fact not in facts): b for b in found}
+    return dict(sorted(named.items(), key=lambda item: (item[1]["control"], item[0])))
 
 
 def ns(benchmark: Benchmark) -> float:
-    """The median of the rounds."""
-    return stats.median(benchmark["ns"])
+    return float(statistics.median(benchmark["ns"]))
 
 
 def load(path: pathlib.Path | str) -> Measured:
     """What a file holds, Google Benchmark's JSON or a `Measured`."""
     try:
-        value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CouldNotRun(f"cannot read {path}: {error}") from error
-    try:
-        if isinstance(value["benchmarks"], dict):
-            measured: Measured = value
-            return measured
-        return gather(value)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CouldNotRun(f"{path} is not a file of Google Benchmark: {type(error).__name__} {error}") from error
+        value: Any = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        measured: Measured = value if isinstance(value["benchmarks"], dict) else gather(value)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CouldNotRun(f"cannot read {path} as Google Benchmark's JSON: {error!r}") from error
+    return measured
 
 
 def save(file: File, path: pathlib.Path) -> None:

@@ -1,33 +1,47 @@
-"""The tables of a run, as Markdown that is aligned for the terminal."""
+"""What is said of a run: as tables, columns and rows of text, for the terminal, bench/README.md and the report."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import statistics
+from collections.abc import Callable, Iterable
 
-from fsqlshm.bench import claims, stats
+from fsqlshm.bench import stats
 from fsqlshm.bench.measured import Benchmark, Measured, ns, pick
+from fsqlshm.text import number
+
+Table = tuple[list[str], list[list[str]]]
+TAIL_POINTS = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
+# (what, numerator, denominator, bound): the first number is meant to stay under `bound` times the second. It is shown,
+# never enforced: a figure on a busy machine is not a test. None: stated, without a bound.
+_READ, _OPEN, _HASH = "read/uncontended/hardened", "header/open", "header/xxh3_64_of_60_bytes"
+_RATIOS = (
+    ("uncontended read / five plain loads", _READ, "read/uncontended/plain_5", 1.15),
+    ("uncontended read / three plain loads", _READ, "read/uncontended/plain_3", None),
+    ("dependent read / five plain loads", "read/dependent/hardened", "read/dependent/plain_5", None),
+    ("uncontended read / std::shared_mutex", _READ, "read/uncontended/std_shared_mutex", 1 / 20),
+    ("publish / textbook seqlock store", "publish/hardened", "publish/fence_seqlock", 1.3),
+    ("publish / five plain stores", "publish/hardened", "publish/plain_5", 1.3),
+    ("publish / reference publish", "publish/hardened", "publish/reference", 1 / 5),
+    ("open, owned / xxh3_64 of 60 bytes", f"{_OPEN}_owned", _HASH, 4),
+    ("open, in place / xxh3_64 of 60 bytes", f"{_OPEN}_in_place", _HASH, 4),
+)
 
 
-def figure(value: float) -> str:
-    """Three digits, as a reader of a table wants them."""
-    for least, scale, unit in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if value >= least:
-            return f"{value / scale:.3g} {unit}"
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if value >= 10 else f"{value:.2f}"
+def ratios(measured: Measured) -> dict[str, tuple[list[float], float | None]]:
+    """What is compared, to its ratio in each round and its bound; those of which both sides were measured."""
+    known, out = measured["benchmarks"], {}
+    for what, top, bottom, bound in _RATIOS:
+        if top in known and bottom in known:
+            out[what] = [x / y for x, y in zip(known[top]["ns"], known[bottom]["ns"])], bound
+    return out
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Names to the left, figures to the right."""
-    rows = list(rows)
-    width = [max(map(len, cells)) for cells in zip(columns, *rows)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = (cell.rjust(w) for cell, w in zip(cells, width))
-        return "| " + " | ".join([first.strip().ljust(width[0]), *others]) + " |"
-
-    rule = "|" + "|".join(["-" * (width[0] + 2), *("-" * (w + 1) + ":" for w in width[1:])]) + "|"
-    return "\n".join([line(columns), rule, *map(line, rows)]) + "\n"
+def ratio_table(measured: Measured) -> Table:
+    rows = []
+    for what, (each, bound) in ratios(measured).items():
+        middle = statistics.median(each)
+        kept = "" if bound is None else f"{bound:.3g}, {'kept' if middle <= bound else 'missed'}"
+        rows.append([what, *(f"{x:.3f}" for x in (middle, min(each), max(each))), kept or "stated"])
+    return ["ratio", "median", "min", "max", "bound"], rows
 
 
 def _natural(name: str) -> list[tuple[float, str]]:
@@ -39,57 +53,98 @@ def _natural(name: str) -> list[tuple[float, str]]:
     return out
 
 
-def named(subject: str, benchmark: Benchmark | claims.AgainstPublisher) -> str:
-    """The subject, with a warning."""
-    return subject + (" (racy)" if benchmark["racy"] else "")
+def natural(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=_natural)
 
 
-def ratios(measured: Measured) -> str:
-    """The ratios and their bounds."""
-    rows = []
-    for r in claims.ratios(measured):
-        bound = "stated" if r["bound"] is None else f"{r['bound']:.3g}, {'kept' if r['kept'] else '**missed**'}"
-        rows.append([r["what"], *(f"{x:.3f}" for x in (r["median"], r["min"], r["max"])), bound])
-    return table(["ratio", "median", "min", "max", "bound"], rows)
+def _named(name: str, benchmark: Benchmark) -> str:
+    return name + (" (racy)" if benchmark["racy"] else "")
 
 
-def against_publisher(measured: Measured) -> str:
-    """Throughput and tails against 100 k publishes a second."""
-    against = claims.against_publisher(measured)
-    ahead = claims.ahead_in_tail(against)
+def against_publisher(measured: Measured, judged: bool, rate: str = "100k", where: str = "thread") -> Table:
+    """Each subject's throughput against a publisher over that without one, and its tail; if this is to be `judged`,
+    whether hardened's p99.9 can be told from it."""
+    alone = pick(measured, group="read", where=where, rate="0")
+    tails = {name: b["counters"] for name, b in pick(measured, group="tail", where=where, rate=rate).items()}
     points = ("p50", "p99", "p99.9", "p99.99")
-    rows = [
-        [
-            named(row["subject"], row),
-            f"{row['throughput']['median']:.3f}" if row["throughput"] else "",
-            figure(row["publishes"]),
-            *(f"{row['ns'][point]:.0f}" if row["ns"] else "" for point in points),
-            ahead.get(row["subject"], ""),
-        ]
-        for row in against
-    ]
-    return table(["subject", "throughput", "publishes/s", *(f"{point} ns" for point in points), "hardened is"], rows)
-
-
-def pivot(first: str, benchmarks: Iterable[Benchmark], column: Callable[[dict[str, str]], str]) -> str:
-    """The medians, a column for each value of `column`; a row is called by the facts that `column` leaves."""
-    rows: dict[str, dict[str, str]] = {}
-    for benchmark in benchmarks:
-        facts = dict(benchmark["facts"])
-        under = column(facts)
-        rows.setdefault(named("/".join(facts.values()), benchmark), {})[under] = figure(ns(benchmark))
-    columns = sorted({under for row in rows.values() for under in row}, key=_natural)
-    cells = [[name, *(rows[name].get(under, "") for under in columns)] for name in sorted(rows, key=_natural)]
-    return table([first, *columns], cells)
-
-
-def tails(measured: Measured) -> str:
-    """The time of every single read."""
+    mine = tails["hardened"]["p99.9"] if "hardened" in tails else []
     rows = []
-    for name, benchmark in sorted(pick(measured, group="tail").items(), key=lambda item: _natural(named(*item))):
-        counters = benchmark["counters"]
-        points = [f"{stats.median(counters[point]):.0f}" for point in claims.TAIL_POINTS]
+    for subject, benchmark in pick(measured, group="read", where=where, rate=rate).items():
+        without, tail, ahead = alone.get(subject), tails.get(subject, {}), ""
+        if judged and mine and tail and subject != "hardened" and not benchmark["racy"]:
+            ahead = "ahead" if statistics.median(mine) < statistics.median(tail["p99.9"]) else "behind"
+            ahead = ahead if stats.mann_whitney(mine, tail["p99.9"]) < 0.05 else "no difference"
+        part = [x / y for x, y in zip(without["ns"], benchmark["ns"])] if without else []
+        figures = [f"{statistics.median(part):.3f}" if part else ""]
+        figures.append(number(statistics.median(benchmark["counters"].get("publishes_per_second") or [0])))
+        figures += [f"{statistics.median(tail[point]):.0f}" if tail else "" for point in points]
+        rows.append([_named(subject, benchmark), *figures, *([ahead] if judged else [])])
+    columns = ["subject", "throughput", "publishes/s", *(f"{point} ns" for point in points)]
+    return [*columns, *(["hardened is"] if judged else [])], rows
+
+
+def pivot(
+    first: str,
+    measured: Measured,
+    groups: tuple[str, ...],
+    column: Callable[[dict[str, str]], str] = lambda facts: "ns",
+) -> Table:
+    """The medians of these groups and of those below them, a column for each value of `column`; a row is called by the
+    facts that `column` leaves."""
+    rows: dict[str, dict[str, str]] = {}
+    for benchmark in measured["benchmarks"].values():
+        if f"{benchmark['facts']['group']}/".startswith(tuple(f"{group}/" for group in groups)):
+            facts = dict(benchmark["facts"])
+            under = column(facts)
+            rows.setdefault(_named("/".join(facts.values()), benchmark), {})[under] = number(ns(benchmark))
+    columns = natural({under for row in rows.values() for under in row})
+    return [first, *columns], [[name, *(rows[name].get(under, "") for under in columns)] for name in natural(rows)]
+
+
+def _way_to_read(facts: dict[str, str]) -> str:
+    kind = facts.pop("group").removeprefix("read").lstrip("/")
+    return kind or f"{facts.pop('where')}/{facts.pop('rate')}"
+
+
+def tails(measured: Measured) -> Table:
+    named = {_named(*item): item[1]["counters"] for item in pick(measured, group="tail").items()}
+    rows = []
+    for name in natural(named):
+        counters = named[name]
+        points = [f"{statistics.median(counters[point]):.0f}" for point in TAIL_POINTS]
         retries = f"{sum(counters['retries']) / sum(counters['reads']):.2g}"
-        most, torn = f"{max(counters['retries_max']):.0f}", f"{sum(counters['torn']):.0f}"
-        rows.append([named(name, benchmark), *points, retries, most, torn])
-    return table(["publisher/subject", *claims.TAIL_POINTS, "retries a read", "most", "torn"], rows)
+        rows.append([name, *points, retries, f"{max(counters['retries_max']):.0f}", f"{sum(counters['torn']):.0f}"])
+    return ["publisher/subject", *TAIL_POINTS, "retries a read", "most", "torn"], rows
+
+
+def growth(measured: Measured) -> Table:
+    """How the time of each family grows with n."""
+    families: dict[str, dict[int, float]] = {}
+    for name, benchmark in measured["benchmarks"].items():
+        if "n" in benchmark["facts"]:
+            families.setdefault(name.rpartition("/")[0], {})[int(benchmark["facts"]["n"])] = ns(benchmark)
+    rows = []
+    for family, points in sorted(families.items()):
+        if len(points) > 1:
+            error, curve, coefficient = stats.growth(points)
+            rows.append([family, f"{number(coefficient)} x {curve}", f"rms {100 * error:.0f} %"])
+    return ["family", "curve", "error"], rows
+
+
+def every(measured: Measured, judged: bool = False) -> dict[str, Table]:
+    """All tables by their names; some may be empty."""
+
+    def popped(fact: str) -> Callable[[dict[str, str]], str]:
+        return lambda facts: facts.pop(fact)
+
+    operations = ("publish", "begin_end", "header", "writer", "dead_publisher")
+    return {
+        "ratios": ratio_table(measured),
+        "against": against_publisher(measured, judged),
+        "reads": pivot("subject", measured, ("read",), _way_to_read),
+        "tails": tails(measured),
+        "operations": pivot("operation", measured, operations),
+        "n": pivot("threads or processes", measured, ("growth",), popped("n")),
+        "growth": growth(measured),
+        "sharing": pivot("next to", measured, ("sharing",), popped("rate")),
+    }

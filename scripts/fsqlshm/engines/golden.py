@@ -1,20 +1,15 @@
 """The golden vectors of the Rust original, replayed on both protocols. They need no time worth mentioning."""
 
 import sys
-from collections.abc import Sequence
 
-from fsqlshm import ROOT, command, engine, processes
+from fsqlshm import ROOT
+from fsqlshm.engine import Description, Job, worst
+from fsqlshm.processes import Command
 
-DESCRIPTION = engine.Description("golden", __doc__)
+DESCRIPTION = Description(__doc__, builds={"release": "engines-tools"})
 
 
-def main(arguments: Sequence[str]) -> int:
-    options = engine.parse(DESCRIPTION, arguments)
-    stop = processes.Stopper()
+def main(job: Job) -> int:
     program = ROOT / "build" / "release" / "core" / "tools" / "fsqlshm-golden"
-    words = [program, ROOT / "corpus" / "golden", "--json", options.out / "golden.json"]
-    return engine.worst([stop.wait(stop.start(words, stdout=sys.stderr))])
-
-
-if __name__ == "__main__":
-    command.run("golden", main)
+    words: Command = [program, ROOT / "corpus" / "golden", "--json", job.out / "golden.json"]
+    return worst([job.stop.wait(job.stop.start(words, stdout=sys.stderr))])

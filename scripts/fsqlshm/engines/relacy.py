@@ -8,72 +8,64 @@ and it needs AUDIT_SECONDS to be worth beginning: details.left_out of relacy-har
 out, and why.
 """
 
-import argparse
 import os
 import pathlib
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, command, engine, files, merge, processes, results
+from fsqlshm import ROOT, files, merge, results
+from fsqlshm.engine import Description, Job, worst
 from fsqlshm.processes import Child
 from fsqlshm.results import COULD_NOT_RUN, CouldNotRun, Document
 from fsqlshm.schema import BadDocument
 
-DESCRIPTION = engine.Description("relacy", __doc__, subject=True)
-BINARIES = [ROOT / "build" / preset / "relacy" / "fsqlshm-relacy" for preset in ("release", "release-clang")]
+DESCRIPTION = Description(__doc__, builds={"release": "engines-relacy"}, subject=True)
+BINARY = ROOT / "build" / "release" / "relacy" / "fsqlshm-relacy"
 AUDIT = "relacy-orders.json"
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
 AUDIT_SECONDS = 20  # it takes 12 s where it has a processor's core for itself
 AUDIT_PATIENCE = 90  # how long after the engine's time it may still end on a loaded machine
 
 
-class Searches:
-    """Starts the model checker."""
+def start(job: Job, document: str, *arguments: str) -> Child:
+    # Traces and tables are in the documents; nothing reads standard output of an engine.
+    return job.stop.start([BINARY, *arguments, "--json", job.out / document], stdout=subprocess.DEVNULL)
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        binary = next((path for path in BINARIES if os.access(path, os.X_OK)), None)
-        if binary is None:
-            raise CouldNotRun(f"{BINARIES[0]} is not built")
-        self.binary, self.options, self.stop = binary, options, processes.Stopper()
 
-    def start(self, document: str, *arguments: str) -> Child:
-        # Traces and tables are in the documents; nothing reads standard output of an engine.
-        words = [self.binary, *arguments, "--json", self.options.out / document]
-        return self.stop.start(words, stdout=subprocess.DEVNULL)
+def run(job: Job, document: str, *arguments: str) -> int | None:
+    return job.stop.wait(start(job, document, *arguments))
 
-    def run(self, document: str, *arguments: str) -> int | None:
-        return self.stop.wait(self.start(document, *arguments))
 
-    def finish_audit(self, audit: Child, deadline: float) -> int | None:
-        """Waits for the audit, on a loaded machine longer than the engine has."""
-        code = self.stop.wait(audit, deadline + AUDIT_PATIENCE - time.monotonic())
-        if code is None:
-            engine.say("relacy", "the order audit did not end in time")
-        if not (self.options.out / AUDIT).exists():
-            engine.say("relacy", f"the order audit wrote no result (exit status {audit.returncode})")
-            return COULD_NOT_RUN
-        return code
+def finish_audit(job: Job, audit: Child) -> int | None:
+    """Waits for the audit, on a loaded machine longer than the engine has."""
+    code = job.stop.wait(audit, job.seconds + AUDIT_PATIENCE - job.passed())
+    if code is None:
+        job.say("the order audit did not end in time")
+    if not (job.out / AUDIT).exists():
+        job.say(f"the order audit wrote no result (exit status {audit.returncode})")
+        return COULD_NOT_RUN
+    return code
 
-    def hardened(self, seconds: float, left_out: str) -> list[int | None]:
-        """A bounded and a random search side by side, as one document."""
-        with tempfile.TemporaryDirectory(dir=self.options.out) as scratch:
-            parts = [f"{scratch}/bounded.json", f"{scratch}/random.json"]
-            common = ["--minutes", str(seconds / 60), "--shard", self.options.shard]
-            first = 1 + (self.options.seed % (1 << 20)) * RANDOM_NUMBERS
-            running = [
-                self.start(parts[0], "--search", "bounded", "--context-bound", "6", *common),
-                self.start(parts[1], "--search", "random", "--first-iteration", str(first), *common),
-            ]
-            codes = [self.stop.wait(child) for child in running]
-            try:
-                document = side_by_side([results.load(pathlib.Path(part)) for part in parts], left_out)
-                files.write_json(self.options.out / "relacy-hardened.json", document)
-            except BadDocument as error:
-                engine.say("relacy", f"a search of hardened wrote no result: {error}")
-                codes.append(COULD_NOT_RUN)
-        return codes
+
+def hardened(job: Job, left_out: str) -> list[int | None]:
+    """A bounded and a random search side by side, as one document."""
+    with tempfile.TemporaryDirectory(dir=job.out) as scratch:
+        parts = [f"{scratch}/bounded.json", f"{scratch}/random.json"]
+        common = ["--minutes", str(max(1.0, job.left()) / 60), "--shard", job.shard]
+        first = 1 + (job.seed % (1 << 20)) * RANDOM_NUMBERS
+        running = [
+            start(job, parts[0], "--search", "bounded", "--context-bound", "6", *common),
+            start(job, parts[1], "--search", "random", "--first-iteration", str(first), *common),
+        ]
+        codes = [job.stop.wait(child) for child in running]
+        try:
+            document = side_by_side([results.load(pathlib.Path(part)) for part in parts], left_out)
+            files.write_json(job.out / "relacy-hardened.json", document)
+        except BadDocument as error:
+            job.say(f"a search of hardened wrote no result: {error}")
+            codes.append(COULD_NOT_RUN)
+    return codes
 
 
 def side_by_side(documents: Sequence[Document], left_out: str) -> Document:
@@ -89,36 +81,31 @@ def side_by_side(documents: Sequence[Document], left_out: str) -> Document:
     return merged
 
 
-def why_no_audit(options: argparse.Namespace) -> str:
+def why_no_audit(job: Job) -> str:
     """Why this run does not audit the memory orders; empty if it does."""
-    if options.subject == "reference":
+    if job.subject == "reference":
         return "the order audit: it is not about the published protocol's defects"
-    if not options.shard.startswith("1/"):
+    if not job.shard.startswith("1/"):
         return "the order audit: the first shard does it"
-    if options.seconds < AUDIT_SECONDS:
-        return f"the order audit: it needs {AUDIT_SECONDS} s, there are {options.seconds:g} s"
+    if job.seconds < AUDIT_SECONDS:
+        return f"the order audit: it needs {AUDIT_SECONDS} s, there are {job.seconds:g} s"
     return ""
 
 
-def main(arguments: Sequence[str]) -> int:
-    options = engine.parse(DESCRIPTION, arguments)
-    searches = Searches(options)
-    deadline = time.monotonic() + options.seconds
+def main(job: Job) -> int:
+    if not os.access(BINARY, os.X_OK):
+        raise CouldNotRun(f"{BINARY} is not built")
     # The audit is single-threaded and goes on next to everything else.
-    left_out = why_no_audit(options)
-    audit = None if left_out else searches.start(AUDIT, "--audit-orders", "--quiet")
-    codes = [searches.run("relacy-litmus.json", "--litmus")]
+    left_out = why_no_audit(job)
+    audit = None if left_out else start(job, AUDIT, "--audit-orders", "--quiet")
+    codes = [run(job, "relacy-litmus.json", "--litmus")]
     # The known defects take a second or two; a loaded machine gets more, however short the run is.
-    if options.subject != "hardened":
-        seconds = options.seconds if options.subject else min(60.0, max(5.0, options.seconds / 4))
+    if job.subject != "hardened":
+        seconds = job.seconds if job.subject else min(60.0, max(5.0, job.seconds / 4))
         known = ["--protocol", "reference", "--search", "bounded", "--minutes", str(seconds / 60)]
-        codes.append(searches.run("relacy-reference.json", *known))
-    if options.subject != "reference":
-        codes += searches.hardened(max(1.0, deadline - time.monotonic()), left_out)
+        codes.append(run(job, "relacy-reference.json", *known))
+    if job.subject != "reference":
+        codes += hardened(job, left_out)
     if audit is not None:
-        codes.append(searches.finish_audit(audit, deadline))
-    return engine.worst(codes)
-
-
-if __name__ == "__main__":
-    command.run("relacy", main)
+        codes.append(finish_audit(job, audit))
+    return worst(codes)

@@ -4,23 +4,20 @@ Fuzzing has ASan and UBSan, and stress has TSan; this is for what only the tests
 finding. Builds what is not built, within the same time.
 """
 
-import argparse
 import os
 import pathlib
 import re
 import shlex
 import time
 import xml.etree.ElementTree
-from collections.abc import Sequence
 
-from fsqlshm import command, engine
-from fsqlshm.processes import Stopper
+from fsqlshm.engine import Description, Job, worst
 from fsqlshm.results import CouldNotRun, Result
 
-DESCRIPTION = engine.Description("tests", __doc__)
 # Every night other cases for the property tests, as many as they try by themselves.
 CASES = "max_success=5000 seed={seed}"
 PRESETS = {"asan": "unit tests, ASan and UBSan", "tsan": "unit tests, TSan"}
+DESCRIPTION = Description(__doc__, builds=dict.fromkeys(PRESETS, "all"))
 DETAIL = 20000
 
 
@@ -46,29 +43,23 @@ def read_junit(path: pathlib.Path, preset: str, result: Result) -> None:
         result.find("violation", "unit test", f"{name} fails", detail=detail, replay=replay)
 
 
-def test(preset: str, stop: Stopper, deadline: float, options: argparse.Namespace) -> Result:
-    """The result of one build."""
-    result = Result("tests", PRESETS[preset], seed=options.seed, budget={"seconds": options.seconds})
-    log = options.out / f"{preset}.log"
-    junit = options.out / f"{preset}-junit.xml"
-    engine.say("tests", preset)
+def test(preset: str, job: Job, deadline: float) -> Result:
+    result = job.result(PRESETS[preset])
+    log = job.out / f"{preset}.log"
+    junit = job.out / f"{preset}-junit.xml"
+    job.say(preset)
     try:
-        stop.build(preset, (), log, deadline, lambda text: engine.say("tests", text))
+        job.stop.build(preset, ["all"], log, deadline, job.say)
         # Its exit status says no more than the list does.
         words = ["ctest", "--test-dir", f"build/{preset}", "-j", str(os.cpu_count()), "-LE", "contract"]
-        stop.run([*words, "--no-tests=error", "--output-on-failure", "--output-junit", junit], log, deadline)
+        job.stop.run([*words, "--no-tests=error", "--output-on-failure", "--output-junit", junit], log, deadline)
         read_junit(junit, preset, result)
     except (CouldNotRun, OSError) as error:
         result.reason = str(error)
     return result
 
 
-def main(arguments: Sequence[str]) -> int:
-    options = engine.parse(DESCRIPTION, arguments)
-    os.environ["RC_PARAMS"] = CASES.format(seed=options.seed)
-    stop, deadline = Stopper(), time.monotonic() + options.seconds
-    return engine.worst([test(p, stop, deadline, options).write(options.out / f"tests-{p}.json") for p in PRESETS])
-
-
-if __name__ == "__main__":
-    command.run("tests", main)
+def main(job: Job) -> int:
+    os.environ["RC_PARAMS"] = CASES.format(seed=job.seed)
+    deadline = time.monotonic() + job.seconds
+    return worst([test(preset, job, deadline).write(job.out / f"tests-{preset}.json") for preset in PRESETS])

@@ -6,16 +6,23 @@ import filecmp
 import hashlib
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 
-from fsqlshm import files, results
+from fsqlshm import ROOT, files, results
 from fsqlshm.fuzz import targets
 from fsqlshm.fuzz.targets import Target
 from fsqlshm.processes import quietly
 
+OUT = ROOT / "out" / "fuzz"
 # Of the corpora that a night keeps, one with more files than this is reduced to what covers the same.
 MANY = 5000
 REDUCE_SECONDS = 600
+
+
+def working(target: str) -> pathlib.Path:
+    """The corpus of a target that scripts/fuzz goes on from."""
+    return OUT / target / "corpus"
 
 
 def inputs(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -24,7 +31,6 @@ def inputs(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def sizes(folder: pathlib.Path) -> dict[str, int]:
-    """The number of inputs by target."""
     return {p.name: len(inputs(p)) for p in sorted(folder.iterdir()) if p.is_dir()} if folder.is_dir() else {}
 
 
@@ -50,20 +56,18 @@ def take(corpus: pathlib.Path, kept: pathlib.Path) -> None:
 
 
 def reduce(target: Target, corpus: pathlib.Path, seconds: float | None = None) -> bool:
-    """The smallest part of the corpus that covers, with the kept inputs, what all of it covers, takes its place.
-    One that cannot be reduced, for example because an input fails, stays as it is."""
-    fresh = corpus.with_name(f"{corpus.name}.reducing")
-    old = corpus.with_name(f"{corpus.name}.old")
-    settle(corpus.parent)
-    fresh.mkdir()
-    folders = [fresh, *target.kept_inputs(), corpus]
-    code = quietly([target.program, "-merge=1", f"-max_len={target.max_size}", *folders], seconds)
-    reduced = code == 0 and any(fresh.iterdir())
-    if reduced:
-        corpus.rename(old)
-        fresh.rename(corpus)
-    settle(corpus.parent)
-    return reduced
+    """Removes what covers nothing that the rest of the corpus and the kept inputs do not cover. One that cannot be
+    reduced, for example because an input fails, stays as it is."""
+    with tempfile.TemporaryDirectory(prefix="fsqlshm-reduce-") as chosen:
+        folders: list[str | pathlib.Path] = [chosen, *target.kept_inputs(), corpus]
+        code = quietly([target.program, "-merge=1", f"-max_len={target.max_size}", *folders], seconds)
+        names = {path.name for path in pathlib.Path(chosen).iterdir()}  # what libFuzzer calls an input: its hash
+    if code != 0 or not names:
+        return False
+    for path in inputs(corpus):
+        if hashlib.sha1(path.read_bytes()[: target.max_size]).hexdigest() not in names:
+            path.unlink()
+    return True
 
 
 def reduce_large(kept: pathlib.Path, say: Callable[[str], None]) -> None:
@@ -74,15 +78,3 @@ def reduce_large(kept: pathlib.Path, say: Callable[[str], None]) -> None:
         with contextlib.suppress(results.CouldNotRun, OSError):  # no such target, or it is not built
             if reduce(targets.load(targets.BUILD, name), kept / name, REDUCE_SECONDS):
                 say(f"corpus {name}: {before} inputs reduced to {sizes(kept)[name]}")
-
-
-def settle(folder: pathlib.Path) -> None:
-    """What is left of a reduction in a folder of corpora, also of one that was killed in the middle."""
-    for old in folder.glob("*.old"):
-        corpus = old.with_suffix("")
-        if corpus.exists():
-            shutil.rmtree(old)
-        else:
-            old.rename(corpus)
-    for fresh in folder.glob("*.reducing"):
-        shutil.rmtree(fresh)

@@ -5,11 +5,11 @@ import pathlib
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from fsqlshm import ROOT, files, results
-from fsqlshm.fuzz import targets
+from fsqlshm.fuzz import corpora, targets
 from fsqlshm.fuzz.targets import Target
 from fsqlshm.processes import Stopper, quietly
 
@@ -19,39 +19,22 @@ SOURCES = [ROOT / "core" / "include", ROOT / "core" / "src"]
 NOT_COVERED = ROOT / "fuzz" / "not_covered.txt"
 
 
-class Excuse(NamedTuple):
-    """Why lines are not covered: those around the line that holds `text`."""
-
-    file: str
-    text: str
-    why: str
-
-
-def excuses() -> list[Excuse]:
+def excuses() -> list[list[str]]:
+    """File, text and reason: why the lines around the one that holds the text are not covered."""
     lines = NOT_COVERED.read_text(encoding="utf-8").splitlines()
-    return [Excuse(*line.split(" | ")) for line in lines if line and not line.startswith("#")]
+    return [line.split(" | ") for line in lines if line and not line.startswith("#")]
 
 
-class Block(NamedTuple):
-    """Lines one after the other that are not covered."""
-
-    file: str
-    lines: list[int]
-    why: str | None  # none: nothing explains them
-
-
-def blocks(uncovered: dict[str, list[int]]) -> list[Block]:
-    """The uncovered lines in blocks, each with what explains it."""
-    known = excuses()
-    found = []
+def blocks(uncovered: dict[str, list[int]]) -> Iterator[tuple[str, str, int]]:
+    """The uncovered lines that follow each other: where they are, what explains them, or nothing, and how many."""
     for name, numbers in sorted(uncovered.items()):
         source = (ROOT / name).read_text(encoding="utf-8").splitlines()
         # Of lines one after the other number and place differ by the same.
         for _, group in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
             run = [number for _, number in group]
             text = "\n".join(source[number - 1] for number in run)
-            found.append(Block(name, run, next((e.why for e in known if e.file == name and e.text in text), None)))
-    return found
+            why = next((why for file, held, why in excuses() if file == name and held in text), "")
+            yield f"{name}:{run[0]} to {run[-1]}", why, len(run)
 
 
 def profile(target: Target, folders: Sequence[pathlib.Path]) -> pathlib.Path:
@@ -94,9 +77,9 @@ def by_file(lcov: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def measure(chosen: str | None, corpora: Callable[[str], Sequence[pathlib.Path]], stop: Stopper) -> int:
-    """Prints, and writes to coverage.json, what the target of this name covers, or, if it is None, all of them: by
-    the kept inputs, and by those in the folders that `corpora` has for a target."""
+def measure(chosen: str | None, stop: Stopper, more: Sequence[pathlib.Path] = ()) -> dict[str, Any]:
+    """Prints, writes to coverage.json and returns what the target of this name covers, or, if it is None, all of them:
+    by the kept inputs, the working corpora, and those in the folders `more`."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     stop.build("coverage", ["engines-fuzz"], OUT / "build.log")
@@ -104,23 +87,20 @@ def measure(chosen: str | None, corpora: Callable[[str], Sequence[pathlib.Path]]
     for target in targets.load_all(BUILD):
         if target.name == chosen if chosen else target.attacks or target.seeds_of != target.name:
             source = targets.load(BUILD, target.seeds_of)
-            folders = [*corpora(source.name), *source.kept_inputs()]
+            folders = [corpora.working(source.name), *(folder / source.name for folder in more), *source.kept_inputs()]
             replayed.append(target)
             profiles.append(profile(target, [one for one in folders if one.is_dir() and any(one.iterdir())]))
     found = by_file(show(replayed, profiles))
-    count = sum(file["count"] for file in found.values())
-    covered = sum(file["covered"] for file in found.values())
     for name, file in sorted(found.items()):
         print(f"{file['covered']:5d} of {file['count']:5d} lines  {file['percent']:6.2f} %  {name}")
-    uncovered = blocks({name: file["uncovered"] for name, file in found.items()})
-    for block in sorted(uncovered, key=lambda block: block.why is None):
-        if block.why:
-            print(f"not covered, {len(block.lines):2d} lines: {block.file}:{block.lines[0]}: {block.why}")
-        else:
-            print(f"not covered and not explained: {block.file}:{block.lines[0]} to {block.lines[-1]}")
-    percent = 100 * covered / count
-    print(f"{covered:5d} of {count:5d} lines  {percent:6.2f} %  in all; {OUT}/html/index.html")
-    explained = sum(len(block.lines) for block in uncovered if block.why)
-    counts = {"lines": count, "covered": covered, "percent": percent, "files": found, "explained": explained}
-    files.write_json(OUT / "coverage.json", counts | {"unexplained": count - covered - explained})
-    return results.CLEAN
+    explained = 0
+    for place, why, count in blocks({name: file["uncovered"] for name, file in found.items()}):
+        print(f"{count} lines are not covered: {place}: {why or 'not explained'}")
+        explained += count if why else 0
+    lines, covered = (sum(file[name] for file in found.values()) for name in ("count", "covered"))
+    percent = 100 * covered / lines
+    print(f"{covered:5d} of {lines:5d} lines  {percent:6.2f} %  in all; {OUT}/html/index.html")
+    counts = {"lines": lines, "covered": covered, "percent": percent, "files": found, "explained": explained}
+    counts["unexplained"] = lines - covered - explained
+    files.write_json(OUT / "coverage.json", counts)
+    return counts

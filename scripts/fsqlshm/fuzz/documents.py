@@ -34,21 +34,17 @@ def result(target: Target, outcome: Outcome, seed: int, budget: dict[str, Any], 
         started=outcome.started,
         duration_seconds=outcome.seconds,
         counts={"executions": outcome.executions, "executions_per_second": rate, **sizes},
-        headline=f"{text.human(outcome.executions)} executions, {text.human(rate)}/s",
+        headline=f"{text.number(outcome.executions)} executions, {text.number(rate)}/s",
         reason=outcome.error or ("" if outcome.executions else "no executions"),
         details={**sizes, "features": outcome.features, "counters": outcome.counters, "over_time": outcome.over_time},
     )
     if target.share:
         made.details["accept_ratio"] = outcome.share(target.share.counter)
-    for found in {found.failure.key(): found for found in reversed(outcome.findings)}.values():
-        failure, violated = found.failure, found.failure.property.split(":")[0]
+    for failure in {failure.key(): failure for failure in reversed(outcome.findings)}.values():
         severity = "expected" if expected and failure.fault == expected else "violation"
-        more = {"defect": failure.defect, "detail": failure.text[:20000], "replay": found.replay}
-        made.find(severity, violated, failure.title, artefacts=[found.input], **more)
+        more = {"defect": failure.defect, "detail": failure.text[:20000], "replay": failure.replay}
+        made.find(severity, failure.property.split(":")[0], failure.title, artefacts=[failure.input], **more)
     for name in unreached(target, outcome) if not made.findings and not made.reason else []:
-        more = {
-            "detail": "The run did not reach what it exists for.",
-            "replay": f"scripts/fuzz {target.name} --minutes 1",
-        }
-        made.find("vacuous", "reach", f"never: {name}", **more)
+        detail, replay = "The run did not reach what it exists for.", f"scripts/fuzz {target.name} --minutes 1"
+        made.find("vacuous", "reach", f"never: {name}", detail=detail, replay=replay)
     return made

@@ -1,5 +1,6 @@
 """Runs libFuzzer on a target, and keeps what it finds."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -9,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fsqlshm import results
@@ -20,6 +21,7 @@ from fsqlshm.processes import Command, Stopper
 MANY_FINDINGS = 10
 # libFuzzer ends by itself; one that takes this much longer is ended.
 GRACE_SECONDS = 60
+SYMBOLIZER = shutil.which("llvm-symbolizer-19") or ""
 
 # What libFuzzer says as it goes on, and in the end. It has no other way to say it.
 _STATUS = re.compile(r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+)(?:.* exec/s: (\d+))?", re.MULTILINE)
@@ -38,6 +40,8 @@ class Failure:
     text: str
     defect: str = ""
     fault: str | None = None  # the known one that it shows
+    input: str = ""  # the file that is kept, and the command that shows it again
+    replay: str = ""
 
     def key(self) -> str:
         """The same for findings of one cause: numbers do not count."""
@@ -52,18 +56,9 @@ def crash(report: str) -> Failure:
     return Failure(kind + (" in " + " < ".join(frames) if frames else ""), "no crash", report)
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A failure whose input was kept."""
-
-    failure: Failure
-    input: str
-    replay: str
-
-
 def keep(
     target: str, artefact: pathlib.Path, failure: Failure, folder: pathlib.Path, options: Sequence[str] = ()
-) -> Found:
+) -> Failure:
     """Moves `artefact` to folder/KEY, unless one of its cause is there already. `options` of the target are
     needed to see it again."""
     place = folder / failure.key()
@@ -76,13 +71,11 @@ def keep(
         (place / "report.txt").write_text(failure.text, encoding="utf-8")
     replay = " ".join(["scripts/fuzz", target, *options, "--replay", str(kept)])
     (place / "reproduce").write_text(replay + "\n", encoding="utf-8")
-    return Found(failure, str(kept), replay)
+    return dataclasses.replace(failure, input=str(kept), replay=replay)
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What a run of one target did."""
-
     started: str = dataclasses.field(default_factory=results.now)
     executions: int = 0
     seconds: float = 0
@@ -90,16 +83,15 @@ class Outcome:
     features: int = 0
     corpus: int = 0
     counters: dict[str, int] = dataclasses.field(default_factory=dict)
-    findings: list[Found] = dataclasses.field(default_factory=list)
+    findings: list[Failure] = dataclasses.field(default_factory=list)
     error: str = ""
     over_time: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
     def add(self, other: "Outcome") -> None:
         self.over_time = self.over_time or other.over_time  # of runs side by side the first one's
         self.executions += other.executions
-        self.coverage = max(self.coverage, other.coverage)
-        self.features = max(self.features, other.features)
-        self.corpus = max(self.corpus, other.corpus)
+        for name in ("seconds", "coverage", "features", "corpus"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
         for name, value in other.counters.items():
             self.counters[name] = self.counters.get(name, 0) + value
         self.findings += other.findings
@@ -110,46 +102,22 @@ class Outcome:
         return self.counters.get(counter, 0) / self.executions if self.executions else 0.0
 
 
-def rows_over_time(text: str) -> list[dict[str, float]]:
-    """What libFuzzer printed as it went on, at most 200 rows. It says how many executions so far and
-    how many a second, by a clock of whole seconds; so the seconds are whole, one row each."""
+def parse_log(text: str) -> Outcome:
+    """What libFuzzer printed as it went on, of which at most 200 rows are kept, and in the end. It says how many
+    executions so far and how many a second, by a clock of whole seconds; so the seconds are whole, one row each."""
+    outcome = Outcome()
     by_second: dict[int, dict[str, float]] = {}
     for match in _STATUS.finditer(text):
-        done, coverage, features, corpus, rate = (int(group or 0) for group in match.groups())
+        done, outcome.coverage, outcome.features, outcome.corpus, rate = (int(group or 0) for group in match.groups())
+        outcome.executions = max(outcome.executions, done)
         if rate > 0:
-            shown = {"executions": done, "coverage": coverage, "features": features, "corpus": corpus}
-            by_second[round(done / rate)] = {"seconds": round(done / rate), **shown}
+            shown = {name: getattr(outcome, name) for name in ("coverage", "features", "corpus")}
+            by_second[round(done / rate)] = {"seconds": round(done / rate), "executions": done, **shown}
     rows = list(by_second.values())
-    return [rows[i * len(rows) // 200] for i in range(200)] if len(rows) > 200 else rows
-
-
-def parse_log(text: str) -> Outcome:
-    """Executions, coverage and corpus size out of what libFuzzer printed."""
-    outcome = Outcome(over_time=rows_over_time(text))
-    for match in _STATUS.finditer(text):
-        outcome.executions = max(outcome.executions, int(match[1]))
-        outcome.coverage, outcome.features, outcome.corpus = map(int, match.groups()[1:4])
-    executed = _EXECUTED.search(text)
-    if executed:
+    outcome.over_time = [rows[i * len(rows) // 200] for i in range(200)] if len(rows) > 200 else rows
+    if executed := _EXECUTED.search(text):
         outcome.executions = int(executed[1])
     return outcome
-
-
-def _facts(path: pathlib.Path) -> dict[str, Any]:
-    """What the target itself had to say in the end; nothing if it died."""
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"counters": {}, "failure": None}
-    return facts
-
-
-def _environment(scratch: str) -> Mapping[str, str]:
-    environment = {**os.environ, "TMPDIR": scratch}  # what a crashed target leaves behind goes with it
-    symbolizer = shutil.which("llvm-symbolizer-19") or shutil.which("llvm-symbolizer")
-    if symbolizer:
-        environment["ASAN_SYMBOLIZER_PATH"] = symbolizer
-    return environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,20 +144,25 @@ class Run:
                 f"-max_total_time={max(1, round(seconds))}",
                 f"-seed={seed}",
                 f"-max_len={self.target.max_size}",
-                f"-dict={dictionary}",
                 f"-artifact_prefix={artefacts}/",
                 "-print_final_stats=1",
                 "-timeout=25",
                 "-rss_limit_mb=4096",
                 f"--facts={facts}",
+                *([f"-dict={dictionary}"] if self.target.dictionary else []),  # libFuzzer takes no empty one
                 *self.options,
                 *self.corpus,
             ]
             with open(log, "wb") as file:
-                process = self.stop.start(command, stdout=file, stderr=file, env=_environment(scratch))
+                # What a crashed target leaves behind goes with TMPDIR.
+                environment = {**os.environ, "TMPDIR": scratch, "ASAN_SYMBOLIZER_PATH": SYMBOLIZER}
+                process = self.stop.start(command, stdout=file, stderr=file, env=environment)
                 status = self.stop.wait(process, seconds + GRACE_SECONDS)
             text = log.read_text(encoding="utf-8", errors="replace")
-            said = _facts(facts)
+            # What the target itself had to say in the end; nothing if it died.
+            said: dict[str, Any] = {"counters": {}, "failure": None}
+            with contextlib.suppress(OSError, ValueError):
+                said = json.loads(facts.read_text(encoding="utf-8"))
         outcome = parse_log(text)
         outcome.counters = said["counters"]
         left = sorted(artefacts.glob("*-*"))
@@ -203,22 +176,20 @@ class Run:
     def fuzz(self, seconds: float) -> Outcome:
         """Fuzzes for `seconds`: begins again after a finding, but gives up after many."""
         total = Outcome()
-        start = time.monotonic()
-        seed = self.seed
-        remaining = seconds
+        start, seed = time.monotonic(), self.seed
         while True:
+            before = total.seconds
             with tempfile.TemporaryDirectory(prefix="fsqlshm-artefacts-") as artefacts:
-                one = self._once(remaining, seed, pathlib.Path(artefacts))
+                one = self._once(seconds - before, seed, pathlib.Path(artefacts))
             # A second run goes on where the first one ended.
             for row in one.over_time:
-                row["seconds"] += seconds - remaining
+                row["seconds"] += before
                 row["executions"] += total.executions
             total.over_time, one.over_time = total.over_time + one.over_time, []
             total.add(one)
             total.seconds = time.monotonic() - start
-            remaining = seconds - total.seconds
             if one.error or not one.findings or self.until_found or len(total.findings) >= MANY_FINDINGS:
                 return total
-            if remaining < 1 or self.stop.requested:
+            if seconds - total.seconds < 1 or self.stop.requested:
                 return total
             seed = (seed + 1) % (1 << 31)

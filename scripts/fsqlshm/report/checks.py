@@ -4,8 +4,8 @@ were wrong."""
 from collections.abc import Iterator
 from typing import Any
 
-from fsqlshm.report.text import number
 from fsqlshm.results import Document
+from fsqlshm.text import number
 
 # A search ends with the first violation, so what it did not reach says nothing.
 ENDED = ("known", "violated", "stopped")

@@ -8,22 +8,15 @@ import jinja2
 from markupsafe import Markup
 
 from fsqlshm import results
-from fsqlshm.report import bench, checks, findings, text, trends
+from fsqlshm.bench.measured import ns, pick
+from fsqlshm.bench.tables import every
+from fsqlshm.report import checks, findings, text, trends
 from fsqlshm.results import Document, Summary
-from fsqlshm.text import duration
+from fsqlshm.text import duration, number, table
 
 TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
-FILTERS: list[Callable[..., Any]] = [
-    text.number,
-    text.words,
-    text.plural,
-    text.cell,
-    text.is_list_of_objects,
-    text.ranges,
-    text.runs,
-]
-FILTERS += [text.without, text.median, text.series, text.rates, text.spark, text.escaped, text.code_block]
-FILTERS += [bench.label, bench.benchmarks, duration]
+FILTERS: list[Callable[..., Any]] = [duration, number, pick, ns, every, text.words, text.plural, text.cell, text.spark]
+FILTERS += [text.is_list_of_objects, text.ranges, text.runs, text.without, text.rates, text.escaped, text.code_block]
 # What a section may meet in a document that is not as its engine writes it.
 NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, jinja2.TemplateError)
 ENGINES = ("relacy", "fuzz", "stress", "bench")
@@ -57,18 +50,8 @@ def _section(document: Document) -> Markup:
 
 
 def _answer(document: Document) -> str:
-    """What a document says in one line."""
-    details = document["details"]
-    if document["headline"] or document["status"] == "could_not_run":
-        return document["headline"] or document.get("reason") or "no reason given"
-    try:
-        if details.get("audit"):
-            audit = details["audit"]["hardened"]
-            return f"{audit['killed']} of {audit['weakenings']} weakened memory orders make a scenario fail"
-        if details.get("litmus"):
-            return f"{sum(row['as_expected'] for row in details['litmus'])} of {len(details['litmus'])} as documented"
-    except NOT_AS_EXPECTED:
-        pass
+    if not document["headline"] and document["status"] == "could_not_run":
+        return document.get("reason") or "no reason given"
     return results.headline(document)
 
 
@@ -107,7 +90,9 @@ def page(summary: Summary) -> str:
 
 def markdown(summary: Summary) -> str:
     """For a CI step's summary page."""
-    documents = summary["results"]
-    runs = list(zip(documents, results.labels(documents), map(results.headline, documents), strict=True))
-    template = PAGE.get_template("summary.md")
-    return template.render(summary=summary, verdict=results.verdict(documents), runs=runs) + "\n"
+    columns, rows = results.table(summary["results"])
+    return PAGE.get_template("summary.md").render(
+        summary=summary,
+        verdict=results.verdict(summary["results"]),
+        table=table(columns, [[text.escaped(cell) for cell in row] for row in rows]),
+    )

@@ -19,20 +19,15 @@ def text(summary: Summary) -> str:
                 continue
             rule = finding["property"] or "finding"
             rules.setdefault(rule, {"id": rule, "shortDescription": {"text": rule}})
+            file = {"uri": source["file"], "uriBaseId": "SRCROOT"}
+            place = {"artifactLocation": file, "region": {"startLine": source["line"]}}
             found.append(
                 {
                     "ruleId": rule,
                     "ruleIndex": list(rules).index(rule),
                     "level": {"violation": "error", "vacuous": "warning"}.get(finding["severity"], "note"),
                     "message": {"text": f"{finding['title']}\nReproduce: {finding['replay']}"},
-                    "locations": [
-                        {
-                            "physicalLocation": {
-                                "artifactLocation": {"uri": source["file"], "uriBaseId": "SRCROOT"},
-                                "region": {"startLine": source["line"]},
-                            }
-                        }
-                    ],
+                    "locations": [{"physicalLocation": place}],
                 }
             )
     run = {

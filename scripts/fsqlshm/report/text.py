@@ -2,29 +2,16 @@
 
 import itertools
 import json
-import math
 import re
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from fsqlshm.text import number
+
 Json = dict[str, Any]
 SPARK_WIDTH, SPARK_HEIGHT = 120, 20
-
-
-def number(value: Any) -> str:
-    """All digits up to a million, then 1.23 M."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        return str(value)
-    if abs(value) > 1e30:
-        return cell(str(value), 12)  # more than a float may hold
-    for scale, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if abs(value) >= scale:
-            return f"{value / scale:.3g} {unit}"
-    digits = f"{value:.3g}" if abs(value) < 1000 and value != int(value) else f"{value:,.0f}"
-    return digits.replace(",", "\u202f")
 
 
 def words(name: Any) -> str:
@@ -54,7 +41,6 @@ def cell(value: Any, longest: int = 400) -> str:
 
 
 def is_list_of_objects(value: Any) -> bool:
-    """Whether it can be drawn as a table."""
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
@@ -76,36 +62,20 @@ def without(value: Json, *names: str) -> Json:
     return {k: v for k, v in value.items() if k not in names}
 
 
-def median(values: Any) -> float | None:
-    """Of the numbers in a list."""
-    numbers = [v for v in values or [] if isinstance(v, (int, float))]
-    return statistics.median(numbers) if numbers else None
-
-
-def series(samples: list[Json], name: str) -> list[float]:
-    """A count of each of the samples over time that fuzz and stress runs take."""
-    return [sample.get(name, 0) for sample in samples]
-
-
 def rates(samples: list[Json], name: str) -> list[float]:
     """How fast a count grew between two samples."""
     pairs = [(a, b) for a, b in itertools.pairwise(samples) if b["seconds"] > a["seconds"]]
     return [(b.get(name, 0) - a.get(name, 0)) / (b["seconds"] - a["seconds"]) for a, b in pairs]
 
 
-def spark(values: Sequence[float | None], scale: Sequence[float] = (), log: bool = False) -> str:
-    """The points of a small line chart from the least to the greatest of `scale`, else of the values and 0. A value
-    that is missing is left out."""
-
-    def shape(value: float) -> float:
-        return math.log(max(value, 1e-9)) if log else value
-
-    points = [(i, shape(v)) for i, v in enumerate(values) if v is not None]
-    heights = [shape(v) for v in scale] or [0.0, *(y for _, y in points)]
-    low, high, last = min(heights), max(heights), max(len(values) - 1, 1)
-    top = SPARK_HEIGHT - 4
+def spark(values: Sequence[float | None]) -> str:
+    """The points of a small line chart from the least to the greatest of the values and 0. A value that is missing is
+    left out."""
+    points = [(i, v) for i, v in enumerate(values) if v is not None]
+    low, high = (limit([0, *(v for _, v in points)]) for limit in (min, max))
+    last, top = max(len(values) - 1, 1), SPARK_HEIGHT - 4
     return " ".join(
-        f"{SPARK_WIDTH * i / last:.1f},{2 + top - top * (y - low) / ((high - low) or 1):.1f}" for i, y in points
+        f"{SPARK_WIDTH * i / last:.1f},{2 + top - top * (v - low) / ((high - low) or 1):.1f}" for i, v in points
     )
 
 

@@ -19,8 +19,6 @@ KINDS = {"store": "store", "fetch_add": "store", "load": "load", "die": "death"}
 
 @dataclasses.dataclass
 class Step:
-    """A row."""
-
     number: int
     thread: int  # -1: before the threads run or after they have ended
     text: str
@@ -35,8 +33,6 @@ class Step:
 
 @dataclasses.dataclass
 class Diagram:
-    """Everything with its place."""
-
     titles: list[tuple[str, float]]
     steps: list[Step]
     arrows: list[tuple[str, bool]]  # the path, and whether the load was stale

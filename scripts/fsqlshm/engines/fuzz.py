@@ -5,22 +5,20 @@ nothing if there is time for that, else from the seeds. Then every target gets i
 not found although there was time makes the run vacuous.
 """
 
-import argparse
 import concurrent.futures
 import dataclasses
 import pathlib
 import subprocess
 import tempfile
-import time
-from collections.abc import Sequence
 
-from fsqlshm import command, engine, results
+from fsqlshm import results
+from fsqlshm.engine import Description, Job, worst
 from fsqlshm.fuzz import documents, targets
 from fsqlshm.fuzz.runs import Run
 from fsqlshm.fuzz.targets import CORPUS, Fault, Target
-from fsqlshm.processes import Command, Stopper
+from fsqlshm.processes import Command
 
-DESCRIPTION = engine.Description("fuzz", __doc__, corpora=True, planted="canary")
+DESCRIPTION = Description(__doc__, builds={"asan": "engines-fuzz"}, corpora=True, planted="canary")
 JOBS = 2
 # The longest that a fault is looked for from nothing. A miss counts after all of it, or, if the fault is of the
 # kind that is found in a second, after a moment.
@@ -61,23 +59,18 @@ def searches(all_targets: list[Target], seconds: float) -> list[Search]:
 
 
 class Engine:
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+    def __init__(self, job: Job) -> None:
+        self.job = job
         # Shards differ in their seeds; libFuzzer's are below 2^32.
-        self.seed = (options.seed * 1000003 + int(options.shard.split("/")[0])) % (1 << 31) or 1
-        self.start = time.monotonic()
-        self.stop = Stopper()
+        self.seed = (job.seed * 1000003 + int(job.shard.split("/")[0])) % (1 << 31) or 1
         self.targets = targets.load_all(targets.BUILD)
         self.codes: list[int] = []
         for target in self.targets:
             target.program  # a missing one is said before anything begins
 
-    def left(self) -> float:
-        return float(self.options.seconds) - (time.monotonic() - self.start)
-
     def keep(self, name: str, result: results.Result) -> None:
-        self.codes.append(result.write(self.options.out / f"fuzz-{name}.json"))
-        engine.say("fuzz", f"{time.monotonic() - self.start:.0f} s, {name}: {result.headline}")
+        self.codes.append(result.write(self.job.out / f"fuzz-{name}.json"))
+        self.job.say(f"{self.job.passed():.0f} s, {name}: {result.headline}")
 
     def check_kept_inputs(self, result: results.Result) -> None:
         """Old findings must fail as before, and what was repaired must not: instantly."""
@@ -95,8 +88,8 @@ class Engine:
         with tempfile.TemporaryDirectory(prefix="fsqlshm-fuzz-") as scratch:  # for what the engine adds
             corpus: list[pathlib.Path | str] = [scratch, *search.seeds] if search.seeds else []
             options = [fault.option] if fault.option else []
-            crashes = self.options.out / "found" / target.name
-            run = Run(target, self.seed, corpus, crashes, self.stop, options, until_found=True)
+            crashes = self.job.out / "found" / target.name
+            run = Run(target, self.seed, corpus, crashes, self.job.stop, options, until_found=True)
             outcome = run.fuzz(search.seconds)
         result = documents.result(target, outcome, self.seed, {"seconds": search.seconds}, fault.name)
         found = any(finding["severity"] == "expected" for finding in result.findings)
@@ -105,7 +98,7 @@ class Engine:
         origin = "the seeds" if search.seeds else "nothing"
         if found:
             result.headline = f"{what} found after {outcome.seconds:.1f} s from {origin}"
-        elif search.seconds >= search.judged_from and not self.stop.requested and not outcome.error:
+        elif search.seconds >= search.judged_from and not self.job.stop.requested and not outcome.error:
             detail = f"{outcome.executions} executions in {outcome.seconds:.0f} s from {origin} did not find it."
             replay = f"scripts/fuzz {target.name} --minutes 2"
             result.find("vacuous", "known faults", f"{what} not found", detail=detail, replay=replay)
@@ -116,16 +109,16 @@ class Engine:
 
     def attack(self, target: Target, share: float) -> results.Result:
         # Never asked to do more than is left, however long what came before took.
-        seconds = min(share, max(2.0, self.left()))
-        corpus = self.options.out / "corpus" / target.name
+        seconds = min(share, max(2.0, self.job.left()))
+        corpus = self.job.out / "corpus" / target.name
         corpus.mkdir(parents=True, exist_ok=True)
-        crashes = self.options.out / "crashes" / target.name
-        outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.stop).fuzz(seconds)
+        crashes = self.job.out / "crashes" / target.name
+        outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.job.stop).fuzz(seconds)
         return documents.result(target, outcome, self.seed, {"seconds": seconds})
 
     def run(self) -> int:
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-            known = searches(self.targets, self.options.seconds)
+            known = searches(self.targets, self.job.seconds)
             under_way = [(search, pool.submit(self.search, search)) for search in known]
             for number, (search, future) in enumerate(under_way):
                 result = future.result()
@@ -134,16 +127,12 @@ class Engine:
                 self.keep(search.name, result)
             # The targets share what is left, heavy ones first so that both jobs end together.
             attacked = sorted((t for t in self.targets if t.attacks), key=lambda t: -t.weight)
-            unit = max(1.0 * len(attacked), self.left()) * JOBS / sum(t.weight for t in attacked)
+            unit = max(1.0 * len(attacked), self.job.left()) * JOBS / sum(t.weight for t in attacked)
             attacks = {pool.submit(self.attack, target, unit * target.weight): target for target in attacked}
             for done in concurrent.futures.as_completed(attacks):
                 self.keep(attacks[done].name, done.result())
-        return engine.worst(self.codes)
+        return worst(self.codes)
 
 
-def main(arguments: Sequence[str]) -> int:
-    return Engine(engine.parse(DESCRIPTION, arguments)).run()
-
-
-if __name__ == "__main__":
-    command.run("fuzz", main)
+def main(job: Job) -> int:
+    return Engine(job).run()

@@ -1,33 +1,26 @@
-"""The benchmarks as one engine of a campaign: the main figures, measured for about N seconds.
+"""The benchmarks in a campaign: the main figures, measured for about N seconds.
 
 It finds something only when an operation does the wrong thing: every single read that is timed is checked, and so are
 the results of what is measured. Times are reported and never judged. Every shard measures everything, in an order that
 no seed decides.
 """
 
-import argparse
-from collections.abc import Sequence
+import statistics
 
-from fsqlshm import command, engine
-from fsqlshm.bench import claims, rounds, stats
+from fsqlshm.bench import rounds, tables
 from fsqlshm.bench.measured import File, Measured, gather, pick, timed_rows
-from fsqlshm.bench.rounds import PROGRAM, Pass
-from fsqlshm.processes import Stopper
+from fsqlshm.engine import Description, Job
 from fsqlshm.results import CouldNotRun, Result
 
-DESCRIPTION = engine.Description("bench", __doc__)
+PRESET = "release"
+DESCRIPTION = Description(__doc__, builds={PRESET: "engines-bench"})
 SUBJECT = "operations and read latency"
-PASSES = [
-    Pass("^(loop|read/(uncontended|dependent|thread/(0|100k)|process/100k)|publish|begin_end|header|writer)/", 0.005),
-    Pass("^tail/(thread/(0|100k|saturating)|process/saturating)/", 0.02),
-]
 # Fewer racy reads may all be whole by chance.
 ENOUGH_READS = 1_000_000
 
 
-def _racy_reads(measured: Measured, rate: str | None = None) -> tuple[int, int]:
-    """How many timed reads of racy subjects there were, against publishers of this rate, and how many were torn."""
-    facts = {"rate": rate} if rate else {}
+def _racy_reads(measured: Measured, **facts: str) -> tuple[int, int]:
+    """How many timed reads of racy subjects there were, and how many were torn."""
     counters = [b["counters"] for b in pick(measured, group="tail", **facts).values() if b["racy"]]
     return int(sum(sum(c["reads"]) for c in counters)), int(sum(sum(c["torn"]) for c in counters))
 
@@ -36,10 +29,10 @@ def judge(file: File, result: Result) -> None:
     """Adds what is wrong: operations that did the wrong thing, and a check for torn reads that was vacuous."""
     errors = {row["name"]: row["error_message"] for row in timed_rows(file) if row.get("error_occurred")}
     for name, text in errors.items():
-        replay = f"{PROGRAM} --benchmark_filter='^{name}$'"
+        replay = f"{rounds.PROGRAM} --benchmark_filter='^{name}$'"
         result.find("violation", "what is measured works", f"{name}: {text}", replay=replay)
     measured = gather(file)
-    reads, torn = _racy_reads(measured, "saturating")
+    reads, torn = _racy_reads(measured, rate="saturating")
     if reads >= ENOUGH_READS and torn == 0 and len(measured["context"].get("cpus", [])) > 1:
         title = "no racy read against a saturating publisher was torn"
         detail = f"{reads} reads: they and the publisher did not run at the same time, so none could be torn."
@@ -48,16 +41,15 @@ def judge(file: File, result: Result) -> None:
 
 def _headline(measured: Measured) -> str:
     """The figures that people ask for, as far as they were measured."""
-    ratio = {r["what"]: r["median"] for r in claims.ratios(measured)}
-    parts = []
+    ratios, parts = tables.ratios(measured), []
     for text, name, what, than in (
         ("read", "read/uncontended/hardened", "uncontended read / five plain loads", "five loads"),
         ("publish", "publish/hardened", "", ""),
         ("open", "header/open_owned", "open, owned / xxh3_64 of 60 bytes", "its hash"),
     ):
         if name in measured["benchmarks"]:
-            of = f" ({ratio[what]:.2f} x {than})" if what in ratio else ""
-            parts.append(f"{text} {stats.median(measured['benchmarks'][name]['ns']):.2f} ns{of}")
+            of = f" ({statistics.median(ratios[what][0]):.2f} x {than})" if what in ratios else ""
+            parts.append(f"{text} {statistics.median(measured['benchmarks'][name]['ns']):.2f} ns{of}")
     return ", ".join(parts)
 
 
@@ -73,37 +65,21 @@ def fill(result: Result, file: File) -> None:
         "torn_racy_reads": _racy_reads(measured)[1],
     }
     result.headline = _headline(measured)
-    result.details |= {
-        "measured": measured,
-        "ratios": claims.ratios(measured),
-        "against_publisher": claims.against_publisher(measured),
-    }
+    result.details["measured"] = measured
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", default="release")  # for tests
-    preset, others = parser.parse_known_args(arguments)
-    options = engine.parse(DESCRIPTION, others)
-    stop = Stopper()
-    result = Result("bench", SUBJECT, seed=options.seed, budget={"seconds": options.seconds})
-    result.details["shard"] = options.shard
-    file = rounds.new_file(preset.preset, PASSES)
+def main(job: Job) -> int:
+    result = job.result(SUBJECT)
+    result.details["shard"] = job.shard
+    file = rounds.new_file(PRESET, rounds.MAIN)
     try:
         # At least one round, and no round that would not be over in time.
-        rounds.measure(file, stop, lambda count, passed: passed * (count + 1) <= float(options.seconds) * count)
+        rounds.measure(file, job.stop, lambda count, passed: passed * (count + 1) <= job.seconds * count)
         if file["context"]["fsqlshm"]["rounds"] == 0:
             result.reason = "interrupted"
-    except CouldNotRun as problem:
-        result.reason = str(problem)
+    except CouldNotRun as error:
+        result.reason = str(error)
     fill(result, file)
-    for finding in result.findings:
-        engine.say("bench", f"FOUND {finding['title']}")
-    if result.reason:
-        engine.say("bench", result.reason)
-    return result.write(options.out / "bench.json")
-
-
-if __name__ == "__main__":
-    command.run("bench", main)
+    for problem in [finding["title"] for finding in result.findings] + [result.reason]:
+        job.say(problem)
+    return result.write(job.out / "bench.json")
