@@ -126,8 +126,6 @@ nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report) {
           {"threads", scenario.threads.size()},
           {"executions", result.executions},
           {"seconds", result.seconds},
-          {"executions_per_second",
-           result.seconds > 0 ? static_cast<double>(result.executions) / result.seconds : 0.0},
           {"complete", result.complete},
           {"bound_reached", result.bound_reached},
           {"next_iteration", result.next},

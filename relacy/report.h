@@ -5,8 +5,7 @@
 //   search            "random", "bounded" or "full"
 //   context_bound     preemptions, for a bounded search
 //   scenarios         list of {name, properties, status, threads, executions, seconds,
-//                     executions_per_second, complete, bound_reached (-1: none), next_iteration,
-//                     outcomes: {name: count}}
+//                     complete, bound_reached (-1: none), next_iteration, outcomes: {name: count}}
 //                     status: "clean", "violated", "known" (a violation that had to be found),
 //                     "vacuous" or "missed" (a violation that had to be found and was not)
 // and of an audit:

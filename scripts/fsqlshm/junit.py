@@ -1,6 +1,6 @@
 """Result documents as JUnit: a suite for each, a case for each finding."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import junit_xml
 
@@ -31,7 +31,6 @@ def _suite(document: results.Document, label: str) -> junit_xml.TestSuite:
     return junit_xml.TestSuite(_encodable(document["engine"]), cases)
 
 
-def text(documents: Iterable[results.Document]) -> str:
-    documents = list(documents)
+def text(documents: Sequence[results.Document]) -> str:
     suites = [_suite(document, _encodable(label)) for document, label in zip(documents, results.labels(documents))]
     return str(junit_xml.to_xml_report_string(suites))

@@ -45,7 +45,6 @@ RULES: dict[str, Callable[[Any, Any], Any]] = {
     "clear": lambda one, other: "",
     "first": lambda one, other: one,
     "same": lambda one, other: one,
-    "rate": lambda one, other: one,  # see _rates
 }
 
 
@@ -87,28 +86,13 @@ def merged(node: Schema, one: Any, other: Any) -> Any:
     return one
 
 
-def _rates(node: Schema, value: Any, seconds: float = 0.0) -> None:
-    """A speed is what was done in the time that it took: by the seconds next to it, else by the document's."""
-    if isinstance(value, list):
-        for item in value:
-            _rates(node.get("items", {}), item, seconds)
-    elif isinstance(value, dict):
-        seconds = value.get("seconds", value.get("duration_seconds", seconds))
-        for name, inner in value.items():
-            if _member(node, name).get("x-merge") != "rate":
-                _rates(_member(node, name), inner, seconds)
-            elif seconds and _is_number(value.get(name.removesuffix("_per_second"))):
-                value[name] = value[name.removesuffix("_per_second")] / seconds
-
-
 def merge_documents(documents: Sequence[Document]) -> Document:
     """Documents of the same engine and subject as one."""
     if len(documents) == 1:
         return copy.deepcopy(documents[0])
-    node = schema.schema("result.json")
-    one: Document = functools.reduce(functools.partial(merged, node), copy.deepcopy(list(documents)))
+    merge = functools.partial(merged, schema.schema("result.json"))
+    one: Document = functools.reduce(merge, copy.deepcopy(list(documents)))
     one["parts"] = sum(document.get("parts", 1) for document in documents)
-    _rates(node, one)
     return one
 
 

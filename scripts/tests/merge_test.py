@@ -89,19 +89,11 @@ class MergeTest(support.FolderTest):
     def test_what_does_not_add_up(self) -> None:
         merged = merge.merge_documents(
             [
-                support.document(
-                    counts={"executions": 100, "executions_per_second": 50, "coverage": 7, "corpus": 3},
-                    duration_seconds=2,
-                ),
-                support.document(
-                    counts={"executions": 500, "executions_per_second": 125, "coverage": 6, "corpus": 4},
-                    duration_seconds=4,
-                ),
+                support.document(counts={"executions": 100, "coverage": 7, "corpus": 3}, duration_seconds=2),
+                support.document(counts={"executions": 500, "coverage": 6, "corpus": 4}, duration_seconds=4),
             ]
         )
-        self.assertEqual(
-            merged["counts"], {"executions": 600, "executions_per_second": 100, "coverage": 7, "corpus": 4}
-        )
+        self.assertEqual(merged["counts"], {"executions": 600, "coverage": 7, "corpus": 4})
 
     def merge_details(self, one: dict[str, Any], two: dict[str, Any]) -> Any:
         documents = [support.document(details=details) for details in (one, two)]
@@ -127,7 +119,7 @@ class MergeTest(support.FolderTest):
 
     def test_details(self) -> None:
         """Each way of merging, and what there is only in one of the two."""
-        a: dict[str, Any] = {"name": "a", "search": "random", "line": 7, "executions_per_second": 9}
+        a: dict[str, Any] = {"name": "a", "search": "random", "line": 7}
         bounded, b = {"name": "a", "search": "bounded", "executions": 7}, {"name": "b", "executions": 1}
         run: dict[str, Any] = {
             **a,
@@ -152,8 +144,8 @@ class MergeTest(support.FolderTest):
             "defects_found": {"D1": False, "D2": True},
             "measured": {"benchmarks": {"read": also, "open": read}, "context": {"cores": 4}},
         }
-        merged = {
-            "scenarios": [{**both, "executions_per_second": 11 / 5, "reached": {"x": 3, "y": 1}}, bounded, b],
+        merged: dict[str, Any] = {
+            "scenarios": [{**both, "reached": {"x": 3, "y": 1}}, bounded, b],
             "recovery_us": {"max": 9, "median": 3},
             "defects_found": {"D1": True, "D2": True},
             "measured": {"benchmarks": {"read": {"ns": [1.5, 2.5]}, "open": read}, "context": {"cores": 2}},

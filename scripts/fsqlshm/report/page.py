@@ -19,7 +19,6 @@ FILTERS: list[Callable[..., Any]] = [duration, number, pick, ns, every, text.wor
 FILTERS += [text.is_list_of_objects, text.ranges, text.runs, text.without, text.rates, text.escaped, text.code_block]
 # What a section may meet in a document that is not as its engine writes it.
 NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, jinja2.TemplateError)
-ENGINES = ("relacy", "fuzz", "stress", "bench")
 
 
 def _environment(undefined: type[jinja2.Undefined]) -> jinja2.Environment:
@@ -39,13 +38,12 @@ SECTIONS = _environment(jinja2.ChainableUndefined)
 
 
 def _section(document: Document) -> Markup:
-    """As the engine's template shows it, or plainly where the document is not what that expects."""
-    problem = ""
-    if document["engine"] in ENGINES:
-        try:
-            return Markup(SECTIONS.get_template(f"{document['engine']}.html").render(document))
-        except NOT_AS_EXPECTED as error:
-            problem = f"{type(error).__name__}: {error}"
+    """As the engine's template shows it, or plainly where there is none or the document is not what that expects."""
+    try:
+        template = SECTIONS.select_template([f"engines/{document['engine']}.html", "plain.html"])
+        return Markup(template.render(document, problem=""))
+    except NOT_AS_EXPECTED as error:
+        problem = f"{type(error).__name__}: {error}"
     return Markup(SECTIONS.get_template("plain.html").render(document, problem=problem))
 
 

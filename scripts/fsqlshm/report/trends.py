@@ -6,12 +6,9 @@ Everything comes from what nightly.py puts into the summary: history, found_befo
 import dataclasses
 from typing import Any
 
-from fsqlshm.report.text import Json, without
-from fsqlshm.results import Summary
+from fsqlshm.report.text import Json, without, words
+from fsqlshm.results import TELLING, Summary
 
-# Of each engine the count that says how much was attacked.
-WORK = {"relacy": "executions", "fuzz": "executions", "stress": "snapshot_reads", "golden": "hardened_steps",
-        "bench": "measurements", "tests": "tests"}  # fmt: skip
 # A figure has moved if it is less or more than the last one by this part.
 MOVED = 0.1
 
@@ -44,12 +41,14 @@ def label(entry: Json) -> str:
 def figures(entry: Json) -> dict[str, float]:
     """What is followed of a night."""
     out = {f"findings: {kind}": entry["findings"].get(kind, 0) for kind in ("violation", "vacuous")}
-    for engine, name in WORK.items():
-        ran = [one for one in entry["engines"] if one["engine"] == engine and name in one["counts"]]
-        if ran and sum(one["seconds"] for one in ran) > 0:
-            work = sum(one["counts"][name] for one in ran)
-            out[f"{engine}: {name.replace('_', ' ')}"] = work
-            out[f"{engine}: {name.replace('_', ' ')} a second"] = work / sum(one["seconds"] for one in ran)
+    for engine in dict.fromkeys(one["engine"] for one in entry["engines"]):
+        counts = [(one["counts"], one["seconds"]) for one in entry["engines"] if one["engine"] == engine]
+        name = next((name for name in TELLING if any(name in count for count, _ in counts)), "")
+        seconds = sum(seconds for count, seconds in counts if name in count)
+        if seconds > 0:
+            work = sum(count[name] for count, _ in counts if name in count)
+            out[f"{engine}: {words(name)}"] = work
+            out[f"{engine}: {words(name)} a second"] = work / seconds
     for one in entry["engines"]:
         for name, unit in (("coverage", "edges covered"), ("corpus", "inputs in the corpus")):
             if one["engine"] == "fuzz" and one["counts"].get(name):
