@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fsqlshm import ROOT, command, engine, files, host, results, runner
 from fsqlshm.processes import Stopper
@@ -17,7 +17,7 @@ from fsqlshm.text import Clock, colour, duration, table
 COLOURS = {"clean": "32;1", "found": "31;1", "could_not_run": "33;1"}
 OUT = ROOT / "out" / "campaign"
 HELP = (
-    "Installs missing packages (scripts/bootstrap), builds, then runs every engine and sums up.",
+    "Installs missing packages (scripts/bootstrap), builds and runs one engine after the other, and sums up.",
     """Results: DIR/report.html (also junit.xml, summary.md, report.sarif), made from DIR/summary.json; and one
 folder an engine with its result documents and its log.
 Ctrl-C ends the running engine cleanly and sums up what was done.
@@ -110,15 +110,27 @@ def conclude(program: str, documents: Sequence[Document], seconds: float, page: 
 
 
 def run_engines(
-    rows: Sequence[runner.Row], folder: pathlib.Path, options: argparse.Namespace, clock: Clock, stop: Stopper
+    chosen: Mapping[runner.Row, engine.Description],
+    folder: pathlib.Path,
+    options: argparse.Namespace,
+    clock: Clock,
+    stop: Stopper,
 ) -> list[Document]:
+    """Each is built right before it runs, so that the first result does not wait for the builds of all."""
     words = ["--seed", str(options.seed), "--shard", options.shard]
     if options.subject is not None:
         words += ["--subject", options.subject]
     documents = []
+    rows = list(chosen)
     for place, row in enumerate(rows):
         if stop.requested:
             documents.append(results.could_not_run(row.engine, "not started: interrupted"))
+            continue
+        try:
+            with clock.standing():
+                runner.build([chosen[row]], folder, clock, stop)
+        except CouldNotRun as problem:
+            documents.append(results.could_not_run(row.engine, str(problem)))
             continue
         # What an engine leaves over or takes too much is shared by those after it.
         share = row.share / max(1, sum(later.share for later in rows[place:]))
@@ -135,11 +147,10 @@ def main(arguments: Sequence[str]) -> int:
     runner.bootstrap("--campaign")
     chosen = choose_engines(options)
     folder = make_output_folder(options.out)
-    runner.build(chosen.values(), folder, clock, stop)
     started = results.now()
     clock.run_engines_for(options.minutes * 60)
     clock.say(f"engines: {', '.join(row.engine for row in chosen)}; seed {options.seed}")
-    documents = run_engines(list(chosen), folder, options, clock, stop)
+    documents = run_engines(chosen, folder, options, clock, stop)
     print_results(documents)
     summary = results.summary(
         documents,

@@ -64,8 +64,9 @@ def build(engines: Iterable[engine.Description], folder: pathlib.Path, clock: Cl
         for preset, target in description.builds.items():
             wanted.setdefault(preset, []).append(target)
     for preset, targets in wanted.items():
+        start = time.monotonic()
         stop.build(preset, targets, folder / f"build-{preset}.log", say=clock.say)
-        clock.say(f"build: {preset} ready")
+        clock.say(f"build: {preset} ready, {duration(time.monotonic() - start)}")
 
 
 def _show(name: str, lines: IO[bytes], log: BinaryIO, clock: Clock) -> None:

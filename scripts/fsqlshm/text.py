@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 
@@ -66,10 +66,21 @@ class Clock:
         self.terminal = can_redraw(self.stream)
         self.start = time.monotonic()
         self.budget: float | None = None  # seconds, once the engines run
+        self.stood: float | None = None  # since when it stands still
         self.drawn = False
 
     def elapsed(self) -> float:
-        return time.monotonic() - self.start
+        return (time.monotonic() if self.stood is None else self.stood) - self.start
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[None]:
+        """What happens meanwhile takes no time."""
+        self.stood = time.monotonic()
+        try:
+            yield
+        finally:
+            self.start += time.monotonic() - self.stood
+            self.stood = None
 
     def left(self) -> float:
         return 0.0 if self.budget is None else self.budget - self.elapsed()

@@ -9,8 +9,14 @@ import sys
 import time
 import unittest
 from typing import Any
+from unittest import mock
 
 import support
+
+from fsqlshm import campaign, runner
+from fsqlshm.engine import Description
+from fsqlshm.results import CouldNotRun
+from fsqlshm.text import Clock
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTHING = support.ENGINE.replace("n % 3 == 0", "False")
@@ -142,6 +148,36 @@ class CampaignTest(support.FolderTest):
         self.assertEqual(process.returncode, 0, output)
         self.assertRegex(output, rb"\r\x1b\[K\[\d+ s, \d+ s left\] golden: at work")
         self.assertIn(b"\x1b[32;1mNothing found", output)
+
+
+class BuildTest(unittest.TestCase):
+    def test_one_that_fails_stops_no_other_engine_and_takes_none_of_its_time(self) -> None:
+        chosen = {runner.Row(name, 1, 0, name, ()): Description(name) for name in ("relacy", "fuzz", "stress")}
+        clock, now, given = Clock(), [0.0], {}
+
+        def build(engines: list[Description], *_: Any) -> None:
+            now[0] += 1000
+            if engines[0].summary == "fuzz":
+                raise CouldNotRun("the asan build failed")
+
+        def run(name: str, _: Any, __: Any, seconds: int, *___: Any) -> list[Any]:
+            given[name] = seconds
+            now[0] += seconds
+            return [support.document(engine=name)]
+
+        options = mock.Mock(seed=1, shard="1/1", subject=None)
+        stop = mock.Mock(requested=False)
+        with (
+            mock.patch.object(runner, "build", build),
+            mock.patch.object(runner, "run_engine", run),
+            mock.patch("time.monotonic", lambda: now[0]),
+        ):
+            clock.run_engines_for(60)
+            documents = campaign.run_engines(chosen, pathlib.Path("nowhere"), options, clock, stop)
+        said = [(document["engine"], document["status"], document.get("reason")) for document in documents]
+        failed = ("fuzz", "could_not_run", "the asan build failed")
+        self.assertEqual(said, [("relacy", "clean", None), failed, ("stress", "clean", None)])
+        self.assertEqual(given, {"relacy": 20, "stress": 40})
 
 
 if __name__ == "__main__":
