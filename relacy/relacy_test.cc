@@ -2,6 +2,7 @@
 // preemptions, mutants are caught, and what is clean stays clean.
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -425,28 +426,25 @@ TEST(Orders, ThePageIsUpToDate) {
 TEST(Orders, AStalePageIsNoticed) {
   std::ifstream in(FSQLSHM_ORDERS_PAGE);
   std::string page((std::istreambuf_iterator<char>(in)), {});
-  const auto path =
-      std::filesystem::temp_directory_path() / fmt::format("fsqlshm_relacy_test.{}.md", ::getpid());
-  const auto complaints_about = [&](std::string text) {
-    std::ofstream(path) << text;
-    const auto complaints = page_complaints(path);
-    std::filesystem::remove(path);
-    return complaints ? complaints->size() : 0;
-  };
-  // A row less, an order that is not the core's, a replay that finds nothing.
+  // A row less, an order that is not the core's, a replay that finds nothing. In three rows of one
+  // page, because a look at a page takes seconds.
   const std::size_t row = page.find("| hardened/seqlock.h");
   ASSERT_NE(row, std::string::npos);
-  std::string shorter = page;
-  shorter.erase(row, page.find('\n', row) - row + 1);
-  EXPECT_EQ(complaints_about(shorter), 1U);
-  std::string other = page;
-  other.replace(other.find("| release |", row), 11, "| seq_cst |");
-  EXPECT_EQ(complaints_about(other), 2U);
-  std::string harmless = page;
-  const std::size_t id = harmless.find('`', harmless.find("killed by", row));
-  const std::size_t end = harmless.find('@', id);
-  harmless.replace(id + 1, end - id - 1, "hardened/publish1-load1/bound0/0");
-  EXPECT_EQ(complaints_about(harmless), 1U);
+  page.erase(row, page.find('\n', row) - row + 1);
+  page.replace(page.find("| release |", row), 11, "| seq_cst |");
+  const std::size_t id = page.find('`', page.find('\n', row)) + 1;
+  page.replace(id, page.find('@', id) - id, "hardened/publish1-load1/bound0/0");
+  const auto path =
+      std::filesystem::temp_directory_path() / fmt::format("fsqlshm_relacy_test.{}.md", ::getpid());
+  std::ofstream(path) << page;
+  const auto complaints = page_complaints(path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(complaints) << complaints.error();
+  EXPECT_THAT(*complaints,
+              testing::UnorderedElementsAre(
+                  testing::EndsWith(": not on the page"), testing::EndsWith(": not on the page"),
+                  testing::EndsWith(": on the page, but not in the core"),
+                  testing::EndsWith(": the replay violates nothing any more")));
   EXPECT_FALSE(page_complaints("/nonexistent/page.md"));
 }
 
