@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 
@@ -31,17 +31,19 @@ def number(value: Any) -> str:
     return digits.replace(",", "\u202f")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """As Markdown that is aligned for the terminal: names to the left, everything else to the right."""
-    rows = list(rows)
-    first, *others = [max(map(len, cells)) for cells in zip(columns, *rows)]
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As Markdown that is aligned for the terminal: figures, with a letter for the unit at most, to the right."""
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows)]
+    figures = [
+        place > 0 and all(sum(map(str.isalpha, row[place])) <= 1 for row in rows) for place in range(len(widths))
+    ]
 
     def line(cells: Sequence[str]) -> str:
-        right = (cell.rjust(width) for cell, width in zip(cells[1:], others))
-        return f"| {' | '.join([cells[0].ljust(first), *right])} |\n"
+        padded = [c.rjust(width) if right else c.ljust(width) for c, width, right in zip(cells, widths, figures)]
+        return f"| {' | '.join(padded)} |\n"
 
-    rule = "|".join(["", "-" * (first + 2), *("-" * (width + 1) + ":" for width in others), ""])
-    return line(columns) + rule + "\n" + "".join(map(line, rows))
+    rule = "|".join(["-" * (width + 1) + ":-"[not right] for width, right in zip(widths, figures)])
+    return line(columns) + f"|{rule}|\n" + "".join(map(line, rows))
 
 
 def duration(seconds: float) -> str:
