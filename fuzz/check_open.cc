@@ -119,7 +119,7 @@ std::optional<Failure> check_answer(const Opened& answer, const Expected& expect
 }
 
 std::optional<Failure> check_validate(Bytes input, const std::vector<ShmError>& found) {
-  const std::vector<Complaint> expected = complaints(input);
+  const std::vector<Complaint>& expected = complaints(input);
   const auto same = [](const ShmError& one, const Complaint& other) {
     return to_string(one.code()) == other.code && one.found() == other.found;
   };

@@ -80,8 +80,10 @@ bool is_canonical(Bytes bytes, Bytes found) noexcept {
   return differences == 0;
 }
 
-std::vector<Complaint> complaints(Bytes bytes) {
-  std::vector<Complaint> list;
+const std::vector<Complaint>& complaints(Bytes bytes) {
+  // Made once: an allocation for every header costs 3 % under ASan.
+  static std::vector<Complaint> list;
+  list.clear();
   const auto word = [&](std::size_t offset) { return wire::get64(bytes, offset); };
   const auto complain_if = [&](bool wrong, std::string_view code, std::uint64_t found) {
     if (wrong) list.push_back({code, found});

@@ -50,8 +50,9 @@ struct Complaint {
   std::uint64_t found = 0;
 };
 
-/// What `validate` must find in a header that `judge` accepts: at most one for each rule.
-[[nodiscard]] std::vector<Complaint> complaints(Bytes bytes);
+/// What `validate` must find in a header that `judge` accepts: at most one for each rule. Valid until
+/// the next call.
+[[nodiscard]] const std::vector<Complaint>& complaints(Bytes bytes);
 
 }  // namespace fsqlshm::fuzz
 

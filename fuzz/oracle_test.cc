@@ -103,7 +103,7 @@ TEST(Oracle, FindsNothingInAFreshHeaderAndEveryRuleWhereItIsBroken) {
   for (const Break& b : breaks) {
     auto header = fresh;
     wire::put64(header, b.offset, b.value);
-    const std::vector<Complaint> found = complaints(header);
+    const std::vector<Complaint>& found = complaints(header);
     ASSERT_EQ(found.size(), 1U) << b.code;
     EXPECT_EQ(found[0].code, b.code);
   }

@@ -65,6 +65,18 @@ std::string step_text(const harness::AtomicStep& step, const harness::StepEffect
          place(step.where) + "]";
 }
 
+// Not inline: AddressSanitizer would make a frame for their texts at every step.
+[[gnu::cold, gnu::noinline]] void trace_step(World& world, const harness::AtomicStep& step,
+                                             const harness::StepEffect& effect) {
+  world.remark(step_text(step, effect));
+}
+[[gnu::cold, gnu::noinline]] void report_orders(World& world, const harness::AtomicStep& step) {
+  world.violated({.property = "undefined behaviour",
+                  .rule = "an operation names an order that it cannot have",
+                  .detail = place(step.where),
+                  .defect = {}});
+}
+
 }  // namespace
 
 World::World(const ScheduleInput& input, const WorldOptions& options, std::string* trace)
@@ -248,10 +260,7 @@ void World::before(const harness::AtomicStep& step) {
   Thread& t = threads_[current_];
   ++t.steps;
   if (!harness::legal_orders(step)) {
-    violated({.property = "undefined behaviour",
-              .rule = "an operation names an order that it cannot have",
-              .detail = place(step.where),
-              .defect = {}});
+    report_orders(*this, step);
     throw Killed{};
   }
   const bool endless = t.in_writer_op && t.steps - t.first_step > kMostStepsOfCall;
@@ -260,7 +269,7 @@ void World::before(const harness::AtomicStep& step) {
 }
 
 void World::after(const harness::AtomicStep& step, const harness::StepEffect& effect) {
-  if (trace_ != nullptr) note(step_text(step, effect));
+  if (recording()) trace_step(*this, step, effect);
   if (effect.before == effect.after) return;
   progress_.wrote();
   header_->wrote(step.field, effect.before, effect.after);

@@ -1,4 +1,5 @@
-// How the oracles say something while nothing may be allocated. For their implementation only.
+// How the oracles say something while nothing may be allocated. For their implementation only. Not
+// inline: AddressSanitizer makes a frame for every text of a function, said or not.
 
 #ifndef FSQLSHM_HARNESS_PROPERTIES_SAY_H_
 #define FSQLSHM_HARNESS_PROPERTIES_SAY_H_
@@ -22,16 +23,23 @@ std::string_view format_into(std::array<char, kSize>& buffer, fmt::format_string
 }
 
 template <class... Args>
-void remark(Execution& execution, fmt::format_string<Args...> format, Args&&... args) {
-  if (!execution.recording()) return;
+[[gnu::cold, gnu::noinline]] void record_remark(Execution& execution,
+                                                fmt::format_string<Args...> format,
+                                                Args&&... args) {
   std::array<char, 120> text;
   execution.remark(format_into(text, format, std::forward<Args>(args)...));
 }
 
+template <class... Args>
+void remark(Execution& execution, fmt::format_string<Args...> format, Args&&... args) {
+  if (execution.recording()) record_remark(execution, format, std::forward<Args>(args)...);
+}
+
 /// `defect` may be empty.
 template <class... Args>
-void violate(Execution& execution, std::string_view defect, std::string_view property,
-             std::string_view rule, fmt::format_string<Args...> format, Args&&... args) {
+[[gnu::cold, gnu::noinline]] void violate(Execution& execution, std::string_view defect,
+                                          std::string_view property, std::string_view rule,
+                                          fmt::format_string<Args...> format, Args&&... args) {
   std::array<char, 300> text;
   execution.violated({.property = property,
                       .rule = rule,
