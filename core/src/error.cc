@@ -70,10 +70,13 @@ constexpr Entry kEntries[] = {
      "or a claiming or cleaning process"},
     {kWriterUnjudgeable, "writer_unjudgeable",
      "serialized_writer_txn_id (offset 72): found {found} with neither a lease nor a pid and "
-     "birth, expected one of them: nothing can ever clear this writer"},
+     "birth, expected one of them: nothing can ever clear this writer by itself"},
     {kWriterLeftovers, "writer_leftovers",
      "serialized writer (offsets 80 to 103): found {found} in pid, birth or lease, expected 0 "
      "while there is no writer"},
+    {kWriterLeaseUnit, "writer_lease_unit",
+     "serialized_writer_lease_expiry (offset 96): found {found}, expected seconds since 1970: this "
+     "is after the year 9999"},
     {kFileOpen, "file_open", "file: cannot open: {found:errno}"},
     {kFileNotRegular, "file_not_regular", "file: found {found:type}, expected a regular file"},
     {kFileExists, "file_exists", "file: cannot create: it exists"},
@@ -87,20 +90,32 @@ constexpr Entry kEntries[] = {
     {kFileMap, "file_map", "file: cannot map: {found:errno}"},
     {kFileSync, "file_sync", "file: cannot sync: {found:errno}"},
     {kFileClose, "file_close", "file: cannot close: {found:errno}"},
-    {kFileLock, "file_lock", "publication lock: {found:errno}"},
+    {kFileLock, "file_lock", "file: cannot lock: {found:errno}"},
     {kFileForked, "file_forked",
-     "publication lock: used by process {found}, but the file was opened by {expected} before a "
-     "fork; open it again"},
+     "file: used by process {found}, but it was opened before a fork; open it again"},
+    {kFileOwner, "file_owner", "file: cannot give it to its owner and group: {found:errno}"},
+    {kFileInUse, "file_in_use", "file: others have it open"},
+    {kFileReplaced, "file_replaced",
+     "file: removed or replaced while it was in use: found inode {found} (0: none), expected "
+     "{expected}"},
+    {kNeedsRecovery, "needs_recovery",
+     "file: nobody has it open, so its state must be given (recover) or trusted"},
+    {kRecoverFailed, "recover_failed", "file: the database cannot give its state: {found}"},
     {kNeedsReconcile, "needs_reconcile",
      "snapshot_seq (offset 32): found {found}, left behind by a publisher that died: reconcile "
      "before publishing"},
+    {kGuardMoved, "guard_moved", "publication lock: this guard was moved from and holds no lock"},
+    {kFenced, "fenced",
+     "serialized_writer_txn_id (offset 72): found {found}, expected {expected}, the writer on "
+     "whose "
+     "behalf this was to be published"},
 };
 
 static_assert([] {
   for (std::size_t i = 0; i < std::size(kEntries); ++i) {
     if (static_cast<std::size_t>(kEntries[i].code) != i) return false;
   }
-  return static_cast<std::size_t>(kNeedsReconcile) + 1 == std::size(kEntries);
+  return static_cast<std::size_t>(kFenced) + 1 == std::size(kEntries);
 }());
 
 const Entry* entry_of(ShmErrorCode code) noexcept {

@@ -8,6 +8,9 @@ namespace {
 
 using Code = ShmErrorCode;
 
+constexpr std::uint64_t kMaxLease =
+    253'402'300'799;  // the end of the year 9999, in seconds since 1970
+
 class Findings {
  public:
   void unless(bool good, Code code, std::uint64_t found, std::uint64_t expected = 0) {
@@ -59,8 +62,9 @@ void validate_writer(const OwnedWords& words, Findings& findings) {
       findings.unless(false, Code::kWriterTxnIdOutOfDomain, writer);
       return;
     case hardened::WriterTag::kClaiming:
-    case hardened::WriterTag::kCleaning:
-      return;  // the words are being written
+    case hardened::WriterTag::kCleaning:  // the words are being written
+      findings.unless(hardened::process_of(writer).pid != 0, Code::kWriterUnjudgeable, writer);
+      return;
     case hardened::WriterTag::kFreeOrOwned:
       break;
   }
@@ -70,6 +74,7 @@ void validate_writer(const OwnedWords& words, Findings& findings) {
   } else {
     findings.unless(lease != 0 || (pid_of(pid_and_gen) != 0 && birth != 0),
                     Code::kWriterUnjudgeable, writer);
+    findings.unless(lease <= kMaxLease, Code::kWriterLeaseUnit, lease);
   }
 }
 

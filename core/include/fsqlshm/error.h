@@ -33,8 +33,9 @@ enum class ShmErrorCode : std::uint8_t {
   kSnapshotSeqOdd,                   ///< a publish is in progress, or its publisher died
   kGcHorizonAhead,                   ///< gc_horizon is above commit_seq
   kWriterTxnIdOutOfDomain,           ///< the writer word is neither an id nor a known state
-  kWriterUnjudgeable,  ///< a writer without lease, pid or birth: it can never be cleared
+  kWriterUnjudgeable,  ///< a writer, claimer or cleaner that names nobody: never cleared
   kWriterLeftovers,    ///< no writer, but pid, birth or lease is not 0
+  kWriterLeaseUnit,    ///< the lease ends after the year 9999: it is hardly in seconds
 
   kFileOpen,             ///< cannot be opened; `found` is the errno here and below
   kFileNotRegular,       ///< not a regular file; `found` is its type (st_mode & S_IFMT)
@@ -46,9 +47,16 @@ enum class ShmErrorCode : std::uint8_t {
   kFileMap,              ///< cannot be mapped
   kFileSync,             ///< cannot be written to its disk
   kFileClose,            ///< closing it failed
-  kFileLock,             ///< the publication lock failed
-  kFileForked,           ///< opened by the parent process: its lock is not for the child
+  kFileLock,             ///< a lock on it failed
+  kFileForked,           ///< opened by a parent of this process: not for the child
+  kFileOwner,            ///< cannot be given the owner and group that it should have
+  kFileInUse,            ///< others have it open, without or under another lock file
+  kFileReplaced,         ///< the name leads to another file than the one in use
+  kNeedsRecovery,        ///< nobody has it open and the caller does not say what its state is
+  kRecoverFailed,        ///< for use by ShmFileOptions::recover; `found` is the database's own
   kNeedsReconcile,       ///< the last publisher died half-way: reconcile first
+  kGuardMoved,           ///< the guard was moved from: it holds no lock
+  kFenced,               ///< the serialized writer is `found`, not the `expected` one (any more)
 };
 
 /// The code's name without the k, in snake_case: "bad_magic".

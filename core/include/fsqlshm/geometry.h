@@ -87,6 +87,8 @@ struct ImmutableWords {
         .layout_checksum = layout_checksum,
     };
   }
+
+  friend bool operator==(const ImmutableWords&, const ImmutableWords&) noexcept = default;
 };
 
 /// Writes magic, version and `geometry` into the immutable words of `words`; leaves the rest alone.

@@ -4,139 +4,56 @@
 //   PublicationGuard  the publication lock, and with it the only way to publish on a mapped file
 //   ReadOnlyShmFile   a mapping that cannot change the file
 //
+// Beside it lies its lock file (foo.db.fsqlite-shm-lock), which is empty and stays. All locks are the
+// kernel's, and end with the open that holds them: on close, exit, exec and death.
+//
 // Thread safety: a ShmFile may be used by any number of threads at the same time, but for moving,
 // close and destruction. Processes each open the file for themselves: what was opened before a fork
-// is not for the child, which would share the parent's lock.
+// is not for the child. There, functions that can fail answer kFileForked, and any other use of the
+// mapping ends the child with SIGSEGV.
 //
 // Invariants:
-//   I1  Nobody ever finds a header in the making under the file's name: it is built aside and then
-//       linked into place, whole.
+//   I1  Nobody ever finds a header in the making under the file's name, not after a power loss
+//       either: it is built and synced aside and then gets its name, whole.
 //   I2  Every region that the header names lies inside the mapping.
 //   I3  At most one PublicationGuard exists for a file, over all processes. The kernel frees the
 //       lock when its holder dies, after the last store of that process.
 //   I4  A guard that finds the sequence number odd (its last publisher died) publishes nothing
 //       before it has reconciled.
+//   I5  Nobody uses a file whose state was not established, by the first who opened it, since the
+//       last time that nobody had it open (ShmFileOptions::recover).
+//   I6  All who have the file open have the same file, under its name: one that was removed, replaced
+//       or truncated is refused at the next open, and at the next guard some milliseconds later.
 //
 // Not promised: anything against a process that may write to the file and means harm; it can put
 // any bytes there, and by truncating the file kill a process that touches the mapping (SIGBUS).
-// Network file systems: mappings of two machines are not coherent.
+// Opening a file and read_header_bytes touch no mapping. That a triple was published and not made up
+// cannot be told in this format. Processes with other implementations cannot share the file: they
+// know nothing of these locks. Network file systems: mappings of two machines are not coherent.
 
 #ifndef FSQLSHM_SHM_FILE_H_
 #define FSQLSHM_SHM_FILE_H_
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <concepts>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <filesystem>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "fsqlshm/error.h"
+#include "fsqlshm/file_mapping.h"
 #include "fsqlshm/geometry.h"
 #include "fsqlshm/shared_memory_layout.h"
+#include "fsqlshm/shm_file_options.h"
 
 namespace fsqlshm {
 
-struct ShmFileOptions {
-  PageSize page_size{};
-  std::uint32_t max_txn_slots = kDefaultMaxTxnSlots;  ///< 0 means 128
-  mode_t mode = 0600;    ///< exactly these permissions, whatever the umask; see mode_of
-  bool durable = false;  ///< sync the file before, and its directory after it gets its name
-};
-
-/// The permissions of `database`: what its shared-memory file should have too, so that a user
-/// who may open the one may open the other. Fails with kFileOpen or kFileNotRegular.
-[[nodiscard]] std::expected<mode_t, ShmError> mode_of(const std::filesystem::path& database);
-
-/// The 216 bytes at the start of a file, read word by word, whatever they are: for tools that look
-/// at broken headers. Fails with kFileOpen, kFileNotRegular, kTooSmall or kFileMap.
-[[nodiscard]] std::expected<HeaderBytes, ShmError> read_header_bytes(
-    const std::filesystem::path& path);
-
-/// Bytes that a file with this geometry must have. Fails with kFileRegionsDoNotFit if a region
-/// reaches into the header or into the next one, or ends beyond 2^63-1.
-[[nodiscard]] std::expected<std::uint64_t, ShmError> required_size(const Geometry& geometry);
-
-/// The lock that makes publishers take turns: a write lock on byte 152 of the file (the first of
-/// the padding, which is never written), held by the open file description (fcntl(2), F_OFD_SETLK).
-/// Such a lock belongs to all threads that share the description, so these take turns first. A lock
-/// that one thread took another may give back.
-class PublicationLock {
- public:
-  static constexpr off_t kOffset = offsets::kPadding;
-
-  explicit PublicationLock(int fd) noexcept;
-
-  /// Waits as long as it takes. Fails with kFileLock or kFileForked.
-  [[nodiscard]] std::expected<void, ShmError> lock();
-  /// False if another open of the file holds it.
-  [[nodiscard]] std::expected<bool, ShmError> try_lock();
-  /// False if others held it all the time. Looks again after 20 us to 1 ms.
-  [[nodiscard]] std::expected<bool, ShmError> try_lock_for(std::chrono::nanoseconds patience);
-  void unlock() noexcept;
-
- private:
-  [[nodiscard]] std::optional<ShmError> forked() const noexcept;
-  void end_turn() noexcept;
-
-  std::mutex mutex_;
-  std::condition_variable turn_over_;
-  bool taken_ = false;  // by a thread of this process; guarded by mutex_
-  int fd_;
-  pid_t opener_;
-};
-
-/// A mapped file of either access, checked: what the templates below have in common.
-class FileMapping {
- public:
-  enum class Access : std::uint8_t { kReadOnly, kReadWrite };
-
-  [[nodiscard]] static std::expected<FileMapping, ShmError> create(
-      const std::filesystem::path& path, const ShmFileOptions& options);
-  [[nodiscard]] static std::expected<FileMapping, ShmError> open(const std::filesystem::path& path,
-                                                                 Access access);
-  [[nodiscard]] static std::expected<FileMapping, ShmError> open_or_create(
-      const std::filesystem::path& path, const ShmFileOptions& options);
-
-  FileMapping(FileMapping&& other) noexcept;
-  FileMapping& operator=(FileMapping&& other) noexcept;
-  FileMapping(const FileMapping&) = delete;
-  FileMapping& operator=(const FileMapping&) = delete;
-  ~FileMapping();
-
-  [[nodiscard]] std::expected<void, ShmError> sync();
-  [[nodiscard]] std::expected<void, ShmError> close();
-  [[nodiscard]] std::expected<bool, ShmError> publication_locked() const;
-
-  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
-  [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
-  [[nodiscard]] PublicationLock& publication_lock() const noexcept { return *lock_; }
-  [[nodiscard]] RawWords words() const noexcept {
-    return RawWords(reinterpret_cast<std::uint64_t*>(bytes_.data()));
-  }
-  [[nodiscard]] HeaderBytes header_bytes() const noexcept;
-
- private:
-  FileMapping(int fd, std::span<std::byte> bytes, const Geometry& geometry);
-  /// Checks and maps an open file; owns `fd` from here on, also when it fails.
-  [[nodiscard]] static std::expected<FileMapping, ShmError> map(int fd, Access access);
-
-  int fd_ = -1;
-  std::span<std::byte> bytes_;
-  Geometry geometry_;
-  std::unique_ptr<PublicationLock> lock_;  // not moved while a guard points to it
-};
-
 /// What may be done to a header through a mapping that cannot change it.
-template <class Protocol, Words W = RawWords>
+template <class Protocol, Words W = MappedWords>
 class ReadOnlyMappedLayout : protected BasicSharedMemoryLayout<W, Protocol> {
  protected:
   using Base = BasicSharedMemoryLayout<W, Protocol>;
@@ -167,47 +84,68 @@ template <class Protocol, Words W>
 class PublicationGuard;
 
 /// Everything that any process may do at any time: all but publishing.
-template <class Protocol, Words W = RawWords>
+template <class Protocol, Words W = MappedWords>
 class MappedLayout : public ReadOnlyMappedLayout<Protocol, W> {
   using Base = typename ReadOnlyMappedLayout<Protocol, W>::Base;
   friend PublicationGuard<Protocol, W>;
 
  public:
-  using ReadOnlyMappedLayout<Protocol, W>::ReadOnlyMappedLayout;
+  explicit MappedLayout(const FileMapping& file)
+      : ReadOnlyMappedLayout<Protocol, W>(file), liveness_(file.liveness()) {}
 
-  using Base::acquire_serialized_writer;
   using Base::alloc_txn_id;
-  using Base::check_serialized_writer_exclusion;
   using Base::release_serialized_writer;
   using Base::store_gc_horizon;
+
+  /// Makes `id` the serialized writer, on behalf of this open of the file: it loses the indicator
+  /// when this open ends. False if there is a writer already, be it dead or alive.
+  /// `lease_expiry_epoch_secs` is in seconds since the epoch, 0 for none.
+  /// REQUIRES: `id` was not used here before.
+  [[nodiscard]] bool acquire_serialized_writer(TxnId id, std::uint64_t lease_expiry_epoch_secs) {
+    const ProcessIdentity self = this->words().self();
+    return Base::acquire_serialized_writer(id, self.pid, self.birth, lease_expiry_epoch_secs);
+  }
+
+  /// Whether a concurrent writer may proceed. A stale serialized writer is cleared: one whose lease
+  /// has run out (now >= expiry), or whose open of the file has ended.
+  [[nodiscard]] Exclusion check_serialized_writer_exclusion(std::uint64_t now_epoch_secs) {
+    return Base::check_serialized_writer_exclusion(now_epoch_secs, liveness_);
+  }
+
+  /// Clears a writer that nothing can judge, for example one with a lease in milliseconds, by its
+  /// `state`: what the word serialized_writer_txn_id holds. False if it holds something else.
+  /// REQUIRES: the caller knows that this writer is gone.
+  bool clear_serialized_writer(std::uint64_t state) {
+    return Protocol::template WriterIndicator<W>(this->words()).clear(state);
+  }
+
+ private:
+  KernelLiveness liveness_;
 };
 
-/// Holds the publication lock from its making to its end.
+/// Holds the publication lock from its making to its end. After a move nothing can be published
+/// with the guard that was moved from.
 /// REQUIRES: the file outlives it.
-template <class Protocol, Words W = RawWords>
+template <class Protocol, Words W = MappedWords>
 class PublicationGuard {
  public:
-  /// For BasicShmFile, which took the lock.
-  PublicationGuard(const FileMapping& file, std::adopt_lock_t /*locked*/)
+  /// For BasicShmFile.
+  PublicationGuard(const FileMapping& file, PublicationTurn turn)
       : layout_(file),
-        lock_(&file.publication_lock()),
+        turn_(std::move(turn)),
         found_seq_(base().words().load(Field::kSnapshotSeq, std::memory_order::acquire)) {}
-  PublicationGuard(PublicationGuard&& other) noexcept
-      : layout_(other.layout_),
-        lock_(std::exchange(other.lock_, nullptr)),
-        found_seq_(other.found_seq_) {}
+  PublicationGuard(PublicationGuard&&) noexcept = default;
   PublicationGuard& operator=(PublicationGuard&&) = delete;
-  ~PublicationGuard() {
-    if (lock_ != nullptr) lock_->unlock();
-  }
 
   /// Whether the last publisher died in the middle: readers get nothing until `reconcile`.
   [[nodiscard]] bool needs_reconcile() const noexcept { return found_seq_ % 2 == 1; }
 
-  /// Puts a triple in force. Fails with kNeedsReconcile, and does nothing, while needs_reconcile().
+  /// Puts a triple in force. Fails, and does nothing, with kNeedsReconcile while needs_reconcile(),
+  /// and with kGuardMoved if this guard was moved from.
   [[nodiscard]] std::expected<void, ShmError> publish_snapshot(CommitSeq commit_seq,
                                                                SchemaEpoch schema_epoch,
                                                                std::uint64_t ecs_epoch) {
+    if (!turn_.held()) return std::unexpected(ShmError(ShmErrorCode::kGuardMoved));
     if (needs_reconcile()) {
       return std::unexpected(ShmError(ShmErrorCode::kNeedsReconcile, found_seq_));
     }
@@ -215,49 +153,78 @@ class PublicationGuard {
     return {};
   }
 
-  /// Publishes what is durable and repairs an odd sequence number.
-  void reconcile(CommitSeq durable_commit_seq, SchemaEpoch durable_schema_epoch,
-                 std::uint64_t durable_ecs_epoch) {
+  /// The same on behalf of the serialized writer `writer`. Fails with kFenced if that is not the
+  /// writer any more: a writer that was evicted before this call publishes nothing, and what it
+  /// publishes comes before all that its successor publishes.
+  [[nodiscard]] std::expected<void, ShmError> publish_snapshot(CommitSeq commit_seq,
+                                                               SchemaEpoch schema_epoch,
+                                                               std::uint64_t ecs_epoch,
+                                                               TxnId writer) {
+    const auto holder = layout_.check_serialized_writer();
+    if (turn_.held() && holder != writer) {
+      return std::unexpected(
+          ShmError(ShmErrorCode::kFenced, holder ? holder->get() : 0, writer.get()));
+    }
+    return publish_snapshot(commit_seq, schema_epoch, ecs_epoch);
+  }
+
+  /// Publishes what is durable and repairs an odd sequence number. Fails with kGuardMoved.
+  [[nodiscard]] std::expected<void, ShmError> reconcile(CommitSeq durable_commit_seq,
+                                                        SchemaEpoch durable_schema_epoch,
+                                                        std::uint64_t durable_ecs_epoch) {
+    if (!turn_.held()) return std::unexpected(ShmError(ShmErrorCode::kGuardMoved));
     base().reconcile(durable_commit_seq, durable_schema_epoch, durable_ecs_epoch);
     found_seq_ = 0;
+    return {};
   }
 
  private:
   [[nodiscard]] typename MappedLayout<Protocol, W>::Base& base() noexcept { return layout_; }
 
   MappedLayout<Protocol, W> layout_;
-  PublicationLock* lock_;
+  PublicationTurn turn_;
   std::uint64_t found_seq_;  // as found with the lock in hand; 0 once reconciled
 };
 
 /// A file that is open and mapped for reading and writing. Move-only. `W` is the seam over which
 /// the protocols run; engines bring their own.
-template <class Protocol, Words W = RawWords>
-  requires std::constructible_from<W, RawWords>
+template <class Protocol, Words W = MappedWords>
+  requires std::constructible_from<W, MappedWords>
 class BasicShmFile {
  public:
   using Layout = MappedLayout<Protocol, W>;
   using Guard = PublicationGuard<Protocol, W>;
 
   /// Makes a new file; its space is reserved, so that a full disk is an error here and not a SIGBUS
-  /// later. Fails with kFileExists, kFileNoSpace, kFileCreate, kFileSync or the errors of `open`.
+  /// later. Fails with kFileExists, kFileNoSpace, kFileCreate, kFileOwner, kFileSync or the errors of
+  /// `open`.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> create(
       const std::filesystem::path& path, const ShmFileOptions& options = {}) {
     return wrap(FileMapping::create(path, options));
   }
 
-  /// Fails with kFileOpen (`found` is the errno), kFileNotRegular, kTooSmall, the errors of
-  /// SharedMemoryLayout::open, kFileRegionsDoNotFit, kFileTruncated, kFileNoSpace or kFileMap.
+  /// Waits while a first opener establishes the state. Fails with kFileOpen (`found` is the errno),
+  /// kFileNotRegular, kTooSmall, the errors of SharedMemoryLayout::open, kFileRegionsDoNotFit,
+  /// kFileTruncated, kFileNoSpace, kFileMap or kFileLock; with kNeedsRecovery or the error of
+  /// `options.recover` for the first; with kFileReplaced or kFileInUse if others have another file
+  /// or another lock file open under these names.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> open(
-      const std::filesystem::path& path) {
-    return wrap(FileMapping::open(path, FileMapping::Access::kReadWrite));
+      const std::filesystem::path& path, const ShmFileOptions& options = {}) {
+    return wrap(FileMapping::open(path, FileMapping::Access::kReadWrite, options));
   }
 
   /// Opens the file, or makes it if it is not there. Of several processes at it one makes the file
-  /// and all open the same; `options` has no say in a file that exists.
+  /// and all open the same; what `options` says of a new file has no say in one that exists. Nobody
+  /// has it open and its header is damaged or blank: then it is made anew.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> open_or_create(
       const std::filesystem::path& path, const ShmFileOptions& options = {}) {
     return wrap(FileMapping::open_or_create(path, options));
+  }
+
+  /// Deletes a file that nobody has open, and its lock file. Fails with kFileInUse, kFileOpen,
+  /// kFileNotRegular or kFileLock.
+  [[nodiscard]] static std::expected<void, ShmError> remove(const std::filesystem::path& path) {
+    return FileMapping::remove(path);
   }
 
   /// The operations. Cheap to copy; the file must outlive it.
@@ -273,28 +240,43 @@ class BasicShmFile {
   [[nodiscard]] HeaderBytes header_bytes() const noexcept { return file_.header_bytes(); }
 
   /// Waits for the publication lock as long as it takes. A holder that was stopped keeps it. Fails
-  /// with kFileLock, or kFileForked in a child of the process that opened the file.
+  /// with kFileLock; with kFileForked in a child of the process that opened the file; with
+  /// kFileReplaced, kFileTruncated, kFileOpen or the errors of SharedMemoryLayout::open if the file
+  /// is not what it was.
   [[nodiscard]] std::expected<Guard, ShmError> lock_publication() const {
-    const auto locked = file_.publication_lock().lock();
-    if (!locked) return std::unexpected(locked.error());
-    return Guard(file_, std::adopt_lock);
+    auto turn = file_.lock_publication();
+    if (!turn) return std::unexpected(turn.error());
+    return Guard(file_, std::move(*turn));
   }
 
   /// None if another open of the file holds the lock.
   [[nodiscard]] std::expected<std::optional<Guard>, ShmError> try_lock_publication() const {
-    return guard(file_.publication_lock().try_lock());
+    return try_lock_publication_for(std::chrono::nanoseconds(0));
   }
 
-  /// None if others held the lock for all of `patience`.
+  /// None if others held the lock for all of `patience`. Looks again after 10 us to 1 ms.
   [[nodiscard]] std::expected<std::optional<Guard>, ShmError> try_lock_publication_for(
       std::chrono::nanoseconds patience) const {
-    return guard(file_.publication_lock().try_lock_for(patience));
+    auto turn = file_.try_lock_publication_for(patience);
+    if (!turn) return std::unexpected(turn.error());
+    if (!*turn) return std::optional<Guard>();
+    return std::optional<Guard>(std::in_place, file_, std::move(**turn));
   }
 
   /// Whether another open of the file holds the publication lock.
   [[nodiscard]] std::expected<bool, ShmError> publication_locked() const {
     return file_.publication_locked();
   }
+
+  /// Whether the name still leads to this file and the file is what it was: what a guard checks, for
+  /// users who take no guard. Fails as lock_publication does.
+  [[nodiscard]] std::expected<void, ShmError> check_file() const { return file_.check_file(); }
+
+  /// Who this open is in the words of the header.
+  [[nodiscard]] ProcessIdentity identity() const noexcept { return file_.identity(); }
+
+  /// Whether other opens of the file live.
+  [[nodiscard]] KernelLiveness liveness() const noexcept { return file_.liveness(); }
 
   /// Writes the file to its disk. Fails with kFileSync.
   [[nodiscard]] std::expected<void, ShmError> sync() { return file_.sync(); }
@@ -311,12 +293,6 @@ class BasicShmFile {
     if (!file) return std::unexpected(file.error());
     return BasicShmFile(std::move(*file));
   }
-  [[nodiscard]] std::expected<std::optional<Guard>, ShmError> guard(
-      const std::expected<bool, ShmError>& locked) const {
-    if (!locked) return std::unexpected(locked.error());
-    if (!*locked) return std::optional<Guard>();
-    return std::optional<Guard>(std::in_place, file_, std::adopt_lock);
-  }
 
   FileMapping file_;
 };
@@ -325,10 +301,11 @@ class BasicShmFile {
 template <class Protocol>
 class BasicReadOnlyShmFile {
  public:
-  /// Fails like BasicShmFile::open.
+  /// Does not count as an open of the file for anybody else. Fails like BasicShmFile::open; with
+  /// kNeedsRecovery if nobody has the file open for writing, unless `options.trust_found_state`.
   [[nodiscard]] static std::expected<BasicReadOnlyShmFile, ShmError> open(
-      const std::filesystem::path& path) {
-    auto file = FileMapping::open(path, FileMapping::Access::kReadOnly);
+      const std::filesystem::path& path, const ShmFileOptions& options = {}) {
+    auto file = FileMapping::open(path, FileMapping::Access::kReadOnly, options);
     if (!file) return std::unexpected(file.error());
     return BasicReadOnlyShmFile(std::move(*file));
   }
@@ -338,6 +315,11 @@ class BasicReadOnlyShmFile {
   }
   [[nodiscard]] const Geometry& geometry() const noexcept { return file_.geometry(); }
   [[nodiscard]] HeaderBytes header_bytes() const noexcept { return file_.header_bytes(); }
+
+  /// Whether the name still leads to this file and the file is what it was.
+  [[nodiscard]] std::expected<void, ShmError> check_file() const { return file_.check_file(); }
+
+  /// Whether anybody holds the publication lock. Fails with kFileOpen for who may only read.
   [[nodiscard]] std::expected<bool, ShmError> publication_locked() const {
     return file_.publication_locked();
   }

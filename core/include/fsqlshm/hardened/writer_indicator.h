@@ -18,9 +18,11 @@
 //            (6)       |   ^
 //                      +---+ (5) cleaner dead
 //
-// The payload is the exact identity on Linux: 22 bits of pid (the kernel's PID_MAX_LIMIT is 2^22)
-// and 40 bits of start time in clock ticks (348 years at 100 Hz). An identity that does not fit is
-// stored as "unknown" and is never judged dead.
+// The payload names who claims or cleans: 22 bits of pid (the kernel's PID_MAX_LIMIT is 2^22) and 40
+// bits of birth. On a file the birth is the random token of one open, so the name is that of an open
+// and dies with it, at an exec too (shm_file.h). Elsewhere it is the start time in clock ticks (348
+// years at 100 Hz). A name that does not fit is stored as "unknown" and is never judged dead; `clear`
+// repairs what it leaves behind.
 //
 // Thread safety: any number of threads and processes.
 // REQUIRES: an id is used for one acquire only (ids come from alloc_txn_id). A second use would let
@@ -42,6 +44,7 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 
 #include "fsqlshm/process.h"
 #include "fsqlshm/types.h"
@@ -141,9 +144,7 @@ class WriterIndicator {
   template <class Alive>
   [[nodiscard]] Exclusion check_exclusion(std::uint64_t now_epoch_secs, Alive&& alive) {
     while (true) {
-      // (7) Synchronizes with the (3), (4) or (6) that wrote what it finds, so that the words read
-      // by (8) are not older than the state, and kOk means that the last owner's work is visible.
-      std::uint64_t state = words_.load(Field::kSerializedWriterTxnId, std::memory_order::acquire);
+      const std::uint64_t state = load_state();
       if (state == 0) return Exclusion::kOk;
       const WriterTag tag = writer_tag(state);
       if (tag == WriterTag::kClaiming || tag == WriterTag::kCleaning) {
@@ -152,7 +153,7 @@ class WriterIndicator {
           // An owner in the middle of its release, or one that was evicted, excludes nobody.
           return tag == WriterTag::kCleaning ? Exclusion::kOk : Exclusion::kBusy;
         }
-      } else if (!load_words().stale(now_epoch_secs, alive)) {
+      } else if (!stale(load_words(), now_epoch_secs, alive)) {
         // (9) If the state has changed, the words were not this owner's: the zeroes that a release
         // or an eviction writes look like an owner that nothing can judge. A check that read such
         // a zero at (8) has synchronized with its store and sees the change here. Without the
@@ -163,21 +164,46 @@ class WriterIndicator {
         words_.pause();
         continue;
       }
-      const std::uint64_t cleaning = state_word(WriterTag::kCleaning, words_.self());
-      // (5) It succeeds only if the state did not change since (7), so the words that were judged
-      // are those of the owner that is evicted. It can be relaxed: (7) has acquired the owner's
-      // words, (6) releases the zeroes, and the kernel reports a death after the last store of the
-      // process that died.
-      if (words_.compare_exchange(Field::kSerializedWriterTxnId, state, cleaning,
-                                  std::memory_order::relaxed, std::memory_order::relaxed)) {
-        clean(cleaning);
-        return Exclusion::kOk;
-      }
+      if (evict(state)) return Exclusion::kOk;
       words_.pause();
     }
   }
 
+  /// Frees the indicator if its state is `state`, whatever that says; false if it is not, or is 0.
+  /// REQUIRES: the caller knows that who is named there is gone.
+  bool clear(std::uint64_t state) { return state != 0 && load_state() == state && evict(state); }
+
  private:
+  std::uint64_t load_state() const {
+    // (7) Synchronizes with the (3), (4) or (6) that wrote what it finds, so that the words read
+    // by (8) are not older than the state, and kOk means that the last owner's work is visible.
+    return words_.load(Field::kSerializedWriterTxnId, std::memory_order::acquire);
+  }
+
+  // REQUIRES: load_state found `state`.
+  bool evict(std::uint64_t state) {
+    const std::uint64_t cleaning = state_word(WriterTag::kCleaning, words_.self());
+    // (5) It succeeds only if the state did not change since (7), so the words that were judged
+    // are those of the owner that is evicted. It can be relaxed: (7) has acquired the owner's
+    // words, (6) releases the zeroes, and the kernel reports a death after the last store of the
+    // process that died.
+    if (!words_.compare_exchange(Field::kSerializedWriterTxnId, state, cleaning,
+                                 std::memory_order::relaxed, std::memory_order::relaxed)) {
+      return false;
+    }
+    clean(cleaning);
+    return true;
+  }
+
+  // A lease protects an owner from a guess, not from certainty (`Alive::kCertain`).
+  template <class Alive>
+  static bool stale(const WriterWords& owner, std::uint64_t now_epoch_secs, Alive& alive) {
+    if constexpr (requires { std::remove_cvref_t<Alive>::kCertain; }) {
+      if (known_dead(pid_of(owner.pid_and_gen), owner.birth, alive)) return true;
+    }
+    return owner.stale(now_epoch_secs, alive);
+  }
+
   WriterWords load_words() const {
     WriterWords seen;
     // (8) Each synchronizes with the store that it reads from and is ordered before (9), so that a

@@ -1,13 +1,14 @@
-// For tests that fail, or die, at every system call that creating or opening a file makes. Not part
-// of the API: what a database includes has no trace of it.
+// System calls that fail, or before which something happens: for tests of the file layer, which knows
+// nothing of this. Programs that link fsqlshm_system_calls reach the file layer's calls through the
+// linker (--wrap); the rest of the harness fails calls in the kernel (ptrace).
 
-#ifndef FSQLSHM_SRC_BEFORE_CALL_H_
-#define FSQLSHM_SRC_BEFORE_CALL_H_
+#ifndef FSQLSHM_HARNESS_SYSTEM_CALLS_H_
+#define FSQLSHM_HARNESS_SYSTEM_CALLS_H_
 
 #include <functional>
 #include <utility>
 
-namespace fsqlshm::internal {
+namespace fsqlshm::harness {
 
 /// Called with a system call's name before that is made: 0 lets it happen, anything else makes it
 /// fail with that errno.
@@ -35,6 +36,6 @@ class ScopedBeforeCall {
   BeforeCall before_;
 };
 
-}  // namespace fsqlshm::internal
+}  // namespace fsqlshm::harness
 
-#endif  // FSQLSHM_SRC_BEFORE_CALL_H_
+#endif  // FSQLSHM_HARNESS_SYSTEM_CALLS_H_

@@ -1,0 +1,423 @@
+// How a file gets open. The protocol and its invariants are in open_file.h.
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "byte_locks.h"
+#include "draft.h"
+#include "failure.h"
+#include "fsqlshm/hardened/seqlock.h"
+#include "fsqlshm/shared_memory_layout.h"
+#include "fsqlshm/shm_file.h"
+#include "open_file.h"
+#include "positioned_words.h"
+
+namespace fsqlshm::internal {
+namespace {
+
+// For a file that somebody keeps deleting, and first openers that keep dying.
+constexpr int kMaxAttempts = 1000;
+// How long the locks of a process that dies may stay on one file when they are gone from the other.
+constexpr std::chrono::milliseconds kExitTime{1000};
+
+/// The start of a file, as it was found.
+struct Found {
+  std::array<std::uint64_t, kHeaderWords> words{};
+  std::uint64_t file_size = 0;
+  bool holes = false;
+  std::optional<ImmutableWords> immutable{};
+  std::uint64_t size = 0;  // bytes, as the geometry asks for
+  std::optional<ShmError> problem{};
+
+  [[nodiscard]] std::uint64_t word(Field field) const { return words[word_index(field)]; }
+};
+
+std::expected<Found, ShmError> look_at(int fd) {
+  Found found;
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) return failure_errno(Code::kFileOpen);
+  found.file_size = static_cast<std::uint64_t>(status.st_size);
+  std::size_t done = 0;
+  while (done < kHeaderSize) {
+    const ssize_t got = ::pread(fd, reinterpret_cast<std::byte*>(found.words.data()) + done,
+                                kHeaderSize - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failure_errno(Code::kFileOpen);
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  if (done < kHeaderSize) {
+    found.problem = ShmError(Code::kTooSmall, done, kHeaderSize);
+    return found;
+  }
+  const auto immutable = ImmutableWords::read([&](std::size_t i) { return found.words[i]; });
+  if (!immutable.valid()) {
+    found.problem = immutable.first_error();
+    return found;
+  }
+  found.immutable = immutable;
+  const auto size = required_size(immutable.geometry());
+  if (!size) {
+    found.problem = size.error();
+    return found;
+  }
+  found.size = *size;
+  found.holes = static_cast<std::uint64_t>(status.st_blocks) * 512 < *size;
+  if (found.file_size < *size)
+    found.problem = ShmError(Code::kFileTruncated, found.file_size, *size);
+  return found;
+}
+
+/// Whether nothing is lost by making the file anew: it was never written, or is a damaged one of ours.
+/// A file of another kind or version is not for us to replace.
+bool is_ruin(const Found& found) {
+  const bool blank = std::ranges::all_of(found.words, [](std::uint64_t word) { return word == 0; });
+  const Code code = found.problem->code();
+  return blank || code == Code::kInvalidPageSize || code == Code::kChecksumMismatch ||
+         code == Code::kFileTruncated;
+}
+
+/// Only users who may write the file may open its lock file.
+FileAccess lock_file_access(FileAccess access) {
+  const auto keep = [&](mode_t write, mode_t read) {
+    return (access.mode & write) != 0 ? write | read : mode_t{0};
+  };
+  access.mode = keep(S_IWUSR, S_IRUSR) | keep(S_IWGRP, S_IRGRP) | keep(S_IWOTH, S_IROTH);
+  return access;
+}
+
+std::unexpected<ShmError> lock_failure(int error) { return failure_errno(Code::kFileLock, error); }
+
+/// Whether `name` leads to the open file `fd`.
+bool leads_to(const FileName& where, const std::string& name, int fd) {
+  struct stat by_name = {};
+  struct stat by_fd = {};
+  return ::fstatat(where.directory.get(), name.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ::fstat(fd, &by_fd) == 0 && by_name.st_ino == by_fd.st_ino &&
+         by_name.st_dev == by_fd.st_dev;
+}
+
+class Opener {
+ public:
+  Opener(OpenMode mode, ShmFileOptions options)
+      : mode_(mode), options_(std::move(options)), open_(std::make_unique<OpenFile>()) {}
+
+  std::expected<std::unique_ptr<OpenFile>, ShmError> run(const std::filesystem::path& path) {
+    if (const auto found = find(path); !found) return std::unexpected(found.error());
+    const auto done = mode_ == OpenMode::kReadOnly
+                          ? open_for_reading()
+                          : repeat([&](bool alone) { return alone ? establish() : join(); });
+    if (!done) return std::unexpected(done.error());
+    return std::move(open_);
+  }
+
+  std::expected<void, ShmError> remove(const std::filesystem::path& path) {
+    if (const auto found = find(path); !found) return found;
+    return repeat([&](bool alone) { return alone ? unlink_both() : failure(Code::kFileInUse, 0); });
+  }
+
+ private:
+  // True: done. False: begin again.
+  using Attempt = std::expected<bool, ShmError>;
+
+  [[nodiscard]] int directory() const { return open_->where.directory.get(); }
+  [[nodiscard]] const std::string& name() const { return open_->where.name; }
+  [[nodiscard]] int lock_fd() const { return open_->lock_file.get(); }
+  [[nodiscard]] int fd() const { return open_->file.get(); }
+
+  std::expected<void, ShmError> find(const std::filesystem::path& path) {
+    auto where = FileName::of(path);
+    if (!where) {
+      const Code code = mode_ == OpenMode::kCreate ? Code::kFileCreate : Code::kFileOpen;
+      return failure(code, where.error().found());
+    }
+    open_->where = std::move(*where);
+    return {};
+  }
+
+  // Calls use(alone) with OPEN in hand, until it says that it is done.
+  template <class Use>
+  std::expected<void, ShmError> repeat(Use&& use) {
+    for (int attempts = 1;; ++attempts) {
+      if (mode_ == OpenMode::kOpen ||
+          mode_ == OpenMode::kRemove) {  // no lock file for a file that is not there
+        const auto there = open_regular(directory(), name(), O_RDWR);
+        if (!there) return std::unexpected(there.error());
+      }
+      const auto alone = lock_open();
+      if (!alone) return std::unexpected(alone.error());
+      // Somebody may have removed the lock file while we waited; then our lock is on one that is gone.
+      if (leads_to(open_->where, open_->where.lock_file(), lock_fd())) {
+        const Attempt done = use(*alone);
+        if (!done) return std::unexpected(done.error());
+        if (*done) return {};
+      }
+      if (attempts == kMaxAttempts) return failure_errno(Code::kFileOpen, EBUSY);
+      open_->lock_file = {};
+      open_->file = {};
+      std::this_thread::sleep_for(std::chrono::microseconds(50 + random() % 500));
+    }
+  }
+
+  // True: for writing. False: for reading, after waiting for a first opener to end.
+  std::expected<bool, ShmError> lock_open() {
+    if (const auto opened = open_lock_file(); !opened) return std::unexpected(opened.error());
+    const auto alone = try_lock(lock_fd(), kOpenByte, LockKind::kWrite);
+    if (!alone) return lock_failure(alone.error());
+    const bool waits = !*alone && mode_ != OpenMode::kRemove;
+    const int error = waits ? lock(lock_fd(), kOpenByte, LockKind::kRead) : 0;
+    if (error != 0) return lock_failure(error);
+    return *alone;
+  }
+
+  std::expected<void, ShmError> open_lock_file() {
+    const std::string lock_name = open_->where.lock_file();
+    while (true) {
+      auto opened = open_regular(directory(), lock_name, O_RDWR);
+      if (opened) {
+        open_->lock_file = std::move(*opened);
+        return {};
+      }
+      if (!is_missing(opened.error())) return std::unexpected(opened.error());
+      const auto made = make_lock_file(lock_name);
+      if (!made && made.error() != Code::kFileExists) return made;
+    }
+  }
+
+  std::expected<void, ShmError> make_lock_file(const std::string& lock_name) {
+    FileAccess access = options_.access;
+    if (struct stat status = {};
+        ::fstatat(directory(), name().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      access = {.mode = status.st_mode & 0777, .uid = status.st_uid, .gid = status.st_gid};
+    }
+    auto draft = Draft::make(directory(), lock_name);
+    if (!draft) return std::unexpected(draft.error());
+    if (const auto set = draft->set_access(lock_file_access(access)); !set) return set;
+    const auto linked = std::move(*draft).link();
+    if (!linked) return std::unexpected(linked.error());
+    return {};
+  }
+
+  // --- The first opener: alone, holds OPEN for writing --------------------------------------------
+
+  Attempt establish() {
+    auto opened = open_regular(directory(), name(), O_RDWR);
+    if (!opened) {
+      const bool make = is_missing(opened.error()) && mode_ != OpenMode::kOpen;
+      return make ? finish(make_file(false), true) : std::unexpected(opened.error());
+    }
+    if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
+    open_->file = std::move(*opened);
+    if (const auto unused = wait_for_names(); !unused) return std::unexpected(unused.error());
+    const auto found = look_at(fd());
+    if (!found) return std::unexpected(found.error());
+    if (!found->problem) return finish(establish_in_place(*found), true);
+    if (mode_ == OpenMode::kOpenOrCreate && is_ruin(*found)) return finish(make_file(true), true);
+    return std::unexpected(*found->problem);
+  }
+
+  // Nobody holds OPEN, so nobody should have the file open, unless the lock file was replaced.
+  std::expected<void, ShmError> wait_for_names() {
+    const auto deadline = std::chrono::steady_clock::now() + kExitTime;
+    while (true) {
+      const auto used = locked_by_others(fd(), kNameBytes, LockKind::kRead);
+      if (!used) return lock_failure(used.error());
+      if (!*used) return {};
+      if (std::chrono::steady_clock::now() > deadline) return failure(Code::kFileInUse, 0);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  std::expected<Found, ShmError> make_file(bool replace) {
+    DurableState state;
+    if (options_.recover) {
+      const auto recovered = options_.recover();
+      if (!recovered) return std::unexpected(recovered.error());
+      state = *recovered;
+    }
+    SharedMemoryLayout header(options_.page_size, options_.max_txn_slots);
+    const auto size = required_size(header.geometry());
+    if (!size) return std::unexpected(size.error());
+    header.words().store(Field::kNextTxnId, state.next_txn_id.get(), std::memory_order::relaxed);
+    if (options_.recover) {
+      header.publish_snapshot(state.commit_seq, state.schema_epoch, state.ecs_epoch);
+    }
+    auto draft = Draft::make(directory(), name());
+    if (!draft) return std::unexpected(draft.error());
+    if (const auto filled = draft->fill(header.to_bytes(), *size); !filled) {
+      return std::unexpected(filled.error());
+    }
+    if (const auto set = draft->set_access(options_.access); !set) {
+      return std::unexpected(set.error());
+    }
+    auto file = replace ? std::move(*draft).replace() : std::move(*draft).link();
+    if (!file) return std::unexpected(file.error());
+    open_->file = std::move(*file);
+    return look_at(fd());
+  }
+
+  std::expected<Found, ShmError> establish_in_place(const Found& found) {
+    if (options_.trust_found_state) return found;
+    if (!options_.recover) return failure(Code::kNeedsRecovery, 0);
+    const auto state = options_.recover();
+    if (!state) return std::unexpected(state.error());
+    PositionedWords words(fd());
+    constexpr auto kOrder = std::memory_order::release;
+    words.store(Field::kSerializedWriterTxnId, 0, kOrder);
+    words.store(Field::kSerializedWriterPidAndGen, 0, kOrder);
+    words.store(Field::kSerializedWriterPidBirth, 0, kOrder);
+    words.store(Field::kSerializedWriterLeaseExpiry, 0, kOrder);
+    words.store(Field::kGcHorizon, 0, kOrder);
+    // Ids that were handed out but are in no durable file are not handed out again either, as far
+    // as the file still knows.
+    const std::uint64_t next = found.word(Field::kNextTxnId);
+    const bool in_domain = next <= TxnId::kMaxRaw + 1;
+    words.store(Field::kNextTxnId, std::max(in_domain ? next : 0, state->next_txn_id.get()),
+                kOrder);
+    hardened::Seqlock(words).publish({state->commit_seq, state->schema_epoch, state->ecs_epoch});
+    if (words.error() != 0) return failure_errno(Code::kFileOpen, words.error());
+    return found;
+  }
+
+  // --- Everybody else: holds OPEN for reading -----------------------------------------------------
+
+  Attempt join() {
+    auto opened = open_regular(directory(), name(), O_RDWR);
+    if (!opened) {
+      return is_missing(opened.error()) ? replaced_or_again() : std::unexpected(opened.error());
+    }
+    open_->file = std::move(*opened);
+    struct stat status = {};
+    if (::fstat(fd(), &status) != 0) return failure_errno(Code::kFileOpen);
+    const auto established =
+        locked_by_others(lock_fd(), established_byte(status.st_ino), LockKind::kWrite);
+    if (!established) return lock_failure(established.error());
+    if (!*established) return replaced_or_again();
+    if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
+    return finish(look_at(fd()), false);
+  }
+
+  // The file is not there, or not established: because there is no first opener any more, or because
+  // those who have it open have another one.
+  Attempt replaced_or_again() {
+    const auto others = locked_by_others(lock_fd(), kEstablishedBytes, LockKind::kWrite);
+    if (!others) return lock_failure(others.error());
+    if (!*others) return false;
+    return failure(Code::kFileReplaced, 0, 0);
+  }
+
+  // The lock file goes last, so that a death in between leaves nothing that is in anybody's way.
+  Attempt unlink_both() {
+    auto opened = open_regular(directory(), name(), O_RDWR);
+    if (!opened) return std::unexpected(opened.error());
+    open_->file = std::move(*opened);
+    if (const auto unused = wait_for_names(); !unused) return std::unexpected(unused.error());
+    for (const std::string& file : {name(), open_->where.lock_file()}) {
+      if (::unlinkat(directory(), file.c_str(), 0) != 0) return failure_errno(Code::kFileOpen);
+    }
+    return true;
+  }
+
+  // --- Both ---------------------------------------------------------------------------------------
+
+  Attempt finish(const std::expected<Found, ShmError>& found, bool first) {
+    if (!found) return std::unexpected(found.error());
+    if (found->problem) return std::unexpected(*found->problem);
+    // Another program may have made or copied this file and left holes in it.
+    if (found->holes) {
+      if (const auto reserved = reserve(fd(), found->size); !reserved) {
+        return std::unexpected(reserved.error());
+      }
+    }
+    if (const auto mapped = map(*found, PROT_READ | PROT_WRITE); !mapped) {
+      return std::unexpected(mapped.error());
+    }
+    if (const auto named = take_name(); !named) return std::unexpected(named.error());
+    auto locked = try_lock(lock_fd(), established_byte(open_->inode), LockKind::kRead);
+    if (locked && *locked && first) locked = try_lock(lock_fd(), kOpenByte, LockKind::kRead);
+    if (!locked) return lock_failure(locked.error());
+    if (!*locked) return lock_failure(EAGAIN);
+    return true;
+  }
+
+  std::expected<void, ShmError> map(const Found& found, int protection) {
+    struct stat status = {};
+    if (::fstat(fd(), &status) != 0) return failure_errno(Code::kFileOpen);
+    open_->device = status.st_dev;
+    open_->inode = status.st_ino;
+    open_->immutable = found.immutable;
+    open_->geometry = found.immutable->geometry();
+    open_->size = found.size;
+    open_->mapping = Mapping::map(fd(), found.size, protection);
+    if (!open_->mapping.ok()) return failure_errno(Code::kFileMap);
+    return {};
+  }
+
+  // A name that nobody has: the pid, for people, and 40 bits that tell it from all others, in any
+  // pid namespace and after any reboot.
+  std::expected<void, ShmError> take_name() {
+    constexpr std::uint64_t kTokens = (std::uint64_t{1} << hardened::kClaimTickBits) - 1;
+    while (true) {
+      open_->identity = {.pid = static_cast<std::uint32_t>(::getpid()),
+                         .birth = kKnownBirth | (random() & kTokens)};
+      const auto locked = try_lock(lock_fd(), name_byte(open_->identity), LockKind::kWrite);
+      if (!locked) return lock_failure(locked.error());
+      if (!*locked) continue;
+      // For users who may only read. One of them can be in the way; then they are not told.
+      const auto told = try_lock(fd(), name_byte(open_->identity), LockKind::kWrite);
+      if (!told) return lock_failure(told.error());
+      return {};
+    }
+  }
+
+  static std::uint64_t random() {
+    std::uint64_t value = 0;
+    while (::getrandom(&value, sizeof value, 0) != sizeof value) {  // EINTR
+    }
+    return value;
+  }
+
+  // --- Reading only -------------------------------------------------------------------------------
+
+  std::expected<void, ShmError> open_for_reading() {
+    auto opened = open_regular(directory(), name(), O_RDONLY);
+    if (!opened) return std::unexpected(opened.error());
+    open_->file = std::move(*opened);
+    const auto found = look_at(fd());
+    if (!found) return std::unexpected(found.error());
+    if (found->problem) return std::unexpected(*found->problem);
+    const auto kept = locked_by_others(fd(), kNameBytes, LockKind::kRead);
+    if (!kept) return lock_failure(kept.error());
+    if (!*kept && !options_.trust_found_state) return failure(Code::kNeedsRecovery, 0);
+    return map(*found, PROT_READ);
+  }
+
+  OpenMode mode_;
+  ShmFileOptions options_;
+  std::unique_ptr<OpenFile> open_;
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<OpenFile>, ShmError> open_file(const std::filesystem::path& path,
+                                                             OpenMode mode,
+                                                             const ShmFileOptions& options) {
+  return Opener(mode, options).run(path);
+}
+
+std::expected<void, ShmError> remove_file(const std::filesystem::path& path) {
+  return Opener(OpenMode::kRemove, {}).remove(path);
+}
+
+}  // namespace fsqlshm::internal
