@@ -27,14 +27,14 @@ TEST_F(ShmFileTest, CreatesWhatOpenAndValidateAccept) {
   const auto read_only = ReadOnlyShmFile::open(path());
   ASSERT_TRUE(read_only);
   EXPECT_EQ(read_only->header_bytes(), created->header_bytes());
-  EXPECT_EQ(entries(), 1U);
+  EXPECT_EQ(entries(), 2U);  // with its lock file
 }
 
 TEST_F(ShmFileTest, RunsEitherProtocol) {
   auto file = BasicShmFile<ReferenceProtocol>::create(path());
   ASSERT_TRUE(file);
   auto layout = file->layout();
-  EXPECT_TRUE(layout.acquire_serialized_writer(*TxnId::from_raw(5), 1, 2, 3));
+  EXPECT_TRUE(layout.acquire_serialized_writer(*TxnId::from_raw(5), 3));
   EXPECT_TRUE(layout.release_serialized_writer(*TxnId::from_raw(5)));
   EXPECT_TRUE(file->lock_publication()->publish_snapshot(CommitSeq(1), SchemaEpoch(2), 3));
   EXPECT_EQ(layout.load_consistent_snapshot().ecs_epoch, 3U);
@@ -55,7 +55,7 @@ TEST_F(ShmFileTest, OpenFillsHoles) {
   struct stat status = {};
   ASSERT_EQ(::stat(path().c_str(), &status), 0);
   if (static_cast<std::uint64_t>(status.st_blocks) * 512 >= size) GTEST_SKIP() << "no holes here";
-  ASSERT_TRUE(ShmFile::open(path()));
+  ASSERT_TRUE(ShmFile::open(path(), trust()));
   ASSERT_EQ(::stat(path().c_str(), &status), 0);
   EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, size);
 }
@@ -64,14 +64,17 @@ TEST_F(ShmFileTest, ModeIsExactWhateverTheUmask) {
   const mode_t old = ::umask(0);
   ASSERT_TRUE(ShmFile::create(path("private")));
   ::umask(0077);
-  ShmFileOptions options;
-  options.mode = 0664;
-  ASSERT_TRUE(ShmFile::create(path("shared"), options));
+  ASSERT_TRUE(ShmFile::create(path("shared"), {.access = {.mode = 0664}}));
+  ASSERT_TRUE(ShmFile::create(path("readable"), {.access = {.mode = 0644}}));
   ::umask(old);
-  EXPECT_EQ(*mode_of(path("private")), 0600U);
-  EXPECT_EQ(*mode_of(path("shared")), 0664U);
-  expect_error(mode_of(folder_), Code::kFileNotRegular);
-  expect_error(mode_of(path("missing")), Code::kFileOpen);
+  EXPECT_EQ(access_of(path("private"))->mode, 0600U);
+  EXPECT_EQ(access_of(path("shared"))->mode, 0664U);
+  // Who may not write may not lock.
+  EXPECT_EQ(access_of(path("private-lock"))->mode, 0600U);
+  EXPECT_EQ(access_of(path("shared-lock"))->mode, 0660U);
+  EXPECT_EQ(access_of(path("readable-lock"))->mode, 0600U);
+  expect_error(access_of(folder_), Code::kFileNotRegular);
+  expect_error(access_of(path("missing")), Code::kFileOpen);
 }
 
 TEST_F(ShmFileTest, CreateRefusesAnExistingNameAndLeavesItAlone) {
@@ -124,7 +127,7 @@ TEST_F(ShmFileTest, RefusesMissingEmptyShortForeignAndTruncatedFiles) {
   const std::uint64_t size = *required_size(header.geometry());
   const auto open_bytes = [&](std::span<const std::byte> bytes, std::size_t length) {
     write(path("x"), bytes, length);
-    return ShmFile::open(path("x"));
+    return ShmFile::open(path("x"), trust());
   };
   EXPECT_EQ(ShmFile::open(path("missing")).error(),
             ShmError(Code::kFileOpen, static_cast<std::uint64_t>(ENOENT)));
@@ -163,7 +166,7 @@ TEST_F(ShmFileTest, RefusesRegionsThatDoNotFit) {
     Geometry geometry = good;
     change(geometry);
     write(path("x"), sealed(geometry), *required_size(good));
-    return ShmFile::open(path("x"));
+    return ShmFile::open(path("x"), trust());
   };
   EXPECT_TRUE(open_with([](Geometry&) {}));
   constexpr std::uint64_t kTop = ~std::uint64_t{0};
@@ -197,9 +200,7 @@ TEST_F(ShmFileTest, RefusesRegionsThatDoNotFit) {
 }
 
 TEST_F(ShmFileTest, RefusesAFileItMayNotWrite) {
-  ShmFileOptions options;
-  options.mode = 0444;
-  ASSERT_TRUE(ShmFile::create(path(), options));
+  ASSERT_TRUE(ShmFile::create(path(), {.access = {.mode = 0444}}));
   fs::permissions(folder_, fs::perms::all);
   const int result = in_child([&] {
     // Nothing is forbidden to root.
@@ -208,7 +209,7 @@ TEST_F(ShmFileTest, RefusesAFileItMayNotWrite) {
     if (file || file.error() != ShmError(Code::kFileOpen, static_cast<std::uint64_t>(EACCES))) {
       return 1;
     }
-    return ReadOnlyShmFile::open(path()) ? 0 : 2;
+    return ReadOnlyShmFile::open(path(), trust()) ? 0 : 2;
   });
   if (result == kSkip) GTEST_SKIP() << "cannot give up root";
   EXPECT_EQ(result, 0);
@@ -265,94 +266,245 @@ TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
     for (int failing = 1;; ++failing) {
       calls = 0;
       std::string failed;
-      ShmFileOptions options;
-      options.durable = true;
       const int fds = open_fds();
       {
-        const internal::ScopedBeforeCall scope([&](const char* call) {
+        const ScopedBeforeCall scope([&](const char* call) {
           // Without O_TMPFILE the file is made under a name nobody looks for.
           if (!nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
           if (++calls != failing) return 0;
           failed = call;
           return EIO;
         });
-        const auto file = ShmFile::create(path(), options);
+        const auto file = ShmFile::create(path());
         if (failed.empty()) {
           ASSERT_TRUE(file) << file.error().message();
           break;
         }
-        // Only unlinking the name in the making may fail without harm.
-        if (failed != "unlinkat") {
-          ASSERT_FALSE(file) << failed;
+        if (!file) {
           EXPECT_NE(file.error().message().find("file: cannot "), std::string::npos) << failed;
         }
       }
       EXPECT_EQ(open_fds(), fds) << failed;
       // Either there is nothing or there is all of it.
       if (fs::exists(path())) {
-        EXPECT_TRUE(ShmFile::open(path())) << failed;
-        fs::remove(path());
+        EXPECT_TRUE(ShmFile::open(path(), trust())) << failed;
+        EXPECT_TRUE(ShmFile::remove(path())) << failed;
       }
+      EXPECT_TRUE(ShmFile::create(path())) << failed;  // the next call works
+      EXPECT_TRUE(ShmFile::remove(path())) << failed;
       EXPECT_EQ(entries(), failed == "unlinkat" ? 1U : 0U) << failed;
       for (const auto& entry : fs::directory_iterator(folder_)) fs::remove(entry);
     }
     EXPECT_GE(calls, 11);
-    EXPECT_EQ(entries(), 1U);
-    fs::remove(path());
+    EXPECT_EQ(entries(), 2U);
+    EXPECT_TRUE(ShmFile::remove(path()));
   }
 }
 
-TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCall) {
+TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCallOrGetsOver) {
   ASSERT_TRUE(ShmFile::create(path()));
-  int failing = 1;
-  for (;; ++failing) {
+  int errors = 0;
+  for (int failing = 1;; ++failing) {
     int calls = 0;
     const int fds = open_fds();
     {
-      const internal::ScopedBeforeCall scope(
-          [&](const char*) { return ++calls == failing ? EIO : 0; });
-      if (ShmFile::open(path())) break;
+      const ScopedBeforeCall scope([&](const char*) { return ++calls == failing ? EIO : 0; });
+      const auto file = ShmFile::open(path(), trust());
+      errors += file ? 0 : 1;
+      if (calls < failing) break;
     }
-    EXPECT_EQ(calls, failing);
-    EXPECT_EQ(open_fds(), fds);
+    EXPECT_EQ(open_fds(), fds) << failing;
+    EXPECT_TRUE(ShmFile::open(path(), trust())) << failing;
   }
-  EXPECT_GE(failing, 6);
+  EXPECT_GE(errors, 15);
 }
 
 TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {
   for (int round = 0; round < 20; ++round) {
-    std::atomic<int> created = 0;
+    std::atomic<int> recovered = 0;
+    std::atomic<int> opened = 0;
     std::atomic<std::uint64_t> ids = 0;
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
-        const internal::ScopedBeforeCall scope([&](const char* call) {
-          if (std::string_view(call) == "pwrite") ++created;
-          return 0;
-        });
-        const auto file = ShmFile::open_or_create(path());
+        const auto file = ShmFile::open_or_create(path(), {.recover = [&] {
+                                                    ++recovered;
+                                                    return Recovered(DurableState{});
+                                                  }});
         if (file) ids += std::uint64_t{1} << (8 * (file->layout().alloc_txn_id()->get() - 1));
+        // The first to come is the last to go, so that there is one first opener.
+        for (++opened; opened < 4;) std::this_thread::yield();
       });
     }
     for (std::thread& thread : threads) thread.join();
-    EXPECT_GE(created, 1);
+    EXPECT_EQ(recovered, 1);
     EXPECT_EQ(ids, 0x01010101U);  // ids 1 to 4, each once: it was one file
-    fs::remove(path());
+    ASSERT_TRUE(ShmFile::remove(path()));
   }
 }
 
-TEST_F(ShmFileTest, TheLoserOfTheRaceOpensTheWinnersFile) {
-  // The winner finishes just before the loser gives its file the name.
-  const internal::ScopedBeforeCall scope([&](const char* call) {
-    if (std::string_view(call) == "linkat") {
-      EXPECT_TRUE(ShmFile::create(path(), {.max_txn_slots = 3}));
-    }
-    return 0;
-  });
-  const auto file = ShmFile::open_or_create(path());
+// --- The first opener --------------------------------------------------------------------------
+
+TEST_F(ShmFileTest, TheFirstOpenerEstablishesTheState) {
+  const DurableState durable = {.commit_seq = CommitSeq(40),
+                                .schema_epoch = SchemaEpoch(4),
+                                .ecs_epoch = 400,
+                                .next_txn_id = *TxnId::from_raw(1000)};
+  const ShmSnapshot expected = {CommitSeq(40), SchemaEpoch(4), 400};
+  int calls = 0;
+  const ShmFileOptions options = {.recover = [&] {
+    ++calls;
+    return Recovered(durable);
+  }};
+  {
+    const auto file = ShmFile::open_or_create(path(), options);
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(file->layout().load_consistent_snapshot(), expected);
+    EXPECT_EQ(file->layout().alloc_txn_id()->get(), 1000U);
+    EXPECT_TRUE(file->layout().acquire_serialized_writer(*TxnId::from_raw(1000), 0));
+    file->layout().store_gc_horizon(CommitSeq(39));
+    auto guard = file->lock_publication();
+    EXPECT_TRUE(guard->publish_snapshot(CommitSeq(41), SchemaEpoch(4), 400));
+    EXPECT_TRUE(ShmFile::open(path(), options));  // not the first
+    EXPECT_EQ(calls, 1);
+  }
+  expect_error(ShmFile::open(path()), Code::kNeedsRecovery);
+  expect_error(ReadOnlyShmFile::open(path()), Code::kNeedsRecovery);
+  {
+    // Trust changes nothing; the dead owner is the next check's business.
+    const HeaderBytes before = *read_header_bytes(path());
+    const auto file = ShmFile::open(path(), trust());
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(file->header_bytes(), before);
+    EXPECT_EQ(file->layout().check_serialized_writer_exclusion(0), Exclusion::kOk);
+    EXPECT_FALSE(file->layout().check_serialized_writer());
+    EXPECT_TRUE(file->layout().acquire_serialized_writer(*TxnId::from_raw(1001), 1ULL << 62));
+  }
+  const auto file = ShmFile::open(path(), options);
   ASSERT_TRUE(file) << file.error().message();
-  EXPECT_EQ(file->geometry().max_txn_slots, 3U);
-  EXPECT_EQ(entries(), 1U);
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(file->layout().load_consistent_snapshot(), expected);
+  EXPECT_EQ(file->layout().load_gc_horizon(), CommitSeq(0));
+  EXPECT_FALSE(file->layout().check_serialized_writer());
+  EXPECT_EQ(file->layout().alloc_txn_id()->get(), 1001U);  // 1000 is not handed out again
+  EXPECT_EQ(validate(file->header_bytes()), std::vector<ShmError>{});
+}
+
+TEST_F(ShmFileTest, AFirstOpenerThatFailsLeavesItToTheNext) {
+  const ShmFileOptions failing = {
+      .recover = [] { return Recovered(std::unexpect, Code::kRecoverFailed, 7); }};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ShmFile::open_or_create(path(), failing).error(), ShmError(Code::kRecoverFailed, 7));
+    EXPECT_EQ(entries(), 0U);
+  }
+  ASSERT_TRUE(ShmFile::create(path()));
+  EXPECT_EQ(ShmFile::open(path(), failing).error(), ShmError(Code::kRecoverFailed, 7));
+  const ShmFileOptions throwing = {.recover = []() -> Recovered { throw 8; }};
+  EXPECT_THROW(static_cast<void>(ShmFile::open(path(), throwing)), int);
+  EXPECT_TRUE(ShmFile::open(path(), trust()));
+}
+
+TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
+  const SharedMemoryLayout header;
+  const HeaderBytes good = header.to_bytes();
+  const std::uint64_t size = *required_size(header.geometry());
+  HeaderBytes torn = good;
+  torn[offsets::kLayoutChecksum] ^= std::byte{1};
+  struct Case {
+    std::span<const std::byte> bytes;
+    std::uint64_t size;
+  };
+  for (const Case& ruin : {Case{{}, 0}, Case{{}, size}, Case{torn, size}, Case{good, size - 1}}) {
+    write(path(), ruin.bytes, ruin.size);
+    EXPECT_FALSE(ShmFile::open(path(), trust()));
+    const auto file = ShmFile::open_or_create(path());
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(validate(file->header_bytes()), std::vector<ShmError>{});
+    EXPECT_EQ(entries(), 2U);
+    // But not while somebody has it open.
+    fs::resize_file(path(), 100);
+    expect_error(ShmFile::open_or_create(path()), Code::kTooSmall);
+  }
+  // What is not ours is not ours to replace.
+  HeaderBytes newer = good;
+  newer[offsets::kVersion] = std::byte{2};
+  write(path(), newer, size);
+  expect_error(ShmFile::open_or_create(path()), Code::kVersionMismatch);
+  const std::string text(4096, 'x');
+  write(path(), std::as_bytes(std::span(text)), text.size());
+  expect_error(ShmFile::open_or_create(path()), Code::kBadMagic);
+}
+
+// --- One file ----------------------------------------------------------------------------------
+
+TEST_F(ShmFileTest, RemoveNeedsAFileThatNobodyHasOpen) {
+  auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  expect_error(ShmFile::remove(path()), Code::kFileInUse);
+  EXPECT_TRUE(file->close());
+  EXPECT_TRUE(ShmFile::remove(path()));
+  EXPECT_EQ(entries(), 0U);
+  expect_error(ShmFile::remove(path()), Code::kFileOpen);
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(ShmFileTest, AFileThatIsNotTheOneInUseIsRefused) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file && file->check_file());
+  fs::rename(path(), path("away"));
+  expect_error(file->check_file(), Code::kFileReplaced);
+  expect_error(ShmFile::create(path()), Code::kFileReplaced);
+  expect_error(ShmFile::open_or_create(path()), Code::kFileReplaced);
+  fs::copy_file(path("away"), path());
+  expect_error(file->check_file(), Code::kFileReplaced);
+  expect_error(ShmFile::open(path(), trust()), Code::kFileReplaced);
+  fs::rename(path("away"), path());
+  EXPECT_TRUE(file->check_file());
+  EXPECT_TRUE(file->lock_publication());
+  EXPECT_TRUE(ShmFile::open(path()));
+  // The lock file too.
+  fs::remove(path("foo.db.fsqlite-shm-lock"));
+  expect_error(file->check_file(), Code::kFileReplaced);
+  expect_error(ShmFile::open(path(), trust()), Code::kFileInUse);
+}
+
+TEST_F(ShmFileTest, AFileThatWasCutOrOverwrittenIsRefused) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  const std::uint64_t size = fs::file_size(path());
+  fs::resize_file(path(), size - 1);
+  expect_error(file->check_file(), Code::kFileTruncated);
+  expect_error(ShmFile::open(path()), Code::kFileTruncated);
+  fs::resize_file(path(), 0);
+  expect_error(ShmFile::open(path()), Code::kTooSmall);
+  fs::resize_file(path(), size);
+  expect_error(file->check_file(), Code::kBadMagic);
+  expect_error(file->lock_publication(), Code::kBadMagic);
+  expect_error(file->try_lock_publication(), Code::kBadMagic);
+  expect_error(ShmFile::open(path()), Code::kBadMagic);
+  std::ofstream(path(), std::ios::in | std::ios::binary)
+      .write(reinterpret_cast<const char*>(SharedMemoryLayout({}, 9).to_bytes().data()),
+             kHeaderSize);
+  expect_error(file->lock_publication(), Code::kFileReplaced);
+}
+
+TEST_F(ShmFileTest, UsersAreTheOpens) {
+  ASSERT_FALSE(users_of(path()));
+  const auto a = ShmFile::create(path());
+  const auto b = ShmFile::open(path());
+  const auto c = ShmFile::open(path());
+  const auto reader = ReadOnlyShmFile::open(path());
+  ASSERT_TRUE(a && b && c && reader);
+  const auto guard = b->lock_publication();
+  auto users = users_of(path());
+  ASSERT_TRUE(users);
+  EXPECT_EQ(users->opens.size(), 3U);
+  for (const auto* file : {&*a, &*b, &*c}) {
+    EXPECT_EQ(std::ranges::count(users->opens, file->identity()), 1);
+    EXPECT_EQ(file->identity().pid, static_cast<std::uint32_t>(::getpid()));
+  }
+  EXPECT_TRUE(users->publication_locked);
+  EXPECT_FALSE(users->first_opener_at_work);
 }
 
 TEST_F(ShmFileTest, SyncAndCloseReport) {

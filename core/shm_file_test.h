@@ -27,11 +27,12 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
-#include "src/before_call.h"
+#include "harness/system_calls.h"
 
 namespace fsqlshm {
 
 using Code = ShmErrorCode;
+using harness::ScopedBeforeCall;
 namespace fs = std::filesystem;
 
 // A folder of its own for each test, on the machine's temporary file system.
@@ -60,6 +61,11 @@ class ShmFileTest : public testing::Test {
 
   fs::path folder_;
 };
+
+using Recovered = std::expected<DurableState, ShmError>;
+
+/// For files that nobody has open: what they say holds.
+inline ShmFileOptions trust() { return {.trust_found_state = true}; }
 
 template <class T>
 inline void expect_error(const std::expected<T, ShmError>& result, Code code) {
@@ -99,7 +105,9 @@ concept Writes =
     requires(T& t) { t.alloc_txn_id(); } || requires(T& t) { t.store_gc_horizon(CommitSeq(1)); } ||
     requires(T& t, TxnId id) { t.release_serialized_writer(id); } ||
     requires(T& t, TxnId id) { t.acquire_serialized_writer(id, 1, 1, 1); } ||
-    requires(T& t) { t.check_serialized_writer_exclusion(1, process_alive); };
+    requires(T& t, TxnId id) { t.acquire_serialized_writer(id, 1); } ||
+    requires(T& t) { t.check_serialized_writer_exclusion(1, process_alive); } ||
+    requires(T& t) { t.check_serialized_writer_exclusion(1); };
 
 // The concepts can tell: a plain view offers it all.
 static_assert(Publishes<SharedMemoryLayoutView> && Begins<SharedMemoryLayoutView> &&

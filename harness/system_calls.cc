@@ -40,7 +40,6 @@ extern "C" {
   result __wrap_##name parameters;                  \
   result __wrap_##name parameters { return ask(#name, &__real_##name, __VA_ARGS__); }
 
-FSQLSHM_WRAP(int, openat, (int d, const char* name, int flags, mode_t mode), d, name, flags, mode)
 FSQLSHM_WRAP(int, fcntl, (int fd, int command, void* argument), fd, command, argument)
 FSQLSHM_WRAP(int, fstat, (int fd, struct stat* status), fd, status)
 FSQLSHM_WRAP(int, fstatat, (int d, const char* name, struct stat* status, int flags), d, name,
@@ -60,6 +59,13 @@ FSQLSHM_WRAP(int, unlinkat, (int d, const char* name, int flags), d, name, flags
 FSQLSHM_WRAP(int, msync, (void* where, size_t size, int flags), where, size, flags)
 
 #undef FSQLSHM_WRAP
+
+int __real_openat(int d, const char* name, int flags, mode_t mode);
+int __wrap_openat(int d, const char* name, int flags, mode_t mode);
+int __wrap_openat(int d, const char* name, int flags, mode_t mode) {
+  const bool nameless = (flags & O_TMPFILE) == O_TMPFILE;
+  return ask(nameless ? "openat(O_TMPFILE)" : "openat", &__real_openat, d, name, flags, mode);
+}
 
 // It returns its error.
 int __real_posix_fallocate(int fd, off_t at, off_t size);

@@ -10,7 +10,7 @@
 
 namespace fsqlshm::harness {
 
-/// Called with a system call's name before that is made: 0 lets it happen, anything else makes it
+/// Called with a system call's name ("openat(O_TMPFILE)" for a file without a name) before that is made: 0 lets it happen, anything else makes it
 /// fail with that errno.
 using BeforeCall = std::function<int(const char* call)>;
 

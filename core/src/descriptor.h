@@ -6,8 +6,9 @@
 // returns; closing a copy does not free the parent's lock. What a child can still hold is nothing
 // but the objects in its copy of the memory, and these find that they are of another process.
 //
-// Limits: handlers do not run in a child made by _Fork(3) or a bare clone(2). Such a child keeps the
-// descriptions, and the parent's locks with them, until it execs or exits.
+// Limits: the locks of a parent that dies before its child is out of fork end when that is. Handlers
+// do not run in a child made by _Fork(3) or a bare clone(2): it keeps the descriptions, and the
+// parent's locks with them, until it execs or exits.
 
 #ifndef FSQLSHM_SRC_DESCRIPTOR_H_
 #define FSQLSHM_SRC_DESCRIPTOR_H_

@@ -150,11 +150,7 @@ class Opener {
   template <class Use>
   std::expected<void, ShmError> repeat(Use&& use) {
     for (int attempts = 1;; ++attempts) {
-      if (mode_ == OpenMode::kOpen ||
-          mode_ == OpenMode::kRemove) {  // no lock file for a file that is not there
-        const auto there = open_regular(directory(), name(), O_RDWR);
-        if (!there) return std::unexpected(there.error());
-      }
+      if (const auto possible = look_at_name(); !possible) return possible;
       const auto alone = lock_open();
       if (!alone) return std::unexpected(alone.error());
       // Somebody may have removed the lock file while we waited; then our lock is on one that is gone.
@@ -168,6 +164,19 @@ class Opener {
       open_->file = {};
       std::this_thread::sleep_for(std::chrono::microseconds(50 + random() % 500));
     }
+  }
+
+  // Before a lock file is made for nothing.
+  std::expected<void, ShmError> look_at_name() const {
+    struct stat status = {};
+    if (::fstatat(directory(), name().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
+      if (!S_ISREG(status.st_mode)) return failure(Code::kFileNotRegular, status.st_mode & S_IFMT);
+      return {};
+    }
+    const bool may_be_missing = mode_ == OpenMode::kCreate || mode_ == OpenMode::kOpenOrCreate;
+    if (errno == ENOENT && may_be_missing) return {};
+    return failure_errno(Code::kFileOpen);
   }
 
   // True: for writing. False: for reading, after waiting for a first opener to end.
@@ -215,7 +224,11 @@ class Opener {
     auto opened = open_regular(directory(), name(), O_RDWR);
     if (!opened) {
       const bool make = is_missing(opened.error()) && mode_ != OpenMode::kOpen;
-      return make ? finish(make_file(false), true) : std::unexpected(opened.error());
+      if (!make) return std::unexpected(opened.error());
+      const auto made = make_file(false);
+      // Nobody needs the lock file of a file that could not be made.
+      if (!made) ::unlinkat(directory(), open_->where.lock_file().c_str(), 0);
+      return finish(made, true);
     }
     if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
     open_->file = std::move(*opened);

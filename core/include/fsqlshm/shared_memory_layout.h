@@ -122,6 +122,11 @@ class BasicSharedMemoryLayout {
     return WriterIndicator(words_).check_exclusion(now_epoch_secs, std::forward<Alive>(alive));
   }
 
+  /// Clears a writer that nothing can judge, for example one with a lease in milliseconds, by its
+  /// `state`: what the word serialized_writer_txn_id holds. False if it holds something else, or 0.
+  /// HardenedProtocol only. REQUIRES: the caller knows that who is named there is gone.
+  bool clear_serialized_writer(std::uint64_t state) { return WriterIndicator(words_).clear(state); }
+
   // --- Counters -----------------------------------------------------------------------------
 
   /// A transaction id that nobody else has; none when all 2^62-1 are used up.

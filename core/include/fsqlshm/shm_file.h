@@ -94,6 +94,7 @@ class MappedLayout : public ReadOnlyMappedLayout<Protocol, W> {
       : ReadOnlyMappedLayout<Protocol, W>(file), liveness_(file.liveness()) {}
 
   using Base::alloc_txn_id;
+  using Base::clear_serialized_writer;
   using Base::release_serialized_writer;
   using Base::store_gc_horizon;
 
@@ -110,13 +111,6 @@ class MappedLayout : public ReadOnlyMappedLayout<Protocol, W> {
   /// has run out (now >= expiry), or whose open of the file has ended.
   [[nodiscard]] Exclusion check_serialized_writer_exclusion(std::uint64_t now_epoch_secs) {
     return Base::check_serialized_writer_exclusion(now_epoch_secs, liveness_);
-  }
-
-  /// Clears a writer that nothing can judge, for example one with a lease in milliseconds, by its
-  /// `state`: what the word serialized_writer_txn_id holds. False if it holds something else.
-  /// REQUIRES: the caller knows that this writer is gone.
-  bool clear_serialized_writer(std::uint64_t state) {
-    return Protocol::template WriterIndicator<W>(this->words()).clear(state);
   }
 
  private:
