@@ -185,9 +185,9 @@ std::expected<std::optional<PublicationTurn>, ShmError> FileMapping::try_lock_pu
   // them, and a few looks after each, meet a lock that others keep handing on.
   const auto nap = std::clamp<std::chrono::nanoseconds>(
       patience / 256, std::chrono::microseconds(10), std::chrono::milliseconds(1));
-  constexpr int kLooks = 4;
+  const int looks = patience > std::chrono::nanoseconds(0) ? 4 : 1;
   while (true) {
-    for (int look = 0; look < kLooks; ++look) {
+    for (int look = 0; look < looks; ++look) {
       if (look > 0) ::sched_yield();
       if (!file_->publication_turns.try_take()) continue;
       PublicationTurn turn(file_.get());

@@ -252,19 +252,22 @@ class Opener {
     }
   }
 
+  std::expected<DurableState, ShmError> recover() {
+    auto state = options_.recover();
+    // It may have forked, and this may be the child.
+    if (!open_->of_this_process()) return std::unexpected(forked());
+    return state;
+  }
+
   std::expected<Found, ShmError> make_file(bool replace) {
-    DurableState state;
-    if (options_.recover) {
-      const auto recovered = options_.recover();
-      if (!recovered) return std::unexpected(recovered.error());
-      state = *recovered;
-    }
+    const auto state = options_.recover ? recover() : DurableState{};
+    if (!state) return std::unexpected(state.error());
     SharedMemoryLayout header(options_.page_size, options_.max_txn_slots);
     const auto size = required_size(header.geometry());
     if (!size) return std::unexpected(size.error());
-    header.words().store(Field::kNextTxnId, state.next_txn_id.get(), std::memory_order::relaxed);
+    header.words().store(Field::kNextTxnId, state->next_txn_id.get(), std::memory_order::relaxed);
     if (options_.recover) {
-      header.publish_snapshot(state.commit_seq, state.schema_epoch, state.ecs_epoch);
+      header.publish_snapshot(state->commit_seq, state->schema_epoch, state->ecs_epoch);
     }
     auto draft = Draft::make(directory(), name());
     if (!draft) return std::unexpected(draft.error());
@@ -283,7 +286,7 @@ class Opener {
   std::expected<Found, ShmError> establish_in_place(const Found& found) {
     if (options_.trust_found_state) return found;
     if (!options_.recover) return failure(Code::kNeedsRecovery, 0);
-    const auto state = options_.recover();
+    const auto state = recover();
     if (!state) return std::unexpected(state.error());
     PositionedWords words(fd());
     constexpr auto kOrder = std::memory_order::release;
