@@ -193,29 +193,6 @@ TEST_F(ShmFileTest, PatienceWithoutEndWaits) {
   holder.join();
 }
 
-TEST_F(ShmFileTest, PatienceMeetsALockThatOthersKeepHandingOn) {
-  const auto mine = ShmFile::create(path());
-  const auto others = ShmFile::open(path());
-  ASSERT_TRUE(mine && others);
-  std::atomic<bool> done = false;
-  std::vector<std::thread> holders;
-  for (int i = 0; i < 2; ++i) {
-    holders.emplace_back([&] {
-      while (!done) {
-        const auto guard = others->lock_publication();
-        for (int k = 0; k < 1000; ++k) cpu_pause();
-      }
-    });
-  }
-  int met = 0;
-  for (int i = 0; i < 10; ++i) {
-    met += mine->try_lock_publication_for(std::chrono::milliseconds(500))->has_value() ? 1 : 0;
-  }
-  done = true;
-  for (std::thread& holder : holders) holder.join();
-  EXPECT_EQ(met, 10);
-}
-
 TEST_F(ShmFileTest, AChildOfARecoverThatForksDoesNotOpenTheFile) {
   ASSERT_TRUE(ShmFile::create(path()));
   pid_t child = -1;

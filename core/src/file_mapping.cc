@@ -179,29 +179,35 @@ std::expected<PublicationTurn, ShmError> FileMapping::lock_publication() const {
 std::expected<std::optional<PublicationTurn>, ShmError> FileMapping::try_lock_publication_for(
     std::chrono::nanoseconds patience) const {
   using Clock = std::chrono::steady_clock;
-  if (!file_->of_this_process()) return std::unexpected(internal::forked());
   const Clock::time_point start = Clock::now();
-  // The kernel can wait for ever or not at all; what lies between is made of naps. Some hundred of
-  // them, and a few looks after each, meet a lock that others keep handing on.
+  // The kernel can wait for ever or not at all; what lies between is made of naps. After each we look
+  // for a while, not once, to meet the gap in a lock that others keep handing on.
   const auto nap = std::clamp<std::chrono::nanoseconds>(
       patience / 256, std::chrono::microseconds(10), std::chrono::milliseconds(1));
-  const int looks = patience > std::chrono::nanoseconds(0) ? 4 : 1;
   while (true) {
-    for (int look = 0; look < looks; ++look) {
-      if (look > 0) ::sched_yield();
-      if (!file_->publication_turns.try_take()) continue;
-      PublicationTurn turn(file_.get());
-      const auto locked =
-          internal::try_lock(file_->lock_file.get(), internal::kPublicationByte, LockKind::kWrite);
-      if (!locked) return failure_errno(Code::kFileLock, locked.error());
-      if (!*locked) continue;
-      if (const auto good = file_->check_often(); !good) return std::unexpected(good.error());
-      return turn;
-    }
+    const Clock::time_point look_until = Clock::now() + nap / 16;
+    do {
+      auto turn = try_lock_publication();
+      if (!turn || *turn) return turn;
+      if (patience <= std::chrono::nanoseconds(0)) return std::nullopt;
+      ::sched_yield();
+    } while (Clock::now() < look_until);
     const auto left = patience - (Clock::now() - start);
     if (left <= std::chrono::nanoseconds(0)) return std::nullopt;
     std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(nap, left));
   }
+}
+
+std::expected<std::optional<PublicationTurn>, ShmError> FileMapping::try_lock_publication() const {
+  if (!file_->of_this_process()) return std::unexpected(internal::forked());
+  if (!file_->publication_turns.try_take()) return std::nullopt;
+  PublicationTurn turn(file_.get());
+  const auto locked =
+      internal::try_lock(file_->lock_file.get(), internal::kPublicationByte, LockKind::kWrite);
+  if (!locked) return failure_errno(Code::kFileLock, locked.error());
+  if (!*locked) return std::nullopt;
+  if (const auto good = file_->check_often(); !good) return std::unexpected(good.error());
+  return turn;
 }
 
 std::expected<bool, ShmError> FileMapping::publication_locked() const {

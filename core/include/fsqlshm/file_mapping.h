@@ -115,6 +115,8 @@ class FileMapping {
   [[nodiscard]] std::expected<void, ShmError> check_file() const;
 
   [[nodiscard]] std::expected<PublicationTurn, ShmError> lock_publication() const;
+  [[nodiscard]] std::expected<std::optional<PublicationTurn>, ShmError> try_lock_publication()
+      const;
   [[nodiscard]] std::expected<std::optional<PublicationTurn>, ShmError> try_lock_publication_for(
       std::chrono::nanoseconds patience) const;
   [[nodiscard]] std::expected<bool, ShmError> publication_locked() const;
