@@ -120,16 +120,19 @@ int Draft::link_as(const std::string& name) const {
   return error == 0 ? 0 : errno;
 }
 
-std::expected<Descriptor, ShmError> Draft::link() && {
+std::expected<void, ShmError> Draft::sync() const {
   if (::fsync(file_.get()) != 0) return failure_errno(Code::kFileSync);
+  return {};
+}
+
+std::expected<void, ShmError> Draft::link() {
   const int error = link_as(name_);
   if (error == EEXIST) return failure(Code::kFileExists, EEXIST);
   if (error != 0) return failure_errno(Code::kFileCreate, error);
-  return sync_directory();
+  return {};
 }
 
-std::expected<Descriptor, ShmError> Draft::replace() && {
-  if (::fsync(file_.get()) != 0) return failure_errno(Code::kFileSync);
+std::expected<void, ShmError> Draft::replace() {
   while (temporary_name_.empty()) {  // rename needs one
     const std::string name = next_temporary_name();
     const int error = link_as(name);
@@ -140,13 +143,13 @@ std::expected<Descriptor, ShmError> Draft::replace() && {
     return failure_errno(Code::kFileCreate);
   }
   temporary_name_.clear();
-  return sync_directory();
+  return {};
 }
 
-std::expected<Descriptor, ShmError> Draft::sync_directory() {
+std::expected<void, ShmError> Draft::sync_directory() const {
   const Descriptor readable = Descriptor::open_at(directory_, ".", O_RDONLY | O_DIRECTORY);
   if (!readable.ok() || ::fsync(readable.get()) != 0) return failure_errno(Code::kFileSync);
-  return std::move(file_);
+  return {};
 }
 
 }  // namespace fsqlshm::internal

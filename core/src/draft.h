@@ -1,5 +1,5 @@
-// A file in the making: it has no name, or one that nobody looks for, until it is whole and on its
-// disk. So nobody finds half a file under the real name, not even after a power loss.
+// A file in the making: it has no name, or one that nobody looks for, until it is given its own. If
+// it is synced before, nobody finds half a file under its name, not even after a power loss.
 
 #ifndef FSQLSHM_SRC_DRAFT_H_
 #define FSQLSHM_SRC_DRAFT_H_
@@ -37,11 +37,16 @@ class Draft {
   /// Exactly this mode and, where given, this owner. Fails with kFileOwner or kFileCreate.
   [[nodiscard]] std::expected<void, ShmError> set_access(const FileAccess& access) const;
 
-  /// Gives it its name, on the disk too, and itself away. Fails with kFileExists, kFileSync or
-  /// kFileCreate.
-  [[nodiscard]] std::expected<Descriptor, ShmError> link() &&;
-  /// The same, in the place of the file that has the name.
-  [[nodiscard]] std::expected<Descriptor, ShmError> replace() &&;
+  /// Writes it to its disk. Fails with kFileSync.
+  [[nodiscard]] std::expected<void, ShmError> sync() const;
+  /// Gives it its name. Fails with kFileExists or kFileCreate.
+  [[nodiscard]] std::expected<void, ShmError> link();
+  /// Gives it its name, in the place of the file that has it. Fails with kFileCreate.
+  [[nodiscard]] std::expected<void, ShmError> replace();
+  /// Writes the name to the disk. Fails with kFileSync.
+  [[nodiscard]] std::expected<void, ShmError> sync_directory() const;
+  /// The file, open for reading and writing.
+  [[nodiscard]] Descriptor take_file() { return std::move(file_); }
 
  private:
   Draft(int directory, std::string name, Descriptor file)
@@ -49,8 +54,6 @@ class Draft {
   [[nodiscard]] std::string next_temporary_name() const;
   /// 0 or an errno.
   [[nodiscard]] int link_as(const std::string& name) const;
-  [[nodiscard]] std::expected<Descriptor, ShmError> sync_directory();
-
   int directory_;
   std::string name_;
   Descriptor file_;

@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -17,9 +15,10 @@
 #include "byte_locks.h"
 #include "draft.h"
 #include "failure.h"
+#include "found_header.h"
+#include "fsqlshm/file_mapping.h"
 #include "fsqlshm/hardened/seqlock.h"
 #include "fsqlshm/shared_memory_layout.h"
-#include "fsqlshm/shm_file.h"
 #include "open_file.h"
 #include "positioned_words.h"
 
@@ -30,63 +29,6 @@ namespace {
 constexpr int kMaxAttempts = 1000;
 // How long the locks of a process that dies may stay on one file when they are gone from the other.
 constexpr std::chrono::milliseconds kExitTime{1000};
-
-/// The start of a file, as it was found.
-struct Found {
-  std::array<std::uint64_t, kHeaderWords> words{};
-  std::uint64_t file_size = 0;
-  bool holes = false;
-  std::optional<ImmutableWords> immutable{};
-  std::uint64_t size = 0;  // bytes, as the geometry asks for
-  std::optional<ShmError> problem{};
-
-  [[nodiscard]] std::uint64_t word(Field field) const { return words[word_index(field)]; }
-};
-
-std::expected<Found, ShmError> look_at(int fd) {
-  Found found;
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0) return failure_errno(Code::kFileOpen);
-  found.file_size = static_cast<std::uint64_t>(status.st_size);
-  std::size_t done = 0;
-  while (done < kHeaderSize) {
-    const ssize_t got = ::pread(fd, reinterpret_cast<std::byte*>(found.words.data()) + done,
-                                kHeaderSize - done, static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failure_errno(Code::kFileOpen);
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-  }
-  if (done < kHeaderSize) {
-    found.problem = ShmError(Code::kTooSmall, done, kHeaderSize);
-    return found;
-  }
-  const auto immutable = ImmutableWords::read([&](std::size_t i) { return found.words[i]; });
-  if (!immutable.valid()) {
-    found.problem = immutable.first_error();
-    return found;
-  }
-  found.immutable = immutable;
-  const auto size = required_size(immutable.geometry());
-  if (!size) {
-    found.problem = size.error();
-    return found;
-  }
-  found.size = *size;
-  found.holes = static_cast<std::uint64_t>(status.st_blocks) * 512 < *size;
-  if (found.file_size < *size)
-    found.problem = ShmError(Code::kFileTruncated, found.file_size, *size);
-  return found;
-}
-
-/// Whether nothing is lost by making the file anew: it was never written, or is a damaged one of ours.
-/// A file of another kind or version is not for us to replace.
-bool is_ruin(const Found& found) {
-  const bool blank = std::ranges::all_of(found.words, [](std::uint64_t word) { return word == 0; });
-  const Code code = found.problem->code();
-  return blank || code == Code::kInvalidPageSize || code == Code::kChecksumMismatch ||
-         code == Code::kFileTruncated;
-}
 
 /// Only users who may write the file may open its lock file.
 FileAccess lock_file_access(FileAccess access) {
@@ -213,9 +155,7 @@ class Opener {
     auto draft = Draft::make(directory(), lock_name);
     if (!draft) return std::unexpected(draft.error());
     if (const auto set = draft->set_access(lock_file_access(access)); !set) return set;
-    const auto linked = std::move(*draft).link();
-    if (!linked) return std::unexpected(linked.error());
-    return {};
+    return draft->link();  // not synced: after a power loss it is made again
   }
 
   // --- The first opener: alone, holds OPEN for writing --------------------------------------------
@@ -233,10 +173,10 @@ class Opener {
     if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
     open_->file = std::move(*opened);
     if (const auto unused = wait_for_names(); !unused) return std::unexpected(unused.error());
-    const auto found = look_at(fd());
+    const auto found = find_header(fd());
     if (!found) return std::unexpected(found.error());
     if (!found->problem) return finish(establish_in_place(*found), true);
-    if (mode_ == OpenMode::kOpenOrCreate && is_ruin(*found)) return finish(make_file(true), true);
+    if (mode_ == OpenMode::kOpenOrCreate && found->is_ruin()) return finish(make_file(true), true);
     return std::unexpected(*found->problem);
   }
 
@@ -259,7 +199,7 @@ class Opener {
     return state;
   }
 
-  std::expected<Found, ShmError> make_file(bool replace) {
+  std::expected<FoundHeader, ShmError> make_file(bool replace) {
     const auto state = options_.recover ? recover() : DurableState{};
     if (!state) return std::unexpected(state.error());
     SharedMemoryLayout header(options_.page_size, options_.max_txn_slots);
@@ -277,13 +217,17 @@ class Opener {
     if (const auto set = draft->set_access(options_.access); !set) {
       return std::unexpected(set.error());
     }
-    auto file = replace ? std::move(*draft).replace() : std::move(*draft).link();
-    if (!file) return std::unexpected(file.error());
-    open_->file = std::move(*file);
-    return look_at(fd());
+    if (const auto synced = draft->sync(); !synced) return std::unexpected(synced.error());
+    const auto named = replace ? draft->replace() : draft->link();
+    if (!named) return std::unexpected(named.error());
+    if (const auto synced = draft->sync_directory(); !synced) {
+      return std::unexpected(synced.error());
+    }
+    open_->file = draft->take_file();
+    return find_header(fd());
   }
 
-  std::expected<Found, ShmError> establish_in_place(const Found& found) {
+  std::expected<FoundHeader, ShmError> establish_in_place(const FoundHeader& found) {
     if (options_.trust_found_state) return found;
     if (!options_.recover) return failure(Code::kNeedsRecovery, 0);
     const auto state = recover();
@@ -321,7 +265,7 @@ class Opener {
     if (!established) return lock_failure(established.error());
     if (!*established) return replaced_or_again();
     if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
-    return finish(look_at(fd()), false);
+    return finish(find_header(fd()), false);
   }
 
   // The file is not there, or not established: because there is no first opener any more, or because
@@ -347,7 +291,7 @@ class Opener {
 
   // --- Both ---------------------------------------------------------------------------------------
 
-  Attempt finish(const std::expected<Found, ShmError>& found, bool first) {
+  Attempt finish(const std::expected<FoundHeader, ShmError>& found, bool first) {
     if (!found) return std::unexpected(found.error());
     if (found->problem) return std::unexpected(*found->problem);
     // Another program may have made or copied this file and left holes in it.
@@ -367,7 +311,7 @@ class Opener {
     return true;
   }
 
-  std::expected<void, ShmError> map(const Found& found, int protection) {
+  std::expected<void, ShmError> map(const FoundHeader& found, int protection) {
     struct stat status = {};
     if (::fstat(fd(), &status) != 0) return failure_errno(Code::kFileOpen);
     open_->device = status.st_dev;
@@ -384,7 +328,7 @@ class Opener {
   // pid namespace and after any reboot.
   std::expected<void, ShmError> take_name() {
     constexpr std::uint64_t kTokens = (std::uint64_t{1} << hardened::kClaimTickBits) - 1;
-    while (true) {
+    for (int attempts = 0; attempts < kMaxAttempts; ++attempts) {
       open_->identity = {.pid = static_cast<std::uint32_t>(::getpid()),
                          .birth = kKnownBirth | (random() & kTokens)};
       const auto locked = try_lock(lock_fd(), name_byte(open_->identity), LockKind::kWrite);
@@ -395,13 +339,15 @@ class Opener {
       if (!told) return lock_failure(told.error());
       return {};
     }
+    return lock_failure(EAGAIN);
   }
 
   static std::uint64_t random() {
     std::uint64_t value = 0;
-    while (::getrandom(&value, sizeof value, 0) != sizeof value) {  // EINTR
-    }
-    return value;
+    if (::getrandom(&value, sizeof value, GRND_NONBLOCK) == sizeof value) return value;
+    // As good for a name that a lock keeps unique among those in use.
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
   }
 
   // --- Reading only -------------------------------------------------------------------------------
@@ -410,7 +356,7 @@ class Opener {
     auto opened = open_regular(directory(), name(), O_RDONLY);
     if (!opened) return std::unexpected(opened.error());
     open_->file = std::move(*opened);
-    const auto found = look_at(fd());
+    const auto found = find_header(fd());
     if (!found) return std::unexpected(found.error());
     if (found->problem) return std::unexpected(*found->problem);
     const auto kept = locked_by_others(fd(), kNameBytes, LockKind::kRead);
