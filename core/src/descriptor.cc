@@ -108,6 +108,8 @@ int Descriptor::close() noexcept {
 
 Mapping Mapping::map(int fd, std::size_t size, int protection) noexcept {
   Mapping mapped;
+  // A mapping holds the description too, so no fork may come between the two calls.
+  const std::scoped_lock hold(registry().mutex);
   void* const address = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) return mapped;
   mapped.bytes_ = {static_cast<std::byte*>(address), size};
