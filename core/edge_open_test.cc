@@ -136,7 +136,7 @@ TEST(Messages, EveryCodeHasANameAndAMessageOfItsOwn) {
     }
     messages.insert(message);
   }
-  EXPECT_EQ(codes, static_cast<int>(ShmErrorCode::kNeedsReconcile) + 1);
+  EXPECT_EQ(codes, static_cast<int>(ShmErrorCode::kFenced) + 1);
   EXPECT_EQ(names.size(), static_cast<std::size_t>(codes));
   EXPECT_EQ(messages.size(), static_cast<std::size_t>(codes));
 }
@@ -176,6 +176,8 @@ TEST(Validate, FindsEachFaultAndNothingElse) {
            Fault{offsets::kGcHorizon, 1, 8, Code::kGcHorizonAhead},
            Fault{offsets::kSerializedWriterTxnId, kMax64, 8, Code::kWriterTxnIdOutOfDomain},
            Fault{offsets::kSerializedWriterTxnId, 5, 8, Code::kWriterUnjudgeable},
+           Fault{offsets::kSerializedWriterTxnId, 1ULL << 62, 8, Code::kWriterUnjudgeable},
+           Fault{offsets::kSerializedWriterTxnId, 2ULL << 62, 8, Code::kWriterUnjudgeable},
            Fault{offsets::kSerializedWriterPidAndGen, 5, 8, Code::kWriterLeftovers},
            Fault{offsets::kSerializedWriterPidBirth, 5, 8, Code::kWriterLeftovers},
            Fault{offsets::kSerializedWriterLeaseExpiry, 5, 8, Code::kWriterLeftovers},
@@ -186,6 +188,20 @@ TEST(Validate, FindsEachFaultAndNothingElse) {
     const std::vector<ShmError> found = validate(bytes);
     ASSERT_EQ(found.size(), 1U) << "offset " << fault.offset;
     EXPECT_EQ(found[0], fault.expected) << found[0].message();
+  }
+}
+
+TEST(Validate, ALeaseIsInSeconds) {
+  const auto with_lease = [](std::uint64_t lease) {
+    SharedMemoryLayout layout;
+    EXPECT_TRUE(layout.acquire_serialized_writer(txn(1), 7, kKnownBirth | 9, lease));
+    return validate(layout.to_bytes());
+  };
+  constexpr std::uint64_t kYear9999 = 253'402'300'799;
+  EXPECT_TRUE(with_lease(kYear9999).empty());
+  for (const std::uint64_t lease : {kYear9999 + 1, std::uint64_t{1'795'000'000'000}, kMax64}) {
+    EXPECT_EQ(with_lease(lease),
+              std::vector<ShmError>{ShmError(ShmErrorCode::kWriterLeaseUnit, lease)});
   }
 }
 
