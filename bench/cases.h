@@ -48,6 +48,7 @@ void add_tail_cases(Cases& cases, const Settings& settings);  // reads, the time
 void add_publish_cases(Cases& cases);                         // publishes
 void add_header_cases(Cases& cases);   // open, create, to_bytes, checksum, a window left open
 void add_writer_cases(Cases& cases);   // the serialized writer
+void add_file_cases(Cases& cases);     // the locks of a mapped file, and what its guard adds
 void add_growth_cases(Cases& cases);   // more readers, more allocators
 void add_sharing_cases(Cases& cases);  // traffic on the seqlock's cache line
 

@@ -113,6 +113,7 @@ Cases all_cases(const Settings& settings) {
   add_publish_cases(cases);
   add_header_cases(cases);
   add_writer_cases(cases);
+  add_file_cases(cases);
   add_growth_cases(cases);
   add_sharing_cases(cases);
   return cases;

@@ -128,6 +128,10 @@ const std::vector<Complaint>& complaints(Bytes bytes) {
   } else if (writer < kIdLimit) {
     const bool judgeable = lease != 0 || ((pid_and_generation & 0xffffffff) != 0 && birth != 0);
     complain_if(!judgeable, "writer_unjudgeable", writer);
+    // A lease is in seconds since 1970; no year has five digits.
+    complain_if(lease > 253402300799, "writer_lease_unit", lease);
+  } else if (writer < 3 * kIdLimit) {  // who claims or cleans has a pid
+    complain_if(((writer >> 40) & 0x3fffff) == 0, "writer_unjudgeable", writer);
   }
   complain_if(writer >= 3 * kIdLimit, "writer_txn_id_out_of_domain", writer);
   return list;

@@ -38,6 +38,8 @@ void Header::init_horizon() {
   horizon_.reset();
 }
 
+void Header::init_publication_lock() { checker().init(Field::kGcHorizon, 0); }
+
 bool Header::acquire_as(int process, std::uint64_t id, std::uint64_t lease, bool known_birth) {
   ProcessIdentity who = Checker::identity(process);
   if (!known_birth) who.birth = 0;
@@ -48,6 +50,29 @@ bool Header::check_evicts(std::uint64_t now) {
   const unsigned before = writer_.evictions();
   check(now);
   return writer_.evictions() > before;
+}
+
+bool Header::publish_fenced(unsigned version, std::uint64_t writer) {
+  const auto is_writer = [&] { return do_look() == TxnId::from_raw(writer).value(); };
+  const bool early = fence_before_lock_ && is_writer();
+  lock_publication();
+  const bool allowed = fence_before_lock_ ? early : is_writer();
+  if (allowed) publish(version);
+  unlock_publication();
+  return allowed;
+}
+
+void Header::lock_publication() {
+  std::uint64_t free = 0;
+  while (!RelacyWords().compare_exchange(Field::kGcHorizon, free, 1, std::memory_order::acquire,
+                                         std::memory_order::relaxed)) {
+    free = 0;
+    RelacyWords().pause();
+  }
+}
+
+void Header::unlock_publication() {
+  RelacyWords().store(Field::kGcHorizon, 0, std::memory_order::release);
 }
 
 Header::Attempt Header::try_load() {

@@ -26,17 +26,21 @@ inline constexpr std::uint64_t kThen = 200;
 inline constexpr std::uint64_t kLater = 500;
 inline constexpr std::uint64_t kEnd = 1'000'000;
 
+using harness::Liveness;
+
 enum class Refusal : std::uint8_t { kNone, kOdd, kChanged, kTorn };
 
 class Header : public harness::JudgedHeader {
  public:
   /// `strict`: see harness::WriterOracle::Rules. Mutants are not, so that it is the consequences of
   /// what is wrong that are noticed. `outcomes`: those that the scenario declares.
-  Header(harness::Execution& execution, bool strict, bool has_states,
+  /// `fence_before_lock`: a mutant that looks at the fence too early.
+  Header(harness::Execution& execution, bool strict, bool has_states, bool fence_before_lock,
          const std::vector<std::string>& outcomes)
       : JudgedHeader(execution),
         strict_(strict),
         has_states_(has_states),
+        fence_before_lock_(fence_before_lock),
         outcomes_(outcomes),
         reached_(outcomes.size()) {}
 
@@ -47,6 +51,8 @@ class Header : public harness::JudgedHeader {
   [[nodiscard]] Checker& checker() const noexcept { return Checker::get(); }
   /// Whether the protocol has states (CLAIMING, CLEANING) that a check can take over.
   [[nodiscard]] bool has_states() const noexcept { return has_states_; }
+  /// Whether it is `reference`, which has neither `clear` nor an idea of certainty.
+  [[nodiscard]] bool is_published() const noexcept { return !has_states_; }
 
   // --- For `before` ---------------------------------------------------------------------------
 
@@ -56,6 +62,8 @@ class Header : public harness::JudgedHeader {
   void init_snapshot(bool whole = true, bool in_turn = true);
   void init_ids(std::uint64_t next);
   void init_horizon();
+  /// For publish_fenced.
+  void init_publication_lock();
 
   // --- Operations, in addition to those of JudgedHeader -----------------------------------------
 
@@ -65,6 +73,9 @@ class Header : public harness::JudgedHeader {
   bool acquire_as(int process, std::uint64_t id, std::uint64_t lease, bool known_birth = true);
   /// A check that ended an owner's tenure.
   bool check_evicts(std::uint64_t now);
+  /// What a PublicationGuard does for a writer: takes the lock, publishes if `writer` is still the
+  /// one, gives the lock back. False if it was not. Spins.
+  bool publish_fenced(unsigned version, std::uint64_t writer);
   struct Attempt {
     std::optional<ShmSnapshot> snapshot;
     Refusal refusal = Refusal::kNone;
@@ -74,9 +85,15 @@ class Header : public harness::JudgedHeader {
   /// Ends a writer scenario: at rest all is zero, and a check at the end of time repairs the rest.
   void finish_writer();
 
+  // The publication lock: a kernel lock is a mutex to the memory model. It has the word of the gc
+  // horizon, which such scenarios do not use.
+  void lock_publication();
+  void unlock_publication();
+
  private:
   bool strict_;
   bool has_states_;
+  bool fence_before_lock_;
   const std::vector<std::string>& outcomes_;
   std::vector<std::uint64_t> reached_;
 };

@@ -19,7 +19,8 @@ template <class Protocol>
 std::unique_ptr<Header> make_header(const Scenario& scenario) {
   return std::make_unique<harness::HeaderOf<Header, RelacyWords, Protocol>>(
       Checker::get(), RelacyWords(), Protocol::kName == HardenedProtocol::kName,
-      Protocol::kName != ReferenceProtocol::kName, scenario.outcomes);
+      Protocol::kName != ReferenceProtocol::kName, requires { Protocol::kFenceBeforeLock; },
+      scenario.outcomes);
 }
 
 }  // namespace

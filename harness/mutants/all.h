@@ -337,6 +337,38 @@ struct LeaseEndsLate : Mutant<LeaseEndsLate> {
   }
 };
 
+struct WaitsForTheLease : Mutant<WaitsForTheLease> {
+  static constexpr Info kInfo = {"waits-for-the-lease",
+                                 "a check that knows of a death waits for the lease all the same",
+                                 kBusyProperty, "check-dead-lease"};
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    return writer.check_exclusion(
+        now, [&](std::uint32_t pid, std::uint64_t birth) { return alive(pid, birth); });
+  }
+};
+
+// --- clear, and publishing for a writer ----------------------------------------------------------
+
+struct ClearsByStore : Mutant<ClearsByStore> {
+  static constexpr Info kInfo = {
+      "clears-by-store", "clear frees the indicator of who has it by the time it has looked", "P",
+      "clear-release-acquire"};
+  static bool clear(auto& writer, std::uint64_t state) {
+    if (state == 0 || writer.state() != state) return false;
+    writer.set_state(writer.cleaning());
+    writer.set_owners_words({}, memory_order::release);
+    writer.set_state(0);
+    return true;
+  }
+};
+
+struct FenceBeforeLock : Mutant<FenceBeforeLock> {
+  static constexpr Info kInfo = {"fence-before-lock",
+                                 "a publisher looks for its eviction before it has the lock", kP5,
+                                 "fenced-publish"};
+  static constexpr bool kFenceBeforeLock = true;
+};
+
 // -------------------------------------------------------------------------------------------------
 
 /// Calls `visit` with each mutant protocol as template argument; its row is `Protocol::kInfo`.
@@ -345,13 +377,13 @@ void for_each(Visit&& visit) {
   const auto all = [&visit]<class... Protocols>() {
     (visit.template operator()<Protocols>(), ...);
   };
-  all.template
-  operator()<NoRecheck, CommitBeforeOdd, CommitBeforeSchema, BeginAddsOne, NoWindow, LeavesItOdd,
-             StaleReads, NeverGivesUp, LoadsWithRelease, IdsLoadStore, IdsPastTheEnd, DirectAcquire,
-             WaitingAcquire, AcquireWaitsForOwner, AcquireSteals, AcquireAlwaysTrue, DirectRelease,
-             UncheckedRelease, ReleaseClearsFirst, ReleaseAlwaysTrue, ReleasesAnyOwner,
-             LeavesTheLease, NeverTakesOver, AlwaysTakesOver, NeverClears, EvictsByStore,
-             TrustingCheck, CheckAlwaysOk, LeaseEndsLate>();
+  all.template operator()<
+      NoRecheck, CommitBeforeOdd, CommitBeforeSchema, BeginAddsOne, NoWindow, LeavesItOdd,
+      StaleReads, NeverGivesUp, LoadsWithRelease, IdsLoadStore, IdsPastTheEnd, DirectAcquire,
+      WaitingAcquire, AcquireWaitsForOwner, AcquireSteals, AcquireAlwaysTrue, DirectRelease,
+      UncheckedRelease, ReleaseClearsFirst, ReleaseAlwaysTrue, ReleasesAnyOwner, LeavesTheLease,
+      NeverTakesOver, AlwaysTakesOver, NeverClears, EvictsByStore, TrustingCheck, CheckAlwaysOk,
+      LeaseEndsLate, WaitsForTheLease, ClearsByStore, FenceBeforeLock>();
 }
 
 }  // namespace fsqlshm::harness::mutants

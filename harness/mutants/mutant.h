@@ -103,6 +103,7 @@ struct Mutant : HardenedProtocol {
   static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
     return writer.check_exclusion(now, alive);
   }
+  static bool clear(auto& writer, std::uint64_t state) { return writer.clear(state); }
   static std::optional<TxnId> alloc(auto& ids) { return ids.alloc(); }
 
   template <Words W>
@@ -128,6 +129,7 @@ struct Mutant : HardenedProtocol {
     [[nodiscard]] Exclusion check_exclusion(std::uint64_t now, auto&& alive) {
       return M::check(static_cast<Base&>(*this), now, alive);
     }
+    bool clear(std::uint64_t state) { return M::clear(static_cast<Base&>(*this), state); }
   };
 
   template <Words W>

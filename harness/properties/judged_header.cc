@@ -17,11 +17,18 @@ bool JudgedHeader::release(std::uint64_t id) {
   return released;
 }
 
-Exclusion JudgedHeader::check(std::uint64_t now) {
-  writer_.check_begins(now);
-  const Exclusion answer = do_check(now);
+Exclusion JudgedHeader::check(std::uint64_t now, Liveness liveness) {
+  writer_.check_begins(now, liveness == Liveness::kCertain && knows_certainty());
+  const Exclusion answer = do_check(now, liveness);
   writer_.check_ends(answer);
   return answer;
+}
+
+bool JudgedHeader::clear(std::uint64_t state) {
+  writer_.clear_begins(state);
+  const bool cleared = do_clear(state);
+  writer_.clear_ends(state, cleared);
+  return cleared;
 }
 
 std::optional<TxnId> JudgedHeader::look() {

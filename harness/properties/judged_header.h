@@ -15,6 +15,9 @@
 
 namespace fsqlshm::harness {
 
+/// What a check is told of who lives.
+enum class Liveness : std::uint8_t { kGuess, kCertain };
+
 class JudgedHeader {
  public:
   explicit JudgedHeader(Execution& execution)
@@ -31,7 +34,9 @@ class JudgedHeader {
   /// By process number `process`, which calls itself `who`.
   bool acquire(std::uint64_t id, int process, ProcessIdentity who, std::uint64_t lease);
   bool release(std::uint64_t id);
-  Exclusion check(std::uint64_t now);
+  Exclusion check(std::uint64_t now, Liveness liveness = Liveness::kGuess);
+  /// clear_serialized_writer. REQUIRES: the protocol has it.
+  bool clear(std::uint64_t state);
   /// check_serialized_writer.
   std::optional<TxnId> look();
 
@@ -67,13 +72,17 @@ class JudgedHeader {
   HorizonOracle horizon_;
   // NOLINTEND(cppcoreguidelines-non-private-member-variables-in-classes)
 
+  virtual std::optional<TxnId> do_look() = 0;
+
  private:
   void publish(unsigned version, bool reconcile);
 
   virtual bool do_acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) = 0;
   virtual bool do_release(TxnId id) = 0;
-  virtual Exclusion do_check(std::uint64_t now) = 0;
-  virtual std::optional<TxnId> do_look() = 0;
+  virtual Exclusion do_check(std::uint64_t now, Liveness liveness) = 0;
+  /// Whether a check of this protocol takes a certain liveness for what it is.
+  virtual bool knows_certainty() const = 0;
+  virtual bool do_clear(std::uint64_t state) = 0;
   virtual void do_publish(const ShmSnapshot& next, bool reconcile) = 0;
   virtual ShmSnapshot do_load() = 0;
   virtual std::optional<ShmSnapshot> do_try_load(unsigned attempts) = 0;
@@ -100,10 +109,32 @@ class HeaderOf final : public Base {
     return layout_.acquire_serialized_writer(id, who.pid, who.birth, lease);
   }
   bool do_release(TxnId id) override { return layout_.release_serialized_writer(id); }
-  Exclusion do_check(std::uint64_t now) override {
-    return layout_.check_serialized_writer_exclusion(
-        now,
-        [this](std::uint32_t pid, std::uint64_t birth) { return execution_.alive(pid, birth); });
+  struct Guess {
+    Execution& execution;
+    bool operator()(std::uint32_t pid, std::uint64_t birth) const {
+      return execution.alive(pid, birth);
+    }
+  };
+  struct Certain : Guess {
+    static constexpr bool kCertain = true;
+  };
+
+  Exclusion do_check(std::uint64_t now, Liveness liveness) override {
+    const Guess guess{execution_};
+    return liveness == Liveness::kCertain
+               ? layout_.check_serialized_writer_exclusion(now, Certain{guess})
+               : layout_.check_serialized_writer_exclusion(now, guess);
+  }
+  // The published protocol has neither certainty nor `clear`.
+  bool knows_certainty() const override {
+    return Protocol::kName != ReferenceProtocol::kName;
+  }
+  bool do_clear(std::uint64_t state) override {
+    if constexpr (requires(typename Protocol::template WriterIndicator<W>& w) { w.clear(state); }) {
+      return layout_.clear_serialized_writer(state);
+    } else {
+      return false;
+    }
   }
   std::optional<TxnId> do_look() override { return layout_.check_serialized_writer(); }
   void do_publish(const ShmSnapshot& next, bool reconcile) override {

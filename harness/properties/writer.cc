@@ -78,7 +78,7 @@ bool WriterOracle::stale(const Tenure& tenure, std::uint64_t now) const {
 // Whether a check at `now` that begins here may still take this tenure for a live one. A claimer is
 // live whatever lease it will write. The published indicator cannot tell a claimer that died (D2,
 // which `repaired` finds), so there its death does not matter.
-bool WriterOracle::may_be_live(const Tenure& tenure, std::uint64_t now) const {
+bool WriterOracle::may_be_live(const Tenure& tenure, std::uint64_t now, bool certain) const {
   const bool dead = execution_.knows_dead(tenure.process);
   if (tenure.phase == Phase::kClaiming) return !(dead && rules_.strict);
   if (tenure.phase == Phase::kEnded) {
@@ -86,7 +86,8 @@ bool WriterOracle::may_be_live(const Tenure& tenure, std::uint64_t now) const {
                        execution_.knows(tenure.ended_by, tenure.end_mark);
     if (known) return false;
   }
-  return tenure.lease == 0 ? !dead : now < tenure.lease;
+  if (dead && (certain || tenure.lease == 0)) return false;
+  return tenure.lease == 0 || now < tenure.lease;
 }
 
 std::uint32_t WriterOracle::known_held(bool also_stale, std::uint64_t now) const {
@@ -204,7 +205,7 @@ void WriterOracle::release_ends(std::uint64_t id, bool released) {
 
 // --- checks ------------------------------------------------------------------------------------
 
-void WriterOracle::check_begins(std::uint64_t now) {
+void WriterOracle::check_begins(std::uint64_t now, bool certain) {
   remark(execution_, "check(now {})", now);
   Call& mine = call();
   mine = begin(Kind::kCheck);
@@ -213,7 +214,7 @@ void WriterOracle::check_begins(std::uint64_t now) {
   mine.known_held = known_held(false, now);
   for (std::size_t i = 0; i < count_; ++i) {
     // A tenure that begins later is not in the mask: it counts as live.
-    if (tenures_[i].phase != Phase::kNone && !may_be_live(tenures_[i], now))
+    if (tenures_[i].phase != Phase::kNone && !may_be_live(tenures_[i], now, certain))
       mine.not_live |= bit(i);
   }
 }
@@ -241,6 +242,23 @@ void WriterOracle::check_ends(Exclusion answer) {
   }
   handed_over(execution_.observed(Field::kSerializedWriterTxnId),
               "a check that answers ok does not see what an owner did before it released");
+  end_call(mine);
+}
+
+void WriterOracle::clear_begins(std::uint64_t state) {
+  remark(execution_, "clear({})", describe(Field::kSerializedWriterTxnId, state).view());
+  Call& mine = call();
+  mine = begin(Kind::kClear);
+  mine.id = state;
+}
+
+void WriterOracle::clear_ends(std::uint64_t state, bool cleared) {
+  remark(execution_, "clear: {}", cleared);
+  const Call mine = call();
+  if (cleared != mine.ended_own) {
+    violate(execution_, "", kP5, "clear says that it cleared what it did not, or the other way",
+            "{}", describe(Field::kSerializedWriterTxnId, state).view());
+  }
   end_call(mine);
 }
 
@@ -313,6 +331,9 @@ void WriterOracle::end_tenure(Tenure& left) {
     mine.ended_own = true;
   } else if (mine.kind == Kind::kCheck && stale(left, mine.now)) {
     ++evictions_;
+  } else if (mine.kind == Kind::kClear && mine.id == left.id) {
+    ++evictions_;
+    mine.ended_own = true;
   } else {
     violate(execution_, rules_.strict || mine.kind != Kind::kCheck ? "" : "D5", kP1,
             "a live writer is evicted", "id {}, lease until {}, now {}", left.id, left.lease,
@@ -326,11 +347,13 @@ void WriterOracle::end_tenure(Tenure& left) {
 
 void WriterOracle::state_changed(std::uint64_t old_value, std::uint64_t new_value) {
   ++state_changes_;
-  const Call& mine = call();
+  Call& mine = call();
   if (Tenure* const left = tenure(old_value)) {
     end_tenure(*left);
   } else if (in_transition(old_value) && state_thread_ != execution_.thread()) {
-    if (!execution_.died(state_process_)) {
+    const bool told_to = mine.kind == Kind::kClear && mine.id == old_value;
+    mine.ended_own = mine.ended_own || told_to;
+    if (!told_to && !execution_.died(state_process_)) {
       violate(execution_, "", kP1, "the claim or cleaning of a live process is taken over", "{}",
               describe(Field::kSerializedWriterTxnId, old_value).view());
     }

@@ -15,7 +15,9 @@
 //   P6 progress    acquire and release end after a few steps, and an acquire of an indicator that is
 //                  free all the time succeeds. See also ProgressOracle.
 //   busy           A check answers busy only if a writer was live that it may have met: not for one
-//                  whose end, death or expired lease it knew of when it began.
+//                  whose end, death or expired lease it knew of when it began. A lease that runs
+//                  speaks for an owner that died only where the liveness is a guess.
+//   clear          Ends the tenure or takes over the state that it was told to, and no other.
 //
 // Nothing is asked for that only real time would order: under weak memory a check may read a stale
 // "free". Where a property is about what a thread must have seen, Execution::knows decides.
@@ -51,8 +53,12 @@ class WriterOracle {
   void acquire_ends(std::uint64_t id, bool acquired);
   void release_begins(std::uint64_t id);
   void release_ends(std::uint64_t id, bool released);
-  void check_begins(std::uint64_t now);
+  /// `certain`: what the liveness denies is certain.
+  void check_begins(std::uint64_t now, bool certain = false);
   void check_ends(Exclusion answer);
+  /// The caller knows that who is named there is gone.
+  void clear_begins(std::uint64_t state);
+  void clear_ends(std::uint64_t state, bool cleared);
   /// check_serialized_writer.
   void look_begins();
   void look_ends(std::optional<TxnId> answer);
@@ -79,7 +85,7 @@ class WriterOracle {
   static constexpr unsigned kMostSteps = 32;
 
   enum class Phase : std::uint8_t { kNone, kClaiming, kHeld, kReleasing, kEnded };
-  enum class Kind : std::uint8_t { kNone, kAcquire, kRelease, kCheck, kLook };
+  enum class Kind : std::uint8_t { kNone, kAcquire, kRelease, kCheck, kClear, kLook };
 
   struct Tenure {
     std::uint64_t id = 0;
@@ -100,7 +106,7 @@ class WriterOracle {
 
   struct Call {
     Kind kind = Kind::kNone;
-    std::uint64_t id = 0;
+    std::uint64_t id = 0;  // clear: the state
     std::uint64_t now = 0;
     unsigned first_operation = 0;
     std::uint32_t known_held = 0;  // bit per tenure: held when the call began, and it knows
@@ -108,7 +114,7 @@ class WriterOracle {
     unsigned state_changes = 0;    // of the id word, before the call
     bool was_free = false;         // acquire: the id word was 0
     bool id_was_gone = false;      // release: the id word was another
-    bool ended_own = false;        // release: this call took the id away
+    bool ended_own = false;        // release, clear: this call took the id (state) away
   };
 
   [[nodiscard]] Tenure* tenure(std::uint64_t id);
@@ -116,7 +122,7 @@ class WriterOracle {
   [[nodiscard]] Call begin(Kind kind) const;
   [[nodiscard]] std::uint32_t known_held(bool also_stale, std::uint64_t now) const;
   [[nodiscard]] bool stale(const Tenure& tenure, std::uint64_t now) const;
-  [[nodiscard]] bool may_be_live(const Tenure& tenure, std::uint64_t now) const;
+  [[nodiscard]] bool may_be_live(const Tenure& tenure, std::uint64_t now, bool certain) const;
   void end_call(const Call& ended);
   void start_holding(Tenure& mine);
   void state_changed(std::uint64_t old_value, std::uint64_t new_value);
