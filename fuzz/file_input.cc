@@ -45,8 +45,8 @@ std::optional<FileInput> decode_file(Bytes input) {
   file.room = static_cast<Room>(head[7] % 4);
   file.options.max_txn_slots = head[5];
   file.options.page_size = *PageSize::from_raw(std::uint32_t{512} << (head[6] % 8));
-  file.options.mode = 0600U | (head[7] / 4U);
-  file.options.durable = (head[4] & kDurable) != 0;
+  file.first = static_cast<FirstOpener>(head[4] / kFirstOpenerUnit % 4);
+  file.options.access.mode = 0600U | (head[7] / 4U);
   file.plan = decode_plan(head);
   return file;
 }
@@ -64,13 +64,12 @@ void mutate_head(MutableBytes buffer, std::size_t size, Random& random) {
     }
     wire::put32(buffer, 0, static_cast<std::uint32_t>(longer));
   }
-  if (random.one_in(4)) buffer[4] = static_cast<std::uint8_t>(random.below(32));
+  if (random.one_in(4)) buffer[4] = static_cast<std::uint8_t>(random.below(64));
   if (random.one_in(8)) buffer[5 + random.below(3)] = static_cast<std::uint8_t>(random.next());
   if (random.one_in(3)) {
-    // Creating a file takes ten to twenty calls, opening one at most seven.
+    // Creating a file takes some forty calls, opening one up to forty.
     std::uint8_t* const entry = &buffer[kPlanOffset + 2 * random.below(4)];
-    entry[0] =
-        static_cast<std::uint8_t>(random.one_in(2) ? random.below(8) : 128 + random.below(24));
+    entry[0] = static_cast<std::uint8_t>((random.one_in(2) ? 0 : 128) + random.below(48));
     entry[1] = static_cast<std::uint8_t>(random.below(kErrnos.size()));
   }
 }
@@ -123,8 +122,10 @@ std::string explain_file(Bytes input) {
       {file->publishes, "publishes on it\n"},
       {file->creates, "creates another\n"},
       {file->opens_no_file, "opens what is no file\n"},
-      {file->or_opens, "creates it only if it is missing\n"},
-      {file->options.durable, "syncs what it creates\n"}};
+      {file->or_opens, "makes them if they are missing or ruined\n"},
+      {file->first == FirstOpener::kRecovers, "recovers the state\n"},
+      {file->first == FirstOpener::kTrusts, "trusts the state\n"},
+      {file->first == FirstOpener::kFails, "cannot recover the state\n"}};
   for (const auto& [done, what] : steps) {
     if (done) text += what;
   }
@@ -132,8 +133,9 @@ std::string explain_file(Bytes input) {
     if (entry.call == 0) continue;
     text += (entry.of_creation ? "creating another, call " : "opening it, call ") +
             std::to_string(entry.call) + ": " +
-            (entry.error != kInterferes ? std::generic_category().message(entry.error)
-                                        : "another process has the name first") +
+            (entry.error == kInterferes  ? "another process has the name first"
+             : entry.error == kTruncates ? "the file is truncated"
+                                         : std::generic_category().message(entry.error)) +
             "\n";
   }
   return text;

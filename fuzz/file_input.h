@@ -29,13 +29,16 @@ namespace fsqlshm::fuzz {
 
 /// The bits of byte 4.
 inline constexpr std::uint8_t kPublishes = 1, kCreates = 2, kOpensNoFile = 4, kOrOpens = 8,
-                              kDurable = 16;
+                              kFirstOpenerUnit = 16;  ///< two bits: a FirstOpener
 
-/// What happens at a system call: it fails like this, or the name changes hands.
-inline constexpr int kInterferes = 0;
-inline constexpr std::array<int, 14> kErrnos = {EIO,        ENOENT, EACCES, ENOSPC,     EINTR,
-                                                EEXIST,     EMFILE, ENOMEM, EROFS,      EDQUOT,
-                                                EOPNOTSUPP, EISDIR, EINVAL, kInterferes};
+/// What the caller says of a file that nobody has open.
+enum class FirstOpener : std::uint8_t { kRecovers, kTrusts, kSaysNothing, kFails };
+
+/// What happens at a system call: it fails like this, the name changes hands, or the file is cut off.
+inline constexpr int kInterferes = 0, kTruncates = -1;
+inline constexpr std::array<int, 15> kErrnos = {
+    EIO,   ENOENT, EACCES,     ENOSPC, EINTR,  EEXIST,      EMFILE,    ENOMEM,
+    EROFS, EDQUOT, EOPNOTSUPP, EISDIR, EINVAL, kInterferes, kTruncates};
 
 /// The first bytes of a file, and how long it is; the rest is a hole.
 struct Content {
@@ -47,7 +50,7 @@ struct Content {
 struct Interference {
   bool of_creation = false;
   std::uint8_t call = 0;  ///< 1 is the first, 0 none
-  int error = 0;          ///< it fails like this; 0: another process has the name first
+  int error = 0;          ///< it fails like this; or kInterferes, kTruncates
 };
 using Plan = std::array<Interference, 4>;
 
@@ -60,9 +63,10 @@ struct FileInput {
   bool creates = false;
   bool opens_no_file = false;
   std::uint8_t no_file = 0;  ///< which kind
-  bool or_opens = false;     ///< creates by open_or_create
+  bool or_opens = false;     ///< opens and creates by open_or_create
+  FirstOpener first = FirstOpener::kRecovers;
   Room room = Room::kPlenty;
-  ShmFileOptions options{};  ///< of the created file
+  ShmFileOptions options{};  ///< of the created file; not what `first` says
   Plan plan{};
 };
 

@@ -5,70 +5,72 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
-#include "core/src/before_call.h"
 #include "fsqlshm/shm_file.h"
 #include "fuzz/file_input.h"
+#include "harness/system_calls.h"
 
 namespace fsqlshm::fuzz {
 
-/// Fails system calls as the plan says, and knows what must come of it: the first failure that
-/// nothing absorbs is the one that is reported, and after it only the draft is removed.
+/// Fails system calls as the plan says, and remembers what happened.
 class Interferer {
  public:
   enum class Task : std::uint8_t { kOpen, kCreate, kOpenOrCreate };
 
-  /// `path` is what the task opens or creates, `foreign` the file that another process puts there.
-  Interferer(Task task, const Plan& plan, const std::filesystem::path& path,
+  /// `path` is what the task opens or creates, `foreign` the file that another process puts there,
+  /// `creation` whether the plan's entries for a creation apply.
+  Interferer(Task task, bool creation, const Plan& plan, const std::filesystem::path& path,
              const std::filesystem::path& foreign)
-      : task_(task), plan_(plan), path_(path), foreign_file_(foreign) {}
+      : task_(task), creation_(creation), plan_(plan), path_(path), foreign_file_(foreign) {}
 
   /// As long as the result lives, this thread's system calls are interfered with.
-  [[nodiscard]] internal::ScopedBeforeCall interfere() {
-    return internal::ScopedBeforeCall([this](const char* call) { return before(call); });
+  [[nodiscard]] harness::ScopedBeforeCall interfere() {
+    return harness::ScopedBeforeCall([this](const char* call) { return before(call); });
   }
 
   [[nodiscard]] Task task() const { return task_; }
-  /// The error that must be reported, if one must.
-  [[nodiscard]] const std::optional<ShmError>& error() const { return error_; }
-  /// Whether a call was made after that error that was not for tidying up.
-  [[nodiscard]] bool went_on() const { return went_on_; }
-  [[nodiscard]] bool creating() const { return stage_ == Stage::kCreating; }
+  /// Whether a call failed that the task cannot do without.
+  [[nodiscard]] bool must_fail() const { return must_fail_; }
+  [[nodiscard]] bool failed_any() const { return !failures_.empty(); }
+  /// Whether one of the failures explains this error.
+  [[nodiscard]] bool explains(const ShmError& error) const;
+  /// The calls that failed, for a person.
+  [[nodiscard]] std::string failures() const;
   /// Whether space was asked for.
   [[nodiscard]] bool reserved() const { return reserved_; }
-  /// Whether a finished draft got the name.
-  [[nodiscard]] bool linked() const { return linked_; }
-  /// Whether another process's file has the name, or a FIFO.
+  /// Whether another process's file has or had the name, or a FIFO; whether the file was truncated.
   [[nodiscard]] bool foreign() const { return foreign_; }
   [[nodiscard]] bool is_fifo() const { return fifo_; }
+  [[nodiscard]] bool truncated() const { return truncated_; }
+  [[nodiscard]] bool disturbed() const { return foreign_ || fifo_ || truncated_; }
   /// Drafts that could not be removed.
   [[nodiscard]] std::size_t left_behind() const { return left_behind_; }
 
  private:
-  enum class Stage : std::uint8_t { kLooking, kOpening, kCreating };
+  struct Failed {
+    std::string call;
+    int error;
+  };
 
   [[nodiscard]] int before(std::string_view call);
-  void follow(std::string_view call);
-  void fail(std::string_view call, int error);
-  [[nodiscard]] bool absorbs(std::string_view call, int error, bool looking) const;
-  void take_the_name(std::string_view call);
+  void take_the_name();
 
   Task task_;
+  bool creation_;
   const Plan& plan_;
   const std::filesystem::path& path_;
   const std::filesystem::path& foreign_file_;
   std::size_t count_ = 0;
-  Stage stage_ = Stage::kCreating;
-  bool missing_ = false;
-  bool went_on_ = false;
+  std::vector<Failed> failures_{};
+  bool must_fail_ = false;
   bool reserved_ = false;
-  bool linked_ = false;
   bool foreign_ = false;
   bool fifo_ = false;
+  bool truncated_ = false;
   std::size_t left_behind_ = 0;
-  std::optional<ShmError> error_;
 };
 
 }  // namespace fsqlshm::fuzz

@@ -281,21 +281,27 @@ void add_creations(Seeds& seeds) {
                           std::uint8_t steps = kCreates, std::uint8_t room = 0) {
     seeds.insert({name, make_file(0, {}, steps, 3, room, {}, creating)});
   };
+  const auto says = [](FirstOpener first) {
+    return static_cast<std::uint8_t>(kCreates | static_cast<int>(first) * kFirstOpenerUnit);
+  };
   create("create", {}, kCreates, 044 << 2);  // all may read it
-  create("create-or-open", {}, kCreates | kOrOpens | kDurable);
+  create("create-or-open", {}, kCreates | kOrOpens);
+  create("create-silent", {}, says(FirstOpener::kSaysNothing));
+  create("create-cannot-recover", {}, says(FirstOpener::kFails));
   create("room-exact", {}, kCreates, static_cast<std::uint8_t>(Room::kExact));
   create("room-short", {}, kCreates, static_cast<std::uint8_t>(Room::kOneByteShort));
   create("room-disk", {}, kCreates, static_cast<std::uint8_t>(Room::kMoreThanTheDisk));
-  create("named", {{2, EOPNOTSUPP}});
-  create("named-twice", {{2, EOPNOTSUPP}, {3, EEXIST}});
-  create("named-refused", {{2, EOPNOTSUPP}, {3, EACCES}});
-  create("named-full", {{2, EOPNOTSUPP}, {4, ENOSPC}});
-  create("named-stays", {{2, EOPNOTSUPP}, {8, EIO}});
-  create("interrupted", {{3, EINTR}, {5, EINTR}});
-  create("overtaken", {{6, kInterferes}});
-  create("overtaken-opens", {{7, kInterferes}}, kCreates | kOrOpens);
-  create("exists", {{6, EEXIST}});
-  create("vanished", {{1, kInterferes}, {2, ENOENT}}, kCreates | kOrOpens);
+  create("interrupted", {{3, EINTR}, {14, EINTR}});
+  constexpr std::uint8_t kTakes[] = {1, 8, 16, 24};
+  for (const std::uint8_t call : kTakes) {
+    create(("overtaken-" + std::to_string(call)).c_str(), {{call, kInterferes}});
+    create(("overtaken-opens-" + std::to_string(call)).c_str(), {{call, kInterferes}},
+           kCreates | kOrOpens);
+  }
+  constexpr std::uint8_t kDrafts[] = {3, 4, 16, 17, 18};
+  for (const std::uint8_t call : kDrafts) {  // files without a name are declined
+    create(("named-" + std::to_string(call)).c_str(), {{call, EOPNOTSUPP}});
+  }
 }
 
 // Files that are whole, cut short, sparse and contradictory; every system call failing in turn; the
@@ -318,14 +324,24 @@ Seeds file_seeds() {
       {"overlap", make_file(4096, changed(112, 217))},
       {"beyond", make_file(4096, changed(128, std::uint64_t{1} << 63))},
       {"few-readers", make_file(4096, changed(136, 0))},
-      {"fifo", make_file(4096, small, 0, 0, 0, {{2, kInterferes}})},
-      {"fifo-before", make_file(4096, small, 0, 0, 0, {{1, kInterferes}})},
+      {"trusted", make_file(4096, changed(32, 1), kPublishes | kFirstOpenerUnit)},
+      {"silent", make_file(4096, small, 2 * kFirstOpenerUnit)},
+      {"cannot-recover", make_file(4096, small, 3 * kFirstOpenerUnit)},
+      {"ruin", make_file(-100, small, kPublishes | kOrOpens, 1)},
+      {"blank", make_file(4096, Header{}, kOrOpens, 1)},
   };
   add_creations(seeds);
-  for (std::uint8_t number = 1; number < 12; ++number) {  // one call of either task fails
-    seeds.insert(
-        {"fails-" + std::to_string(number), make_file(kHolesLonger, holes, kCreates | kDurable, 3,
-                                                      0, {{number, EIO}}, {{number, EIO}})});
+  for (std::uint8_t number = 1; number < 48; number += 2) {  // one call of either task fails
+    seeds.insert({"fails-" + std::to_string(number),
+                  make_file(kHolesLonger, holes, kCreates, 3, 0,
+                            {{static_cast<std::uint8_t>(number - 1), EIO}, {number, EINTR}},
+                            {{number, EIO}})});
+  }
+  for (std::uint8_t number = 1; number < 30; number += 4) {
+    seeds.insert({"fifo-" + std::to_string(number),
+                  make_file(4096, small, 0, 0, 0, {{number, kInterferes}})});
+    seeds.insert({"truncated-" + std::to_string(number),
+                  make_file(4096, small, 0, 0, 0, {{number, kTruncates}})});
   }
   std::uint8_t kind = 0;
   for (const char* name : {"missing", "folder", "link", "queue", "socket", "device"}) {

@@ -1,27 +1,26 @@
 // A file, opened through the mapped-file path, for reading and writing, and for reading only, and
-// created. Success or the right error, never a crash, and the file is unchanged. On the way the
-// input may make system calls fail, and let another process have the name first.
+// created. Success or the right error, never a crash; the first opener, and nobody else, establishes
+// the state. On the way the input may make system calls fail, truncate the file, and let another
+// process have the name first. Whatever fails, the next call works.
 
 #include "fsqlshm/shm_file.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "fuzz/check_open.h"
-#include "fuzz/file_input.h"
+#include "fuzz/file_checks.h"
 #include "fuzz/interferer.h"
+#include "fuzz/oracle.h"
 #include "fuzz/stats.h"
 #include "fuzz/target.h"
 
@@ -30,79 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Task = Interferer::Task;
-
-// Makes failures of one part of the work.
-auto failures_of(std::string_view part) {
-  return [part](std::string_view what, std::string detail = {}) {
-    return Failure{.property = std::string(part) + ": " + std::string(what),
-                   .detail = std::move(detail)};
-  };
-}
-
-// One folder for each process, gone at its end.
-const fs::path& folder() {
-  static const fs::path kFolder = [] {
-    std::string pattern = (fs::temp_directory_path() / "fsqlshm-fuzz-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      std::perror("cannot make a temporary folder");
-      std::_Exit(2);
-    }
-    return fs::path(pattern);
-  }();
-  [[maybe_unused]] static const int kRemoved = std::atexit([] { fs::remove_all(kFolder); });
-  return kFolder;
-}
-
-// The smallest header with all its regions, made once: what another process puts in place.
-const fs::path& foreign_file() {
-  static const fs::path kPath = [] {
-    fs::path path = folder() / "foreign";
-    ShmFileOptions options;
-    options.page_size = *PageSize::from_raw(4096);
-    options.max_txn_slots = 1;
-    if (!ShmFile::create(path, options)) {
-      std::fputs("cannot make a file to begin with\n", stderr);
-      std::_Exit(2);
-    }
-    return path;
-  }();
-  return kPath;
-}
-
-void write_file(const fs::path& path, const Content& content) {
-  ::unlink(path.c_str());
-  const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-  const auto size = static_cast<ssize_t>(content.bytes.size());
-  const bool written = fd >= 0 && ::write(fd, content.bytes.data(), content.bytes.size()) == size &&
-                       ::ftruncate(fd, static_cast<off_t>(content.size)) == 0;
-  ::close(fd);
-  if (!written) {
-    std::perror("cannot write the file under test");
-    std::_Exit(2);
-  }
-}
-
-// Size and first bytes, as many as `like` has.
-bool same_file(const fs::path& path, const Content& like) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  std::vector<std::uint8_t> bytes(std::min<std::uint64_t>(like.bytes.size(), like.size));
-  struct stat status = {};
-  const bool same = ::fstat(fd, &status) == 0 &&
-                    static_cast<std::uint64_t>(status.st_size) == like.size &&
-                    ::read(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
-                    std::equal(bytes.begin(), bytes.end(), like.bytes.begin());
-  ::close(fd);
-  return same;
-}
-
-std::optional<Failure> check_message(std::string_view subject, const ShmError& error) {
-  const std::string message = error.message();
-  if (message.size() >= 10 && !message.contains('\n') && to_string(error.code()) != "unknown") {
-    return std::nullopt;
-  }
-  return failures_of(subject)("the message is not one line of text", message);
-}
 
 template <class File>
 std::optional<Failure> check_file(std::string_view subject,
@@ -130,6 +56,28 @@ std::optional<Failure> check_file(std::string_view subject,
                       content.bytes);
 }
 
+// Publishes on behalf of the writer, if there can be one, and of one that there is not.
+std::optional<Failure> check_fence(ShmFile& file, ShmFile::Guard& guard) {
+  const auto fail = failures_of("publish for a writer");
+  auto layout = file.layout();
+  const TxnId nobody = *TxnId::from_raw(TxnId::kMaxRaw);
+  if (const auto writer = layout.check_serialized_writer(); writer != nobody) {
+    const auto refused = guard.publish_snapshot(CommitSeq(9), SchemaEpoch(9), 9, nobody);
+    if (refused || refused.error() != ShmErrorCode::kFenced) return fail("not fenced");
+    if (auto f = check_message("publish for a writer", refused.error())) return f;
+  }
+  const auto id = layout.alloc_txn_id();
+  const bool writes = id && layout.acquire_serialized_writer(*id, 0);
+  const auto done = writes ? guard.publish_snapshot(CommitSeq(4), SchemaEpoch(5), 6, *id)
+                           : guard.publish_snapshot(CommitSeq(4), SchemaEpoch(5), 6);
+  if (!done) return fail("refused", done.error().message());
+  if (writes && layout.check_serialized_writer_exclusion(1) != Exclusion::kBusy) {
+    return fail("an open file counts as dead");
+  }
+  if (writes && !layout.release_serialized_writer(*id)) return fail("it cannot be released");
+  return std::nullopt;
+}
+
 // Publishes under the lock; an odd number asks for a reconcile first.
 std::optional<Failure> check_guard(ShmFile& file, const ShmFile& other,
                                    const ReadOnlyShmFile& reader, bool odd) {
@@ -145,7 +93,13 @@ std::optional<Failure> check_guard(ShmFile& file, const ShmFile& other,
     if (published.error() != ShmErrorCode::kNeedsReconcile) return fail("refused as another error");
     if (auto f = check_message("publish on a file", published.error())) return f;
   }
-  (*guard)->reconcile(CommitSeq(4), SchemaEpoch(5), 6);
+  if (!(*guard)->reconcile(CommitSeq(3), SchemaEpoch(4), 5)) return fail("it cannot be reconciled");
+  auto moved = std::move(**guard);
+  const auto by_none = (*guard)->publish_snapshot(CommitSeq(9), SchemaEpoch(9), 9);
+  if (by_none || by_none.error() != ShmErrorCode::kGuardMoved) {
+    return fail("a guard that was moved from publishes");
+  }
+  if (auto f = check_fence(file, moved)) return f;
   const auto second = file.try_lock_publication();
   const auto third = other.try_lock_publication();
   if (!second || *second || !third || *third) return fail("the lock is given out twice");
@@ -159,10 +113,19 @@ std::optional<Failure> check_guard(ShmFile& file, const ShmFile& other,
 
 std::optional<Failure> check_publish(ShmFile& file, const fs::path& path, Bytes header) {
   const auto fail = failures_of("publish on a file");
-  // Another process would open the file for itself, too.
-  const auto other = ShmFile::open(path);
+  // Another process would open the file for itself, too. It is not the first.
+  Recovery unused(FirstOpener::kFails);
+  const auto other = ShmFile::open(path, unused.in({}));
   const auto reader = ReadOnlyShmFile::open(path);
   if (!other || !reader) return fail("it cannot be opened again");
+  const ProcessIdentity who = other->identity();
+  if (who == file.identity() || !file.liveness()(who.pid, who.birth)) {
+    return fail("two opens have one name, or one counts as dead");
+  }
+  const auto users = users_of(path);
+  if (!users || users->opens.size() != 2) return fail("users_of does not see who has it open");
+  const auto removed = ShmFile::remove(path);
+  if (removed || removed.error() != ShmErrorCode::kFileInUse) return fail("it is removed in use");
   const bool odd = wire::get64(header, 32) % 2 != 0;
   if (auto f = check_guard(file, *other, *reader, odd)) return f;
   if (other->publication_locked() != false) return fail("a lock is seen that is not held");
@@ -178,155 +141,10 @@ std::optional<Failure> check_publish(ShmFile& file, const fs::path& path, Bytes 
   return std::nullopt;
 }
 
-// A description that may not write cannot hold a write lock.
-std::optional<Failure> check_read_only_lock(const fs::path& path) {
-  const auto file = FileMapping::open(path, FileMapping::Access::kReadOnly);
-  const auto fail = failures_of("lock a read-only file");
-  if (!file) return fail("it cannot be opened");
-  const auto tried = file->publication_lock().try_lock();
-  const auto locked = file->publication_lock().lock();
-  if (tried || tried.error() != ShmErrorCode::kFileLock || tried.error().found() != EBADF ||
-      locked || locked.error() != ShmErrorCode::kFileLock) {
-    return fail("not refused as such");
-  }
-  return check_message("lock a read-only file", tried.error());
-}
-
-// What creation must write, and how long the file must be.
-Content fresh_content(std::uint32_t page_size, std::uint32_t slots) {
-  const std::uint32_t in_force = slots == 0 ? 128 : slots;
-  const auto header = wire::fresh_header(page_size, in_force);
-  return {{header.begin(), header.end()},
-          wire::kSize + std::uint64_t{320} * in_force + (std::uint64_t{in_force} + 7) / 8};
-}
-
-// Removes what is in the folder and does not belong there; how much that was.
-std::size_t remove_leftovers() {
-  std::size_t count = 0;
-  for (const auto& entry : fs::directory_iterator(folder())) {
-    if (!entry.path().filename().string().starts_with(".")) continue;
-    fs::remove(entry.path());
-    ++count;
-  }
-  return count;
-}
-
-// What creating or opening the file must end with: an error, or none.
-std::optional<ShmError> expected_of_creation(Room room, const Interferer& interferer) {
-  if (interferer.error()) return interferer.error();
-  const std::uint64_t full = room == Room::kOneByteShort      ? EFBIG
-                             : room == Room::kMoreThanTheDisk ? ENOSPC
-                                                              : 0;
-  if (interferer.creating() && full != 0) return ShmError(ShmErrorCode::kFileNoSpace, full);
-  if (interferer.foreign() && interferer.task() == Task::kCreate) {
-    return ShmError(ShmErrorCode::kFileExists, EEXIST);
-  }
-  return std::nullopt;
-}
-
-// What the creation answered: an error, or the header that is mapped.
-struct Created {
-  std::optional<ShmError> error{};
-  std::optional<HeaderBytes> header{};
-  bool closed = true;
-};
-
-// `room` is the largest size of a file that this process may write meanwhile.
-Created create(const fs::path& path, const ShmFileOptions& options, std::uint64_t room,
-               Interferer& interferer) {
-  struct rlimit before = {};
-  ::getrlimit(RLIMIT_FSIZE, &before);
-  const struct rlimit limited = {std::min<rlim_t>(room, before.rlim_cur), before.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &limited);
-  auto file = [&] {
-    const auto scope = interferer.interfere();
-    return interferer.task() == Task::kCreate ? ShmFile::create(path, options)
-                                              : ShmFile::open_or_create(path, options);
-  }();
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  if (!file) return {.error = file.error()};
-  const HeaderBytes header = file->header_bytes();
-  return {.header = header, .closed = file->sync() && file->close()};
-}
-
-std::optional<Failure> check_creation_answer(const Created& created, Room room,
-                                             const Interferer& interferer) {
-  const auto fail = failures_of("create a file");
-  const auto right = expected_of_creation(room, interferer);
-  const auto name = [](const std::optional<ShmError>& e) {
-    return e ? std::string(to_string(e->code())) : std::string("success");
-  };
-  const std::optional<ShmError>& error = created.error;
-  if (!created.closed) return fail("cannot be closed");
-  if (name(error) != name(right)) return fail("expected " + name(right) + ", found " + name(error));
-  if (error) {
-    if (error->found() != right->found()) return fail("not the errno that the call failed with");
-    if (auto f = check_message("create a file", *error)) return f;
-  }
-  if (interferer.went_on()) return fail("goes on after a call that failed");
-  if (remove_leftovers() != interferer.left_behind()) return fail("leaves a draft behind");
-  if (error == ShmErrorCode::kFileNoSpace && !interferer.error() && interferer.reserved()) {
-    return fail("tries what cannot fit, and fills the disk for a while");
-  }
-  return std::nullopt;
-}
-
-// At any time a whole file has the name, or none.
-std::optional<Failure> check_created_file(const fs::path& path, const Created& created,
-                                          const Content& expected, ShmFileOptions options,
-                                          const Interferer& interferer) {
-  const auto fail = failures_of("create a file");
-  const bool there = fs::exists(path);
-  if (there != (interferer.linked() || interferer.foreign())) {
-    return fail("the name is there, or is not");
-  }
-  if (there && !same_file(path, expected)) return fail("not the fresh header, or not its size");
-  if (created.header &&
-      std::memcmp(created.header->data(), expected.bytes.data(), wire::kSize) != 0) {
-    return fail("another header is mapped");
-  }
-  if (!there) return std::nullopt;
-  const auto mode = mode_of(path);
-  if (!mode || (!interferer.foreign() && *mode != options.mode)) {
-    return fail("not the permissions that were asked for");
-  }
-  options.max_txn_slots = 1;
-  const auto second = ShmFile::create(path, options);
-  if (second || second.error() != ShmErrorCode::kFileExists) return fail("it overwrites a file");
-  const auto opened = ShmFile::open_or_create(path, options);
-  if (!opened) return fail("it cannot be opened afterwards", opened.error().message());
-  return std::nullopt;
-}
-
-std::optional<Failure> check_create(const FileInput& input) {
-  static Counter failed("creations_failed");
-  static Counter overtaken("creations_overtaken");
-  const fs::path path = folder() / "new";
-  fs::remove(path);
-  ShmFileOptions options = input.options;
-  Content expected = fresh_content(options.page_size.get(), options.max_txn_slots);
-  if (input.room == Room::kMoreThanTheDisk) {
-    options.max_txn_slots = 0xffffffff;
-    const std::uint64_t size = fresh_content(512, 0xffffffff).size;
-    if (fs::space(folder()).available >= size) return std::nullopt;
-  }
-  Interferer interferer(input.or_opens ? Task::kOpenOrCreate : Task::kCreate, input.plan, path,
-                        foreign_file());
-  const std::uint64_t limit = input.room == Room::kExact          ? expected.size
-                              : input.room == Room::kOneByteShort ? expected.size - 1
-                                                                  : RLIM_INFINITY;
-  const Created created = create(path, options, limit, interferer);
-  if (created.error) failed.add();
-  if (interferer.foreign()) overtaken.add();
-  if (auto f = check_creation_answer(created, input.room, interferer)) return f;
-  if (interferer.foreign()) expected = fresh_content(4096, 1);
-  return check_created_file(path, created, expected, options, interferer);
-}
-
 // Moving gives the target's file to the source, to be closed with it.
 std::optional<Failure> check_move(ShmFile file, const HeaderBytes& bytes) {
   const auto fail = failures_of("move a file");
-  auto other = ShmFile::open(foreign_file());
+  auto other = ShmFile::open(foreign_file(), {.trust_found_state = true});
   if (!other) return fail("the other one cannot be opened");
   *other = std::move(file);
   if (other->header_bytes() != bytes) return fail("not the same");
@@ -364,13 +182,16 @@ std::optional<Failure> check_no_file(std::uint8_t kind) {
   const ShmError right = type == 0 ? ShmError(ShmErrorCode::kFileOpen, ENOENT)
                                    : ShmError(ShmErrorCode::kFileNotRegular, type);
   const auto wrong = [&](const auto& result) { return result || result.error() != right; };
-  if (wrong(ShmFile::open(path)) || wrong(ReadOnlyShmFile::open(path)) ||
-      wrong(read_header_bytes(path))) {
+  if (wrong(ShmFile::open(path, {.trust_found_state = true})) ||
+      wrong(ReadOnlyShmFile::open(path)) || wrong(read_header_bytes(path))) {
     return fail("not refused as such");
   }
   // The permissions are those of what a link leads to.
-  const auto mode = mode_of(path);
-  if (type == S_IFLNK ? mode != 0600 : wrong(mode)) return fail("it has permissions");
+  const auto found = access_of(path);
+  if (type == S_IFLNK ? !found || found->mode != 0600 : wrong(found)) {
+    return fail("it has permissions");
+  }
+  if (wrong(ShmFile::remove(path))) return fail("it is removed");
   for (const fs::path& bad : {folder() / ".", fs::path("/nonexistent/f")}) {
     const auto created = ShmFile::create(bad);
     if (created || created.error() != ShmErrorCode::kFileCreate) return fail("it is created");
@@ -385,9 +206,13 @@ int next_descriptor() {
   return fd;
 }
 
-std::optional<Failure> check_read_only(const fs::path& path, std::string_view expected,
-                                       const Content& content) {
-  if (auto f = check_file("open read-only", ReadOnlyShmFile::open(path), expected, content)) {
+// Opens for reading while nobody has the file open for writing.
+std::optional<Failure> check_read_only(const fs::path& path, const Content& content) {
+  const std::string_view expected = judge_file(content.bytes, content.size);
+  const auto trusting = ReadOnlyShmFile::open(path, {.trust_found_state = true});
+  if (auto f = check_file("open read-only", trusting, expected, content)) return f;
+  if (auto f = check_file("open read-only, unused", ReadOnlyShmFile::open(path),
+                          expected == "accept" ? "needs_recovery" : expected, content)) {
     return f;
   }
   const auto bytes = read_header_bytes(path);
@@ -412,36 +237,106 @@ std::optional<Failure> check_use(ShmFile file, const fs::path& path, const Conte
       static_cast<std::uint64_t>(status.st_blocks) * 512 < required) {
     return fail("a hole is left, where a store may find no space");
   }
+  if (const auto good = file.check_file(); !good) {
+    return fail("it is not the file that it is", good.error().message());
+  }
   if (!publishes) return std::nullopt;
   if (auto f = check_publish(file, path, content.bytes)) return f;
-  if (auto f = check_read_only_lock(path)) return f;
   const HeaderBytes header = file.header_bytes();
   return check_move(std::move(file), header);
 }
 
-std::optional<Failure> check_opening(const fs::path& path, std::string_view expected,
-                                     const Content& content, const FileInput& input) {
-  static Counter failed("opens_failed");
-  const auto fail = failures_of("open a file");
-  Interferer interferer(Task::kOpen, input.plan, path, foreign_file());
-  auto file = [&] {
-    const auto scope = interferer.interfere();
-    return ShmFile::open(path);
-  }();
-  if (interferer.error()) {
-    failed.add();
-    expected = to_string(interferer.error()->code());
-    if (!file && file.error().found() != interferer.error()->found()) {
-      return fail("not the errno that the call failed with");
-    }
-  } else if (interferer.is_fifo()) {
-    expected = "file_not_regular";
+// The file was replaced or truncated under the opener: an error now, or at the next look.
+std::optional<Failure> check_disturbed(std::expected<ShmFile, ShmError> file) {
+  static Counter disturbed("disturbed");
+  disturbed.add();
+  const auto fail = failures_of("open a file that changes");
+  if (!file) return check_message("open a file that changes", file.error());
+  if (file->check_file() || file->lock_publication()) return fail("the change is not seen");
+  return std::nullopt;
+}
+
+// Whatever failed, the next opener is the first, and gets in.
+std::optional<Failure> check_next_open(const fs::path& path, const Content& content,
+                                       const FileInput& input) {
+  const auto fail = failures_of("open a file after a failure");
+  const bool whole = judge_file(content.bytes, content.size) == "accept";
+  Recovery recovery(FirstOpener::kRecovers);
+  auto file = ShmFile::open(path, recovery.in({}));
+  if (!file) {
+    // What open_or_create had made anew, or not yet.
+    return whole ? std::optional(fail("refused", file.error().message())) : std::nullopt;
   }
-  if (auto f = check_file("open a file", file, expected, content)) return f;
-  if (interferer.went_on()) return fail("goes on after a call that failed");
-  if (interferer.is_fifo()) return std::nullopt;
-  if (!same_file(path, content)) return fail("the file is not as it was");
-  return file ? check_use(*std::move(file), path, content, input.publishes) : std::nullopt;
+  if (recovery.calls != 1) return fail("the first opener is asked for its state once, and is not");
+  if (!whole) {
+    return input.or_opens ? std::nullopt : std::optional(fail("accepts what it must refuse"));
+  }
+  const Content expected = established(content, FirstOpener::kRecovers);
+  // The number of the publish in which the one before failed may have been used up.
+  const HeaderBytes found = file->header_bytes();
+  const auto differs = [&](std::size_t from, std::size_t to) {
+    return std::memcmp(found.data() + from, expected.bytes.data() + from, to - from) != 0;
+  };
+  if (differs(0, 32) || differs(40, wire::kSize)) return fail("not the recovered state");
+  return std::nullopt;
+}
+
+// What has the name when open_or_create, or open, is done with `content`.
+Content content_after(const Content& content, const FileInput& input) {
+  if (judge_file(content.bytes, content.size) == "accept") {
+    return established(content, input.first);
+  }
+  return fresh_content(input.options.page_size.get(), input.options.max_txn_slots, input.first);
+}
+
+std::optional<Failure> check_opened(const fs::path& path, std::expected<ShmFile, ShmError> file,
+                                    const Content& content, const FileInput& input,
+                                    const Interferer& interferer) {
+  static Counter failed("opens_failed");
+  static Counter recovered("recovered");
+  static Counter made("made_anew");
+  const auto fail = failures_of("open a file");
+  if (interferer.disturbed()) return check_disturbed(std::move(file));
+  const std::string_view expected = judge_first_open(content, input.first, input.or_opens);
+  if (!file && interferer.explains(file.error())) {
+    failed.add();
+    if (auto f = check_message("open a file", file.error())) return f;
+    return check_next_open(path, content, input);
+  }
+  if (file && interferer.must_fail())
+    return fail("goes on after a call that failed", interferer.failures());
+  const bool whole = judge_file(content.bytes, content.size) == "accept";
+  const Content after = file ? content_after(content, input) : content;
+  if (auto f = check_file("open a file", file, expected, after)) return f;
+  if (!same_file(path, after)) return fail("the file is not as it should be");
+  if (!file) return std::nullopt;
+  if (input.first == FirstOpener::kRecovers) recovered.add();
+  if (!whole) made.add();
+  if (auto f = check_use(*std::move(file), path, after, input.publishes)) return f;
+  if (const auto removed = ShmFile::remove(path); !removed) {
+    return fail("it cannot be removed", removed.error().message());
+  }
+  if (fs::exists(path) || fs::exists(path.string() + "-lock")) return fail("it was not removed");
+  return std::nullopt;
+}
+
+std::optional<Failure> check_opening(const fs::path& path, const Content& content,
+                                     const FileInput& input) {
+  const auto fail = failures_of("open a file");
+  const Task task = input.or_opens ? Task::kOpenOrCreate : Task::kOpen;
+  Interferer interferer(task, false, input.plan, path, foreign_file());
+  Recovery recovery(input.first);
+  auto file = [&] {
+    const auto options = recovery.in(input.options);
+    const auto scope = interferer.interfere();
+    return input.or_opens ? ShmFile::open_or_create(path, options) : ShmFile::open(path, options);
+  }();
+  if (recovery.calls > 1) return fail("asks for the state twice");
+  if (file && input.first == FirstOpener::kRecovers && recovery.calls != 1) {
+    return fail("does not ask for the state");
+  }
+  if (remove_leftovers() != interferer.left_behind()) return fail("leaves a draft behind");
+  return check_opened(path, std::move(file), content, input, interferer);
 }
 
 std::optional<Failure> check_all(const FileInput& input) {
@@ -455,12 +350,12 @@ std::optional<Failure> check_all(const FileInput& input) {
   if (content.size >= wire::kSize) {
     content.bytes.resize(std::max<std::size_t>(content.bytes.size(), wire::kSize));
   }
-  const std::string_view expected = judge_file(content.bytes, content.size);
-  (expected == "accept" ? opened : refused).add();
-  if (expected == "file_truncated") truncated.add();
-  if (expected == "file_regions_do_not_fit") do_not_fit.add();
-  if (auto f = check_read_only(path, expected, content)) return f;
-  if (auto f = check_opening(path, expected, content, input)) return f;
+  const std::string_view answer = judge_file(content.bytes, content.size);
+  (answer == "accept" ? opened : refused).add();
+  if (answer == "file_truncated") truncated.add();
+  if (answer == "file_regions_do_not_fit") do_not_fit.add();
+  if (auto f = check_read_only(path, content)) return f;
+  if (auto f = check_opening(path, content, input)) return f;
   if (input.creates) {
     if (auto f = check_create(input)) return f;
   }
@@ -478,8 +373,9 @@ std::optional<Failure> run(Bytes bytes) {
 }
 
 constexpr std::string_view kReaches[] = {
-    "opened",       "refused",          "truncated",          "regions_do_not_fit",
-    "opens_failed", "creations_failed", "creations_overtaken"};
+    "opened",       "refused",          "truncated",           "regions_do_not_fit",
+    "opens_failed", "creations_failed", "creations_overtaken", "recovered",
+    "made_anew",    "disturbed"};
 
 }  // namespace
 
