@@ -75,7 +75,8 @@ bool may_report(std::string_view call, int error, const ShmError& reported) {
   if (call == "fchmod" || call == "renameat") return code == kFileCreate;
   if (call == "pread" || call == "fstatat") return code == kFileOpen;
   if (call == "pwrite" || call == "fstat") return code == kFileOpen || code == kFileCreate;
-  return call == "openat" && (code == kFileOpen || code == kFileCreate || code == kFileSync);
+  return call.starts_with("openat") &&
+         (code == kFileOpen || code == kFileCreate || code == kFileSync);
 }
 
 bool may_absorb(std::string_view call, int error) {
@@ -84,13 +85,13 @@ bool may_absorb(std::string_view call, int error) {
   // again then; of the draft, whose space is then not looked for before it is asked for.
   if (call == "fstatat" || call == "fstat") return true;
   if (error == EINTR) {
-    return call == "openat" || call == "fcntl" || call == "pread" || call == "pwrite" ||
+    return call.starts_with("openat") || call == "fcntl" || call == "pread" || call == "pwrite" ||
            call == "posix_fallocate";
   }
   if (call == "fcntl") return error == EACCES;
   // Without nameless files; with a name that is taken; without the file, which is made then, or with
   // a lock file that is made by another at the same time.
-  if (call == "openat") {
+  if (call.starts_with("openat")) {  // "openat(O_TMPFILE)"
     return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == EEXIST ||
            error == ENOENT;
   }
