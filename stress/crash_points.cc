@@ -34,7 +34,8 @@ class CrashPoints {
   struct Row {
     std::vector<std::string> moments;   // by name
     std::vector<std::string> outcomes;  // one a point
-    std::string completed;              // what was observed without a death
+    std::string completed;              // what was observed after a death when all was done
+    std::string alive;                  // and what before that
   };
   // Prints and judges a row for each operation, and adds them to details[`name`]; the numbers of
   // points and of moments. `what` the moments are: "atomic step".
@@ -59,7 +60,8 @@ class CrashPoints {
                       {"steps", row.moments.size()},
                       {"moments", row.moments},
                       {"outcomes", row.outcomes},
-                      {"completed", row.completed}});
+                      {"completed", row.completed},
+                      {"alive", row.alive}});
     }
     fmt::print("{} points for {} {}s.\n\n", points, moments, what);
     result_.details[name] = std::move(rows);
@@ -71,30 +73,54 @@ class CrashPoints {
   Row attack(const Operation& operation) {
     Row row;
     for (std::uint64_t k = 1; k <= MomentLog::kMax && !harness::stop_requested(); ++k) {
-      for (const auto& entry : fs::directory_iterator(folder_)) fs::remove(entry);
-      operation.prepare(path_);
+      const Kept keeper = prepare(operation);
       StruckProcess process(operation.run, path_, k, sends_itself(SIGKILL));
       const harness::ChildState end = process.wait();
       if (!end.died_of(SIGKILL) && !end.exited()) {
         find("coverage", fmt::format("{}: the process {}", operation.name, end.text()), "");
         break;
       }
-      const auto left = read_header_bytes(path_);
-      const std::string outcome = operation.observe(path_);
-      if (const std::string trouble = newcomer_trouble<Protocol>(path_); !trouble.empty()) {
-        find(harness::kP4, fmt::format("{}: {} after a death", operation.name, trouble),
-             fmt::format("before {} {}\n{}", noun_, k, left ? harness::header_table(*left) : ""),
-             defect_of(trouble));
-      }
+      const std::string outcome = look_at_what_is_left(operation, k);
       if (end.exited()) {
         row.completed = outcome;
         const auto& log = process.log();
         row.moments.assign(log.names.begin(), log.names.begin() + static_cast<int>(log.count));
+        row.alive = observe_alive(operation);
         break;
       }
       row.outcomes.push_back(outcome);
     }
     return row;
+  }
+
+  [[nodiscard]] Kept prepare(const Operation& operation) const {
+    for (const auto& entry : fs::directory_iterator(folder_)) fs::remove(entry);
+    return operation.prepare(path_);
+  }
+
+  std::string look_at_what_is_left(const Operation& operation, std::uint64_t k) {
+    const auto left = read_header_bytes(path_);
+    // As after the death of everybody else too.
+    const fs::path copy = folder_ / "copy.db.fsqlite-shm";
+    if (fs::exists(path_)) fs::copy_file(path_, copy);
+    const auto judge = [&](std::string_view property, const std::string& trouble) {
+      if (trouble.empty()) return;
+      find(property, fmt::format("{}: {} after a death", operation.name, trouble),
+           fmt::format("before {} {}\n{}", noun_, k, left ? harness::header_table(*left) : ""),
+           defect_of(trouble));
+    };
+    std::string outcome = operation.observe(path_);
+    judge(harness::kP4, newcomer_trouble<Protocol>(path_));
+    judge(kFirstOpener, first_opener_trouble(copy));
+    return outcome;
+  }
+
+  // When its work is done and its process lives.
+  std::string observe_alive(const Operation& operation) {
+    const Kept keeper = prepare(operation);
+    StruckProcess process(operation.run, path_, 0, {}, true);
+    if (const harness::ChildState state = process.wait(); !state.stopped()) return state.text();
+    return operation.observe(path_);
   }
 
   // Every moment had its death, and what was observed is a walk through the allowed outcomes: all of
@@ -118,6 +144,12 @@ class CrashPoints {
            defect_of(seen[k]));
       return;
     }
+    const std::string_view alive =
+        operation.alive.empty() ? operation.outcomes.back() : operation.alive;
+    if (row.alive != alive) {
+      find(harness::kP1, fmt::format("{}: {} while its process lives", operation.name, row.alive),
+           fmt::format("expected: {}\n", alive));
+    }
     if (at + 1 != operation.outcomes.size()) {
       result_.findings.push_back(
           {.severity = "vacuous",
@@ -131,11 +163,11 @@ class CrashPoints {
   // first `k` moments tell.
   static bool turned(const Operation& operation, const Row& row, std::size_t k, bool has_turned) {
     if (operation.turns_after.empty()) return true;
-    const auto end = row.moments.begin() + static_cast<std::ptrdiff_t>(k);
-    return has_turned == (std::find(row.moments.begin(), end, operation.turns_after) != end);
+    const auto last = std::find(row.moments.rbegin(), row.moments.rend(), operation.turns_after);
+    return has_turned == (static_cast<std::ptrdiff_t>(k) >= row.moments.rend() - last);
   }
 
-  // "3 x old, 4 x none; completed: new"
+  // "6 x ok; completed: ok, while it lives: busy until the lease ends"
   static std::string summary(const Row& row) {
     std::string text;
     for (std::size_t i = 0; i < row.outcomes.size();) {
@@ -144,7 +176,8 @@ class CrashPoints {
       text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", j - i, row.outcomes[i]);
       i = j;
     }
-    return text + "; completed: " + row.completed;
+    text += "; completed: " + row.completed;
+    return row.alive == row.completed ? text : text + ", while it lives: " + row.alive;
   }
 
   static std::string_view defect_of(std::string_view outcome) {
@@ -178,7 +211,7 @@ void run_all(const Setting& setting, Result& result) {
   CrashPoints<Protocol> points(setting, dir->path() / "points", result);
   const auto [deaths, steps] =
       points.run(header_operations<Protocol>(dir->path() / "trial"), "crash_points", "atomic step");
-  const auto [creation_deaths, calls] = points.run(creations(), "creation", "system call");
+  const auto [creation_deaths, calls] = points.run(file_operations(), "creation", "system call");
   const std::uint64_t stops = run_stop_points<Protocol>(dir->path(), result);
   fold_findings(result);
   result.counts = {{"crash_points", deaths},

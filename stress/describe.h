@@ -4,7 +4,9 @@
 #define FSQLSHM_STRESS_DESCRIBE_H_
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,19 +20,24 @@ namespace fsqlshm::stress {
 
 /// Who the writer is.
 struct WriterReport {
-  std::string_view state;     ///< "free", "owned", "claiming", "cleaning" or "unknown"
-  std::uint64_t id = 0;       ///< the owner's, else 0
-  ProcessIdentity process{};  ///< pid 0: unknown
-  bool alive = true;          ///< true also where that cannot be told
+  std::string_view state;       ///< "free", "owned", "claiming", "cleaning" or "unknown"
+  std::uint64_t id = 0;         ///< the owner's, else 0
+  ProcessIdentity process{};    ///< pid 0: unknown
+  std::optional<bool> alive{};  ///< none: cannot be told
   std::uint32_t generation = 0;
-  std::uint64_t lease_expiry = 0;  ///< seconds since the epoch, 0: none
-  std::int64_t lease_left = 0;     ///< seconds; negative: over
-  bool stale = false;              ///< the next check clears it
+  std::uint64_t lease_expiry = 0;  ///< since the epoch, 0: none
+  /// What the lease is in: "s", or what it must be meant in ("ms", "us", "ns"), or "?".
+  std::string_view lease_unit = "s";
+  std::int64_t lease_left = 0;  ///< seconds; negative: over; 0 if the unit is unknown
+  bool stale = false;           ///< the next check clears it
 
   /// One or two sentences.
   [[nodiscard]] std::string text() const;
 };
-[[nodiscard]] WriterReport writer_report(const HeaderBytes& bytes, std::uint64_t now_epoch_secs);
+/// Whether the open of a file with this pid and birth lives; none: cannot be told.
+using Liveness = std::function<std::optional<bool>(std::uint32_t pid, std::uint64_t birth)>;
+[[nodiscard]] WriterReport writer_report(const HeaderBytes& bytes, std::uint64_t now_epoch_secs,
+                                         const Liveness& liveness);
 
 }  // namespace fsqlshm::stress
 

@@ -1,18 +1,27 @@
-// fsqlshm-inspect: looks at a header, also one that is broken or in use, and repairs it if asked.
+// fsqlshm-inspect: looks at a file, also one that is broken or in use, and repairs it if asked.
+//
+// Looking touches no mapping, so a file that is truncated meanwhile is an error and no signal.
 //
 // --json writes a result document (engine "stress", subject: the file's path) with
-//   details.fields       the header, see header_fields
-//   details.open         "ok" or the name of the error
-//   details.validate     names of what is wrong, as far as it did not pass
-//   details.publication  {"seq", "locked", "state": "stable", "in progress" or "crash-stale"}
-//   details.writer       {"state", "id", "pid", "alive", "generation", "lease_expiry",
-//                         "lease_left", "stale", "text"}
-//   details.repaired     bool
+//   details.fields        the header, see header_fields
+//   details.open          "ok" or the name of the error
+//   details.validate      names of what is wrong, as far as it did not pass
+//   details.users         {"known", "opens": [{"pid", "token"}], "first_opener_at_work"}
+//   details.next_opener   "joins", "waits", "recovers", "makes anew", "refuses" or "unknown"
+//   details.publication   {"seq", "locked": null if unknown, "state": "stable", "in progress",
+//                          "crash-stale" or "unknown"}
+//   details.writer        {"state", "id", "pid", "alive": null if unknown, "generation",
+//                          "lease_expiry", "lease_unit", "lease_left", "stale", "text"}
+//   details.repaired      bool
+//   details.cleared       bool
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <optional>
 #include <string>
 #include <thread>
@@ -31,6 +40,8 @@ using namespace fsqlshm;  // NOLINT(google-build-using-namespace): the program i
 struct Options {
   std::string file;
   bool repair = false;
+  bool lower = false;
+  std::optional<std::uint64_t> clear_writer;
   std::optional<std::uint64_t> commit_seq;
   std::optional<std::uint64_t> schema_epoch;
   std::optional<std::uint64_t> ecs_epoch;
@@ -39,6 +50,15 @@ struct Options {
 std::uint64_t now_epoch_secs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+}
+
+// Repairs touch the mapping.
+void refuse_when_truncated() {
+  std::signal(SIGBUS, [](int) {
+    constexpr std::string_view kWhy = "fsqlshm-inspect: the file was truncated meanwhile\n";
+    static_cast<void>(::write(STDERR_FILENO, kWhy.data(), kWhy.size()) == 0);
+    ::_exit(harness::kExitCouldNotRun);
+  });
 }
 
 // On a live header, wrong states may pass: what is wrong must stay wrong, with the same words,
@@ -63,12 +83,18 @@ class Inspection {
       : program_(program), options_(options), result_("stress", options.file) {}
 
   harness::ExitCode run() {
-    if (options_.repair) {
-      if (const auto refused = repair()) return program_.refuse(*refused);
+    if (options_.repair || options_.clear_writer) {
+      refuse_when_truncated();
+      if (const auto refused = options_.repair ? repair() : clear_writer()) {
+        return program_.refuse(fmt::format("{}: {}; nothing was changed", options_.file, *refused));
+      }
     }
     const auto bytes = read_header_bytes(options_.file);
     if (!bytes) {
-      return program_.refuse(fmt::format("{}: {}", options_.file, bytes.error().message()));
+      const bool missing =
+          bytes.error() == ShmErrorCode::kFileOpen && bytes.error().found() == ENOENT;
+      return program_.refuse(fmt::format("{}: {}{}", options_.file, bytes.error().message(),
+                                         missing ? "; the next opener would create it" : ""));
     }
     inspect(*bytes);
     fmt::print("{}\n", result_.findings.empty() ? "healthy" : "not healthy");
@@ -76,23 +102,56 @@ class Inspection {
   }
 
  private:
-  // Why not, if not.
+  // --- Repairs: why not, if not --------------------------------------------------------------------
+
+  // The command line has all three values with --repair.
   std::optional<std::string> repair() const {
-    const auto file = ShmFile::open(options_.file);
-    if (!file) return fmt::format("{}: {}", options_.file, file.error().message());
+    const auto file = ShmFile::open(options_.file, {.trust_found_state = true});
+    if (!file) return file.error().message();
     auto locked = file->try_lock_publication();
     if (!locked) return locked.error().message();
     auto& guard = *locked;
-    if (!guard) {
-      return fmt::format("{}: a live publisher holds the publication lock; nothing was changed",
-                         options_.file);
+    if (!guard) return "a live publisher holds the publication lock";
+    const std::uint64_t commit_seq = options_.commit_seq.value_or(0);
+    const std::uint64_t schema_epoch = options_.schema_epoch.value_or(0);
+    const std::uint64_t ecs_epoch = options_.ecs_epoch.value_or(0);
+    const HeaderBytes bytes = file->header_bytes();
+    for (const auto& [field, asked] :
+         {std::pair(Field::kCommitSeq, commit_seq), std::pair(Field::kSchemaEpoch, schema_epoch),
+          std::pair(Field::kEcsEpoch, ecs_epoch)}) {
+      const std::uint64_t found = harness::word_at(bytes, field);
+      if (asked >= found || options_.lower) continue;
+      return fmt::format("{} is {}, and {} would lower it, which needs --lower", field_name(field),
+                         found, asked);
     }
-    // NOLINTBEGIN(bugprone-unchecked-optional-access): the command line has them all with --repair
-    guard->reconcile(CommitSeq(*options_.commit_seq), SchemaEpoch(*options_.schema_epoch),
-                     *options_.ecs_epoch);
-    // NOLINTEND(bugprone-unchecked-optional-access)
+    const auto done = guard->reconcile(CommitSeq(commit_seq), SchemaEpoch(schema_epoch), ecs_epoch);
+    return done ? std::nullopt : std::optional(done.error().message());
+  }
+
+  std::optional<std::string> clear_writer() const {
+    auto file = ShmFile::open(options_.file, {.trust_found_state = true});
+    if (!file) return file.error().message();
+    const auto users = users_of(options_.file);
+    if (!users) return users.error().message();
+    const HeaderBytes bytes = file->header_bytes();
+    const std::uint64_t wanted = options_.clear_writer.value_or(0);
+    const auto report = stress::writer_report(bytes, now_epoch_secs(), liveness(*users));
+    if (harness::word_at(bytes, Field::kSerializedWriterTxnId) != wanted) {
+      return fmt::format("the writer is not {}: {}", wanted, report.text());
+    }
+    if (report.alive == true) return "the writer lives, its lock says so: " + report.text();
+    if (!file->layout().clear_serialized_writer(wanted)) return "the writer changed meanwhile";
     return std::nullopt;
   }
+
+  static stress::Liveness liveness(const FileUsers& users) {
+    return [users](std::uint32_t pid, std::uint64_t birth) {
+      const ProcessIdentity who = {.pid = pid, .birth = birth};
+      return std::optional(std::ranges::find(users.opens, who) != users.opens.end());
+    };
+  }
+
+  // --- Looking -------------------------------------------------------------------------------------
 
   void wrong(std::string title, std::string detail) {
     fmt::print("PROBLEM: {}{}{}\n", title, detail.empty() ? "" : ": ", detail);
@@ -104,7 +163,7 @@ class Inspection {
 
   void inspect(HeaderBytes bytes) {
     // The file may be too short, or its regions wrong, though the header is good.
-    const auto file = ReadOnlyShmFile::open(options_.file);
+    const auto file = ReadOnlyShmFile::open(options_.file, {.trust_found_state = true});
     const std::vector<ShmError> errors = lasting_errors(options_.file, bytes);
     fmt::print("{}", harness::header_table(bytes));
     result_.details["fields"] = stress::header_fields(bytes);
@@ -115,12 +174,16 @@ class Inspection {
                                               : "not looked at");
     result_.details["open"] = file ? "ok" : to_string(file.error().code());
     result_.details["repaired"] = options_.repair;
+    result_.details["cleared"] = options_.clear_writer.has_value();
     if (options_.repair) fmt::print("repaired: the snapshot is what was asked for\n");
+    if (options_.clear_writer) fmt::print("cleared: writer {}\n", *options_.clear_writer);
+    users();
+    next_opener(bytes, file ? std::nullopt : std::optional(file.error()));
     if (!file) {
       wrong("the file cannot be opened", file.error().message());
       if (!header) return;
     }
-    publication(bytes, file);
+    publication(bytes);
     writer(bytes);
     nlohmann::json names = nlohmann::json::array();
     for (const ShmError& error : errors) {
@@ -131,45 +194,105 @@ class Inspection {
     result_.details["validate"] = std::move(names);
   }
 
-  void publication(HeaderBytes& bytes, const std::expected<ReadOnlyShmFile, ShmError>& file) {
+  void users() {
+    users_ = users_of(options_.file);
+    nlohmann::json opens = nlohmann::json::array();
+    if (users_) {
+      std::string text;
+      for (const ProcessIdentity& open : users_->opens) {
+        const std::uint64_t token = open.birth & ~kKnownBirth;
+        opens.push_back({{"pid", open.pid}, {"token", token}});
+        text +=
+            fmt::format("{} process {} (token {:#x})", text.empty() ? "" : ",", open.pid, token);
+      }
+      fmt::print("open for writing:{}\n", text.empty() ? " nobody" : text);
+      if (users_->first_opener_at_work) fmt::print("a first opener, or a removal, is at work\n");
+    } else {
+      fmt::print("open for writing: cannot be asked: {}\n", users_.error().message());
+    }
+    result_.details["users"] = {{"known", users_.has_value()},
+                                {"opens", std::move(opens)},
+                                {"first_opener_at_work", users_ && users_->first_opener_at_work}};
+  }
+
+  // `problem`: why the file cannot be opened, if so.
+  void next_opener(const HeaderBytes& bytes, const std::optional<ShmError>& problem) {
+    const auto say = [&](const char* name, const std::string& text) {
+      result_.details["next_opener"] = name;
+      fmt::print("the next opener {}\n", text);
+    };
+    if (!users_) {
+      say("unknown", "cannot be foretold");
+    } else if (users_->first_opener_at_work) {
+      say("waits", "waits for the first one");
+    } else if (!users_->opens.empty() && !problem) {
+      say("joins", "joins those who have the file open");
+    } else if (!users_->opens.empty()) {
+      say("refuses", "refuses: " + problem->message());
+    } else if (!problem) {
+      say("recovers", "is the first: it recovers the state, or refuses if it is not told how");
+    } else if (is_ruin(bytes, *problem)) {
+      say("makes anew", "is the first: open_or_create makes the file anew, open refuses");
+    } else {
+      say("refuses", "is the first, and refuses: " + problem->message());
+    }
+  }
+
+  void publication(HeaderBytes& bytes) {
     // A number that stays odd while no process holds the lock has no publisher any more.
-    bool locked = false;
-    std::uint64_t seq = harness::word_at(bytes, Field::kSnapshotSeq);
-    bool stale = seq % 2 == 1;
-    for (int look = 0; look < 5 && stale; ++look) {
-      locked = file && file->publication_locked().value_or(false);
+    std::optional<bool> locked = publication_locked();
+    const std::uint64_t seq = harness::word_at(bytes, Field::kSnapshotSeq);
+    bool stays_odd = seq % 2 == 1;
+    for (int look = 0; look < 5 && stays_odd; ++look) {
+      locked = publication_locked();
       const auto again = read_header_bytes(options_.file);
-      stale = !locked && again && harness::word_at(*again, Field::kSnapshotSeq) == seq;
+      stays_odd = locked != true && again && harness::word_at(*again, Field::kSnapshotSeq) == seq;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    if (seq % 2 == 0) locked = file && file->publication_locked().value_or(false);
-    const char* const state = seq % 2 == 0 ? "stable" : (stale ? "crash-stale" : "in progress");
-    fmt::print("snapshot: {}; the publication lock is {}\n", state, locked ? "held" : "free");
-    result_.details["publication"] = {{"seq", seq}, {"locked", locked}, {"state", state}};
-    if (stale) {
+    const char* const state = seq % 2 == 0 ? "stable"
+                              : !stays_odd ? "in progress"
+                              : locked     ? "crash-stale"
+                                           : "unknown";
+    fmt::print("snapshot: {}; the publication lock {}\n", state,
+               !locked   ? "cannot be asked"
+               : *locked ? "is held"
+                         : "is free");
+    result_.details["publication"] = {{"seq", seq}, {"locked", nullptr}, {"state", state}};
+    if (locked) result_.details["publication"]["locked"] = *locked;
+    if (stays_odd && locked) {
       wrong("a publisher died half-way and readers get nothing",
             "repair with --repair and the durable values");
     }
   }
 
+  [[nodiscard]] std::optional<bool> publication_locked() const {
+    const auto users = users_of(options_.file);
+    return users ? std::optional(users->publication_locked) : std::nullopt;
+  }
+
   void writer(const HeaderBytes& bytes) {
-    const stress::WriterReport report = stress::writer_report(bytes, now_epoch_secs());
+    const auto cannot_tell = [](std::uint32_t, std::uint64_t) { return std::optional<bool>(); };
+    const auto report = stress::writer_report(
+        bytes, now_epoch_secs(), users_ ? liveness(*users_) : stress::Liveness(cannot_tell));
     fmt::print("writer: {}\n", report.text());
-    result_.details["writer"] = {{"state", report.state},
-                                 {"id", report.id},
-                                 {"pid", report.process.pid},
-                                 {"alive", report.alive},
-                                 {"generation", report.generation},
-                                 {"lease_expiry", report.lease_expiry},
-                                 {"lease_left", report.lease_left},
-                                 {"stale", report.stale},
-                                 {"text", report.text()}};
+    if (report.state != "free" && report.process.pid == 0) {
+      fmt::print("nothing can tell whether it lives; if it does not: --clear-writer {}\n",
+                 harness::word_at(bytes, Field::kSerializedWriterTxnId));
+    }
+    result_.details["writer"] = {
+        {"state", report.state},           {"id", report.id},
+        {"pid", report.process.pid},       {"alive", nullptr},
+        {"generation", report.generation}, {"lease_expiry", report.lease_expiry},
+        {"lease_unit", report.lease_unit}, {"lease_left", report.lease_left},
+        {"stale", report.stale},           {"text", report.text()}};
+    if (report.alive) result_.details["writer"]["alive"] = *report.alive;
     if (report.stale) wrong("the serialized writer is stale", report.text());
   }
 
   const harness::Program& program_;
   const Options& options_;
   harness::Result result_;
+  std::expected<FileUsers, ShmError> users_ = FileUsers{};
 };
 
 }  // namespace
@@ -179,7 +302,7 @@ int main(int argc, char** argv) {
   harness::Program program(
       "fsqlshm-inspect",
       "Show the header of a shared-memory file and say whether it is healthy. Works while other\n"
-      "processes use the file, and writes nothing without --repair.\n"
+      "processes use the file, and writes nothing without --repair or --clear-writer.\n"
       "Exit status: 0 healthy, 1 something is wrong, 2 could not look or repair.");
   program.add(
       {.name = "file", .target = &options.file, .help = "foo.db.fsqlite-shm", .required = true});
@@ -198,5 +321,15 @@ int main(int argc, char** argv) {
                .target = &options.repair,
                .help = "put these three values in force; refused while a publisher holds the lock",
                .needs = {"--commit-seq", "--schema-epoch", "--ecs-epoch"}});
+  program.add({.name = "--lower",
+               .target = &options.lower,
+               .help = "with --repair: also if a value becomes smaller than the one in the file",
+               .needs = {"--repair"}});
+  program.add({.name = "--clear-writer",
+               .target = &options.clear_writer,
+               .help = "clear the serialized writer with this id or state word; refused while its\n"
+                       "process has the file open",
+               .check = harness::whole_number(1),
+               .excludes = {"--repair"}});
   return program.run(argc, argv, [&] { return Inspection(program, options).run(); });
 }

@@ -13,9 +13,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <utility>
 
+#include "fsqlshm/file_mapping.h"
 #include "fsqlshm/words.h"
 #include "harness/child.h"
 #include "harness/intercepted_words.h"
@@ -35,7 +37,7 @@ using Event = std::function<int()>;
 
 /// What a process tells of its moments, in memory that it shares with its parent.
 struct MomentLog {
-  static constexpr std::size_t kMax = 64;
+  static constexpr std::size_t kMax = 128;
   std::uint64_t count = 0;
   std::array<std::string_view, kMax> names{};  ///< literals, so the parent has them too
   bool ended = false;                          ///< the operation came to its end
@@ -70,22 +72,25 @@ struct StepMoments {
     static_cast<void>(Moments::pass(field_name(step.field)));
   }
 };
-/// The seam whose atomic steps are moments. System calls become moments by a ScopedBeforeCall.
-using MomentWords = harness::InterceptedWords<RawWords, StepMoments>;
+/// The seam whose atomic steps are moments. System calls become moments by a
+/// harness::ScopedBeforeCall.
+using MomentWords = harness::InterceptedWords<MappedWords, StepMoments>;
 static_assert(Words<MomentWords>);
 
+/// What a process keeps open: the file's state stays established, and its owners live.
+using Kept = std::shared_ptr<const void>;
 /// An operation on the file at this path. Calls Moments::begin where its moments begin to count.
-using Work = std::function<void(const std::filesystem::path&)>;
+using Work = std::function<Kept(const std::filesystem::path&)>;
 
 /// A child that works on a file, with an event before one of its moments.
 class StruckProcess {
  public:
-  /// `stays`: stops when its work is done, and so lives on; else it ends.
+  /// `stays`: stops when its work is done, and so lives on, with what it keeps; else it ends.
   StruckProcess(const Work& work, const std::filesystem::path& path, std::uint64_t at,
                 const Event& event, bool stays = false)
       : child_([&, this] {
           Moments::arm(*log_, at, event);
-          work(path);
+          const Kept kept = work(path);
           log_->ended = true;
           if (stays) ::raise(SIGSTOP);
           return 0;

@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
-#include "core/src/before_call.h"
+#include "harness/describe.h"
+#include "harness/system_calls.h"
 
 namespace fsqlshm::stress {
 namespace {
@@ -28,7 +32,7 @@ void publish(auto& file, std::uint64_t n) {
 void reconcile(auto& file, std::uint64_t n) {
   const ShmSnapshot triple = triple_of(n);
   auto guard = file.lock_publication();
-  guard->reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+  static_cast<void>(guard->reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch));
 }
 
 // --- What is observed ----------------------------------------------------------------------------
@@ -64,8 +68,8 @@ std::string gc_horizon_seen(const fs::path& path) {
 
 std::string file_seen(const fs::path& path) {
   if (!fs::exists(path)) return "absent";
-  const auto file = ShmFile::open(path);
-  return file && validate(file->header_bytes()).empty() ? "complete" : "half-made";
+  const auto file = ShmFile::open(path, trusting());
+  return file && validate(file->header_bytes()).empty() ? "complete" : "damaged";
 }
 
 // --- Operations on a header ----------------------------------------------------------------------
@@ -93,31 +97,42 @@ class HeaderOperations {
   }
 
  private:
+  // A lease does not outlive its process; it does in the published protocol.
+  static constexpr bool kLeasesOutlive = std::is_same_v<Protocol, ReferenceProtocol>;
+  using Outcomes = std::vector<std::string_view>;
+  static Outcomes outcomes(const Outcomes& all, const Outcomes& if_leases_outlive) {
+    return kLeasesOutlive ? if_leases_outlive : all;
+  }
+
   // A new file on which `body` ran.
   static Work made(const std::function<void(File&)>& body = [](File&) {}) {
     return [body](const fs::path& path) {
-      File file = opened(File::create(path));
-      body(file);
+      const auto file = std::make_shared<File>(opened(File::create(path)));
+      body(*file);
+      return file;
     };
   }
-  // A new file that a process left behind, which died before this step; 0: when its work was done.
-  static Work left_by(const Work& work, std::uint64_t step) {
-    return [work, step](const fs::path& path) {
-      if (!fs::exists(path)) made()(path);
+  // The file that `before` made, when a process left something behind in it, which died before this
+  // step; 0: when its work was done.
+  static Work left_by(const Work& work, std::uint64_t step, const Work& before = made()) {
+    return [work, step, before](const fs::path& path) {
+      const Kept keeper = before(path);
       StruckProcess process(work, path, step, sends_itself(SIGKILL));
       const harness::ChildState end = process.wait();
       if (step == 0 ? !end.exited() : !end.died_of(SIGKILL)) {
         throw std::runtime_error("a child that should leave something behind " + end.text());
       }
+      return keeper;
     };
   }
   // `before` is done by the same process, and its steps do not count.
   static Work work(const Body& body, const Body& before = [](Struck&) {}) {
     return [body, before](const fs::path& path) {
-      auto file = open_file<Struck>(path);
-      before(file);
+      const auto file = std::make_shared<Struck>(open_file<Struck>(path));
+      before(*file);
       Moments::begin();
-      body(file);
+      body(*file);
+      return file;
     };
   }
 
@@ -130,19 +145,16 @@ class HeaderOperations {
   static void checks(Struck& file) { static_cast<void>(check(file)); }
 
   void add(std::string name, Work prepare, Work run, std::string (*observe)(const fs::path&),
-           std::vector<std::string_view> outcomes) {
+           Outcomes outcomes, std::string_view alive = {}) {
     all_.push_back(
-        {std::move(name), std::move(prepare), std::move(run), observe, std::move(outcomes)});
+        {std::move(name), std::move(prepare), std::move(run), observe, std::move(outcomes), alive});
   }
 
   void add_publications() {
     const auto old = [](File& f) { publish(f, kOld); };
     const auto publishes = [](Struck& f) { publish(f, kNew); };
     const auto reconciles = [](Struck& f) { reconcile(f, kNew); };
-    const Work died_in_publish = [=](const fs::path& path) {
-      made(old)(path);
-      left_by(work(publishes), 4)(path);
-    };
+    const Work died_in_publish = left_by(work(publishes), 4, made(old));
     const auto seen = snapshot_seen<Protocol>;
     add("publish_snapshot", made(old), work(publishes), seen, {"old", "none", "new"});
     add("publish_snapshot, first", made(), work(publishes), seen, {"empty", "none", "new"});
@@ -157,33 +169,40 @@ class HeaderOperations {
         {"old", "none", "new", "none", "old", "none", "new"});
   }
 
-  void add_writer(std::string name, Work prepare, Work run,
-                  std::vector<std::string_view> outcomes) {
+  void add_writer(std::string name, Work prepare, Work run, Outcomes outcomes,
+                  std::string_view alive = {}) {
     add(std::move(name), std::move(prepare), std::move(run), writer_seen<Protocol>,
-        std::move(outcomes));
+        std::move(outcomes), alive);
+  }
+  // By the parent, which lives.
+  static Work held(std::uint64_t lease) {
+    return made([lease](File& f) { acquire(f, 3, lease); });
   }
 
   void add_writers() {
-    const Work held_by_parent = made([](File& f) { acquire(f, 3, kLease); });
-    add_writer("acquire with a lease", made(), work(acquires(kLease)), {"ok", kBusy});
-    add_writer("acquire without a lease", made(), work(acquires(0)), {"ok"});
-    add_writer("acquire, held by another", held_by_parent, work(acquires(kLease)), {kBusy});
-    add_writer("release with a lease", made(), work(releases, acquires(kLease)), {kBusy, "ok"});
+    add_writer("acquire with a lease", made(), work(acquires(kLease)),
+               outcomes({"ok"}, {"ok", kBusy}), kBusy);
+    add_writer("acquire without a lease", made(), work(acquires(0)), {"ok"}, kBusyForEver);
+    add_writer("acquire, held by another", held(kLease), work(acquires(kLease)), {kBusy});
+    add_writer("release with a lease", made(), work(releases, acquires(kLease)),
+               outcomes({"ok"}, {kBusy, "ok"}));
     add_writer("release without a lease", made(), work(releases, acquires(0)), {"ok"});
-    add_writer("release by a stranger", held_by_parent, work(releases), {kBusy});
+    add_writer("release by a stranger", held(kLease), work(releases), {kBusy});
   }
 
   void add_checks() {
-    const auto owned = [](std::uint64_t lease) { return left_by(work(acquires(lease)), 0); };
+    const auto left_owned = [](std::uint64_t lease) { return left_by(work(acquires(lease)), 0); };
     add_writer("check, no owner", made(), work(checks), {"ok"});
-    add_writer("check, a live lease", owned(kLease), work(checks), {kBusy});
-    add_writer("check, a lease that ended", owned(kExpired), work(checks), {"ok"});
-    add_writer("check, a dead owner", owned(0), work(checks), {"ok"});
-    add_writer("check, then acquire", owned(0), work([](Struck& file) {
+    add_writer("check, a live lease", held(kLease), work(checks), {kBusy});
+    add_writer("check, a lease that ended", held(kExpired), work(checks), {"ok"});
+    add_writer("check, a dead owner", left_owned(0), work(checks), {"ok"});
+    add_writer("check, a dead owner with a lease", left_owned(kLease), work(checks),
+               outcomes({"ok"}, {kBusy}));
+    add_writer("check, then acquire", left_owned(0), work([](Struck& file) {
                  checks(file);
                  acquires(kLease)(file);
                }),
-               {"ok", kBusy});
+               outcomes({"ok"}, {"ok", kBusy}), kBusy);
     // Deaths on top of deaths: a claimer or releaser dies at each step, and then the process that
     // repairs this dies at each step too.
     const Work claim = work(acquires(0));
@@ -200,7 +219,7 @@ class HeaderOperations {
 
   std::uint64_t steps_of(const Work& work) {
     fs::remove(path_);
-    made()(path_);
+    const Kept keeper = made()(path_);
     StruckProcess process(work, path_, 0, {});
     process.wait();
     return process.log().count;
@@ -217,35 +236,91 @@ std::vector<Operation> header_operations(const fs::path& path) {
   return HeaderOperations<Protocol>(path).all();
 }
 
-std::vector<Operation> creations() {
+namespace {
+
+// `act` with the moments of a system call each.
+Work calls(const Work& act, bool nameless = true) {
+  return [act, nameless](const fs::path& path) {
+    const harness::ScopedBeforeCall scope([nameless](const char* call) {
+      // A file system that does not know files without a name.
+      if (!nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
+      return Moments::pass(call);
+    });
+    Moments::begin();
+    return act(path);
+  };
+}
+
+ShmFileOptions recovering(const ShmSnapshot& triple, TxnId next_txn_id, int& calls) {
+  return {.recover = [=, &calls]() -> std::expected<DurableState, ShmError> {
+    ++calls;
+    return DurableState{triple.commit_seq, triple.schema_epoch, triple.ecs_epoch, next_txn_id};
+  }};
+}
+
+Kept kept(std::expected<ShmFile, ShmError>&& file) {
+  return std::make_shared<const std::expected<ShmFile, ShmError>>(std::move(file));
+}
+
+// A file that nobody has open.
+Kept left_alone(const fs::path& path) {
+  auto file = opened(ShmFile::create(path));
+  publish(file, kOld);
+  acquire(file, 3, kLease);
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<Operation> file_operations() {
   std::vector<Operation> all;
+  const auto recover = [](const fs::path& path) {
+    int times = 0;
+    return kept(ShmFile::open_or_create(path, recovering(triple_of(kNew), id_of(1), times)));
+  };
+  const Work nothing = [](const fs::path&) { return Kept(); };
+  const Work damaged = [](const fs::path& path) {
+    left_alone(path);
+    std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(static_cast<std::streamoff>(offsets::kLayoutChecksum))
+        .put('\1');
+    return Kept();
+  };
+  const auto creates = [](const fs::path& path) { return kept(ShmFile::create(path)); };
+  const auto removes = [](const fs::path& path) {
+    static_cast<void>(ShmFile::remove(path));
+    return Kept();
+  };
   for (const bool nameless : {true, false}) {
-    for (const bool durable : {false, true}) {
-      const auto create = [=](const fs::path& path) {
-        const internal::ScopedBeforeCall scope([=](const char* call) {
-          // A file system that does not know files without a name.
-          if (!nameless && std::string_view(call) == "openat(O_TMPFILE)") return EOPNOTSUPP;
-          return Moments::pass(call);
-        });
-        Moments::begin();
-        static_cast<void>(ShmFile::create(path, {.durable = durable}));
-      };
-      all.push_back({fmt::format("{}{}", nameless ? "without a name" : "under another name",
-                                 durable ? ", durable" : ""),
-                     [](const fs::path&) {},
-                     create,
-                     file_seen,
-                     {"absent", "complete"},
-                     "linkat"});
-    }
+    const std::string how = nameless ? "without a name" : "under another name";
+    all.push_back({"creation " + how,
+                   nothing,
+                   calls(creates, nameless),
+                   file_seen,
+                   {"absent", "complete"},
+                   {},
+                   "linkat"});
+    all.push_back({"making a damaged file anew " + how,
+                   damaged,
+                   calls(recover, nameless),
+                   file_seen,
+                   {"damaged", "complete"},
+                   {},
+                   "renameat"});
   }
+  all.push_back({"first open",
+                 left_alone,
+                 calls(recover),
+                 snapshot_seen<HardenedProtocol>,
+                 {"old", "none", "new"}});
+  all.push_back({"removal", left_alone, calls(removes), file_seen, {"complete", "absent"}});
   return all;
 }
 
 template <class Protocol>
 std::string newcomer_trouble(const fs::path& path, std::uint64_t now) {
   using File = BasicShmFile<Protocol>;
-  auto file = File::open_or_create(path);
+  auto file = File::open_or_create(path, trusting());
   if (!file) return "the file cannot be opened: " + file.error().message();
   auto layout = file->layout();
   auto guard = file->try_lock_publication().value_or(std::nullopt);
@@ -257,8 +332,10 @@ std::string newcomer_trouble(const fs::path& path, std::uint64_t now) {
   if (odd && guard->publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch)) {
     return "the guard publishes before it has reconciled";
   }
-  guard->reconcile(next.commit_seq, next.schema_epoch, next.ecs_epoch);
-  if (layout.try_load_consistent_snapshot(1) != next) return "reconcile does not repair";
+  const auto repaired = guard->reconcile(next.commit_seq, next.schema_epoch, next.ecs_epoch);
+  if (!repaired || layout.try_load_consistent_snapshot(1) != next) {
+    return "reconcile does not repair";
+  }
   guard.reset();
 
   if (check(*file, now) != Exclusion::kOk) return std::string(kBusyForEver);
@@ -266,6 +343,29 @@ std::string newcomer_trouble(const fs::path& path, std::uint64_t now) {
   if (check(*file, now) != Exclusion::kBusy) return "a new owner does not exclude";
   if (!layout.release_serialized_writer(id_of(9))) return "a new owner cannot release";
   const auto errors = validate(file->header_bytes());
+  return errors.empty() ? "" : errors.front().message();
+}
+
+std::string first_opener_trouble(const fs::path& path) {
+  const ShmSnapshot durable = triple_of(1000);
+  const auto before = read_header_bytes(path);
+  const bool good = before && SharedMemoryLayout::open(*before);
+  const std::uint64_t next = good ? harness::word_at(*before, Field::kNextTxnId) : 0;
+  int calls = 0;
+  auto file = ShmFile::open_or_create(path, recovering(durable, id_of(1000), calls));
+  if (!file) return "a first opener cannot open the file: " + file.error().message();
+  if (calls != 1) return fmt::format("a first opener recovers {} times", calls);
+  if (file->layout().try_load_consistent_snapshot(1) != durable) {
+    return "after recovery something else than the durable triple is in force";
+  }
+  const HeaderBytes bytes = file->header_bytes();
+  for (const Field field : kWriterFields) {
+    if (harness::word_at(bytes, field) != 0) return "recovery leaves an owner's words behind";
+  }
+  if (file->layout().alloc_txn_id() != id_of(std::max<std::uint64_t>(next, 1000))) {
+    return "recovery hands out an id again, or leaves some out";
+  }
+  const auto errors = validate(bytes);
   return errors.empty() ? "" : errors.front().message();
 }
 

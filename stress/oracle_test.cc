@@ -154,29 +154,29 @@ struct Writers {
 
 TEST(WriterLog, OneAfterTheOther) {
   Writers w;
-  const std::uint64_t a = w.log->announce(0, 0, 1);
+  const std::uint64_t a = w.log->announce({5, 0, 0, 1});
   EXPECT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
   EXPECT_EQ(w.log->holder(), a);
   EXPECT_TRUE(w.log->leave(a));
-  const std::uint64_t b = w.log->announce(0, 1, 1);
+  const std::uint64_t b = w.log->announce({5, 0, 1, 1});
   EXPECT_EQ(w.enter(b, 6), WriterLog::Entry::kEntered);
 }
 
 TEST(WriterLog, RefusesASecondOwnerWhileTheFirstLives) {
   Writers w;
-  const std::uint64_t a = w.log->announce(0, 0, 1);
+  const std::uint64_t a = w.log->announce({5, 0, 0, 1});
   ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
-  const std::uint64_t b = w.log->announce(0, 1, 1);
+  const std::uint64_t b = w.log->announce({5, 0, 1, 1});
   EXPECT_EQ(w.enter(b, 6), WriterLog::Entry::kViolation);
   EXPECT_EQ(w.other, a);
 }
 
 TEST(WriterLog, ADeadOwnerMayBeSucceededFromItsKillOn) {
   Writers w;
-  const std::uint64_t a = w.log->announce(0, 3, 7);
+  const std::uint64_t a = w.log->announce({5, 0, 3, 7});
   ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
   w.kills.about_to_kill(3, 7, 100);
-  const std::uint64_t b = w.log->announce(0, 1, 1);
+  const std::uint64_t b = w.log->announce({5, 0, 1, 1});
   EXPECT_EQ(w.enter(b, 99), WriterLog::Entry::kViolation);  // it got it before the kill
   EXPECT_EQ(w.enter(b, 100), WriterLog::Entry::kEntered);
   EXPECT_FALSE(w.log->leave(a));
@@ -191,22 +191,48 @@ TEST(WriterLog, TheNextIncarnationIsAnotherProcess) {
   EXPECT_FALSE(w.kills.killed(3, 7, 1000));
 }
 
-TEST(WriterLog, ALeaseDecidesAlone) {
+TEST(WriterLog, ALeaseEndsAtItsTimeOrWithItsProcess) {
   Writers w;
-  const std::uint64_t a = w.log->announce(LeaseClock::kEpoch + 10, 0, 1);
+  const std::uint64_t a = w.log->announce({5, LeaseClock::kEpoch + 10, 0, 1});
+  ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
+  EXPECT_FALSE(w.log->over(a, 99));
+  EXPECT_TRUE(w.log->over(a, 100)) << "it lives, but its lease is over";
+  w.kills.about_to_kill(0, 1, 60);
+  EXPECT_FALSE(w.log->over(a, 59));
+  EXPECT_TRUE(w.log->over(a, 60)) << "its lease runs, but it is dead";
+}
+
+TEST(WriterLog, ALeaseDecidesAloneInThePublishedProtocol) {
+  Writers w;
+  w.log->leases_outlive_processes(true);
+  const std::uint64_t a = w.log->announce({5, LeaseClock::kEpoch + 10, 0, 1});
   ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
   w.kills.about_to_kill(0, 1, 6);  // dead, and still protected
+  w.kills.note_reaped(0, 1);
   EXPECT_FALSE(w.log->over(a, 99));
   EXPECT_TRUE(w.log->over(a, 100));
-  const std::uint64_t b = w.log->announce(0, 1, 1);
+  EXPECT_EQ(w.log->id_of_the_dead(a), 0U);
+  const std::uint64_t b = w.log->announce({6, 0, 1, 1});
   EXPECT_EQ(w.enter(b, 99), WriterLog::Entry::kViolation);
   EXPECT_EQ(w.enter(b, 100), WriterLog::Entry::kEntered);
 }
 
+TEST(WriterLog, KnowsTheIdOfAnOwnerThatIsGone) {
+  Writers w;
+  const std::uint64_t a = w.log->announce({5, LeaseClock::kEpoch + 10, 3, 7});
+  ASSERT_EQ(w.enter(a, 5), WriterLog::Entry::kEntered);
+  EXPECT_EQ(w.log->id_of_the_dead(0), 0U) << "nobody";
+  w.kills.about_to_kill(3, 7, 6);
+  EXPECT_EQ(w.log->id_of_the_dead(a), 0U) << "the signal may still be on its way";
+  w.kills.note_reaped(3, 7);
+  EXPECT_EQ(w.log->id_of_the_dead(a), 5U);
+  EXPECT_EQ(w.log->id_of_the_dead(w.log->announce({6, 0, 3, 8})), 0U) << "its successor lives";
+}
+
 TEST(WriterLog, WhoLapsedBeforeItCameFindsItsSuccessor) {
   Writers w;
-  const std::uint64_t a = w.log->announce(LeaseClock::kEpoch + 10, 0, 1);
-  const std::uint64_t b = w.log->announce(0, 1, 1);
+  const std::uint64_t a = w.log->announce({5, LeaseClock::kEpoch + 10, 0, 1});
+  const std::uint64_t b = w.log->announce({5, 0, 1, 1});
   ASSERT_EQ(w.enter(b, 200), WriterLog::Entry::kEntered);
   // It acquired at 50, was evicted at 100, and gets here at 300.
   EXPECT_EQ(
@@ -216,9 +242,9 @@ TEST(WriterLog, WhoLapsedBeforeItCameFindsItsSuccessor) {
 
 TEST(WriterLog, ATokenThatIsLongGoneIsOver) {
   Writers w;
-  const std::uint64_t a = w.log->announce(0, 0, 1);
+  const std::uint64_t a = w.log->announce({5, 0, 0, 1});
   EXPECT_FALSE(w.log->over(a, 0));
-  for (int i = 0; i < (1 << 14); ++i) static_cast<void>(w.log->announce(0, 0, 1));
+  for (int i = 0; i < (1 << 14); ++i) static_cast<void>(w.log->announce({5, 0, 0, 1}));
   EXPECT_TRUE(w.log->over(a, 0));
 }
 

@@ -43,7 +43,7 @@ int wait_and_reconcile(const std::filesystem::path& path, Board& board) {
     if (!guard) return 1;
     if (!guard->needs_reconcile()) continue;
     const ShmSnapshot triple = triple_of(1);
-    guard->reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+    if (!guard->reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch)) return 1;
   }
   return 0;
 }

@@ -43,7 +43,7 @@ struct Perturbation {
     }
   }
 };
-using PerturbedWords = harness::InterceptedWords<RawWords, Perturbation>;
+using PerturbedWords = harness::InterceptedWords<MappedWords, Perturbation>;
 static_assert(Words<PerturbedWords>);
 
 template <class File>
@@ -134,7 +134,7 @@ class RoleThread {
         layout(mapped.layout()),
         random(mix(configuration.seed) ^
                mix(name.worker << 40 | name.thread << 32 | name.incarnation)),
-        self(this_process()),
+        self(mapped.identity()),
         name_(name),
         state_(control_block.threads[name.worker][name.thread]) {}
 
@@ -142,8 +142,8 @@ class RoleThread {
   ControlBlock& control;  ///< the expected state, see its logs
   const File& file;
   typename File::Layout layout;
-  Random random;  ///< follows from the run's seed
-  ProcessIdentity self;
+  Random random;         ///< follows from the run's seed
+  ProcessIdentity self;  ///< this open of the file
 
   [[nodiscard]] const ThreadName& name() const { return name_; }
   [[nodiscard]] bool stopped() const { return control.stop.load(std::memory_order_relaxed) != 0; }

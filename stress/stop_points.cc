@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "fsqlshm/process.h"
 #include "fsqlshm/shm_file.h"
 #include "fsqlshm/writer_words.h"
 #include "harness/child.h"
@@ -81,7 +80,7 @@ class StopPoints {
 
  private:
   static void acquire_as(auto& file, Owner& me, std::uint64_t id, std::uint64_t lease) {
-    const ProcessIdentity self = this_process();
+    const ProcessIdentity self = file.identity();
     me.pid = self.pid;
     me.birth = self.birth;
     me.lease = lease;
@@ -135,7 +134,7 @@ class StopPoints {
     for (at_[0] = 1;; ++at_[0]) {
       for (at_[1] = 1;; ++at_[1]) {
         if (harness::stop_requested()) return points;
-        for (int tries = 1; !attempt(encounter, outcomes, tries < kTries);) ++tries;
+        attempt(encounter, outcomes);
         ++points;
         if (encounter.actors.size() == 1 || !stopped_[1]) break;
       }
@@ -143,18 +142,8 @@ class StopPoints {
     }
   }
 
-  // The published release clears a birth by its value, and processes that start in one clock tick
-  // have equal births. Only with such a pair does every run see the same.
-  static constexpr int kTries = 10;
-  [[nodiscard]] bool born_in_one_tick() const {
-    const std::uint64_t first = (*owners_)[0].birth;
-    const std::uint64_t second = (*owners_)[1].birth;
-    return first == 0 || second == 0 || first == second;
-  }
-
-  // Runs one combination. With `choosy`, false, and nothing has happened, if the births differ.
-  bool attempt(const Encounter& encounter, std::map<std::string, std::uint64_t>& outcomes,
-               bool choosy) {
+  // Runs one combination.
+  void attempt(const Encounter& encounter, std::map<std::string, std::uint64_t>& outcomes) {
     fs::remove(path_);
     auto file = opened(File::create(path_));
     for (Owner& owner : *owners_) {
@@ -168,17 +157,17 @@ class StopPoints {
     for (std::size_t i = 0; i < encounter.actors.size(); ++i) {
       const Actor& actor = encounter.actors[i];
       const Work work = [&actor, &me = (*owners_)[i]](const fs::path& path) {
-        auto own = open_file<Struck>(path);
-        actor.before(own, me);
+        const auto own = std::make_shared<Struck>(open_file<Struck>(path));
+        actor.before(*own, me);
         Moments::begin();
-        actor.run(own, me);
+        actor.run(*own, me);
+        return own;
       };
       processes.push_back(
           std::make_unique<StruckProcess>(work, path_, at_[i], sends_itself(SIGSTOP), true));
       expect_stopped(*processes.back());
       stopped_[i] = !processes.back()->log().ended;
     }
-    if (choosy && !born_in_one_tick()) return false;
     // The parent comes along.
     if (encounter.parent_releases) {
       parent.id = 0;
@@ -203,7 +192,6 @@ class StopPoints {
         find("check is linearizable", "busy without an owner", "D6", encounter, file, "");
       }
     }
-    return true;
   }
 
   static void expect_stopped(StruckProcess& process) {

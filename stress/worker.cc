@@ -128,6 +128,7 @@ std::vector<Workers::End> Workers::turn(std::uint64_t now_ns, bool replace) {
       worker.continue_ns = 0;
     }
     if (!worker.child.here() || !worker.child.poll().over()) continue;
+    control_.kills.note_reaped(i, worker.incarnation);
     if (worker.killed && worker.child.state().died_of(SIGKILL)) {
       ++kills_;
       for (const Role* const role : config_.threads()) lost_threads_ += role->takes_ids ? 1 : 0;

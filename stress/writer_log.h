@@ -2,14 +2,17 @@
 // fencing tokens of its own, by which the properties of the writer indicator are judged.
 //
 // A tenure is entered after its acquire succeeded and left before its release is called, so while
-// it is in the log the owner really owns; it is protected until its lease runs out or, without a
-// lease, until its process is killed. "Killed" is what the parent noted before it sent the signal.
+// it is in the log the owner really owns; it is protected until its lease runs out or its process is
+// killed. "Killed" is what the parent noted before it sent the signal. The published protocol lets a
+// lease outlive its process; there a tenure with a lease is protected until that runs out.
 //
 //   P1  An acquire succeeded, so the tenure in the log must not be protected any more at the time
 //       it returned. And: a check answered ok, so no tenure that spans the whole check may have
 //       been protected.
 //   P2  While a tenure is protected, id, pid, birth and lease are the owner's.
 //   P3  A new owner's generation is 1: the words were zero when the indicator was free.
+//   P4  A check that began when the parent had reaped the owner's process does not answer busy
+//       because of that owner, lease or not: deaths are certain.
 //   P5  A protected owner's release succeeds; one that was succeeded by another gets false.
 //
 // Thread safety: all of it, from any process, at any time.
@@ -20,12 +23,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 namespace fsqlshm::stress {
 
 inline constexpr std::size_t kMaxWorkers = 32;
 
-/// Whom the parent killed, and when it was about to.
+/// Whom the parent killed, when it was about to, and whom it has reaped.
 class KillLog {
  public:
   /// REQUIRES: the parent calls, before it sends the signal; incarnations ascend.
@@ -45,10 +49,19 @@ class KillLog {
     }
   }
 
+  /// REQUIRES: the parent calls, when the process is gone.
+  void note_reaped(std::size_t worker, std::uint64_t incarnation) {
+    entries_[worker].reaped.store(incarnation);
+  }
+  [[nodiscard]] bool reaped(std::size_t worker, std::uint64_t incarnation) const {
+    return entries_[worker].reaped.load() >= incarnation;
+  }
+
  private:
   struct Entry {
     std::atomic<std::uint64_t> incarnation = 0;  // the last that was killed; the first is 1
     std::atomic<std::uint64_t> when_ns = 0;
+    std::atomic<std::uint64_t> reaped = 0;  // the last incarnation of which nothing is left
   };
   std::array<Entry, kMaxWorkers> entries_{};
 };
@@ -66,7 +79,7 @@ struct LeaseClock {
 };
 
 struct Tenure {
-  std::uint64_t token = 0;
+  std::uint64_t id = 0;     ///< transaction id
   std::uint64_t lease = 0;  ///< in the clock's seconds, 0: none
   std::uint64_t worker = 0;
   std::uint64_t incarnation = 0;
@@ -77,15 +90,19 @@ class WriterLog {
  public:
   WriterLog(const LeaseClock& clock, const KillLog& kills) : clock_(clock), kills_(kills) {}
 
+  /// Whether leases outlive their processes, as in the published protocol. REQUIRES: nobody uses the
+  /// log yet.
+  void leases_outlive_processes(bool they_do) { leases_outlive_ = they_do; }
+
   /// Announces a tenure to be: its token is what `enter` and `leave` want.
-  [[nodiscard]] std::uint64_t announce(std::uint64_t lease, std::uint64_t worker,
-                                       std::uint64_t incarnation) {
+  [[nodiscard]] std::uint64_t announce(const Tenure& tenure) {
     const std::uint64_t token = next_token_.fetch_add(1);
     Slot& slot = ring_[token % kRing];
     slot.token.store(0);
-    slot.lease.store(lease);
-    slot.worker.store(worker);
-    slot.incarnation.store(incarnation);
+    slot.id.store(tenure.id);
+    slot.lease.store(tenure.lease);
+    slot.worker.store(tenure.worker);
+    slot.incarnation.store(tenure.incarnation);
     slot.token.store(token);
     return token;
   }
@@ -93,12 +110,20 @@ class WriterLog {
   /// Whether the tenure has lost its protection by `now_ns`. A token that is so old that its entry
   /// was used again is over for sure.
   [[nodiscard]] bool over(std::uint64_t token, std::uint64_t now_ns) const {
-    const Slot& slot = ring_[token % kRing];
-    if (slot.token.load() != token) return true;
-    const Tenure tenure = {token, slot.lease.load(), slot.worker.load(), slot.incarnation.load()};
-    if (slot.token.load() != token) return true;
-    if (tenure.lease != 0) return clock_.at(now_ns) >= tenure.lease;
-    return kills_.killed(tenure.worker, tenure.incarnation, now_ns);
+    const auto tenure = find(token);
+    if (!tenure) return true;
+    if (tenure->lease != 0 && clock_.at(now_ns) >= tenure->lease) return true;
+    if (tenure->lease != 0 && leases_outlive_) return false;
+    return kills_.killed(tenure->worker, tenure->incarnation, now_ns);
+  }
+
+  /// The transaction id of a tenure whose process is gone, so that no check may answer busy because
+  /// of it any more; 0: none such.
+  [[nodiscard]] std::uint64_t id_of_the_dead(std::uint64_t token) const {
+    const auto tenure = find(token);
+    const bool dead =
+        tenure && !leases_outlive_ && kills_.reaped(tenure->worker, tenure->incarnation);
+    return dead ? tenure->id : 0;
   }
 
   enum class Entry : std::uint8_t {
@@ -131,14 +156,26 @@ class WriterLog {
  private:
   struct Slot {
     std::atomic<std::uint64_t> token = 0;
+    std::atomic<std::uint64_t> id = 0;
     std::atomic<std::uint64_t> lease = 0;
     std::atomic<std::uint64_t> worker = 0;
     std::atomic<std::uint64_t> incarnation = 0;
   };
   static constexpr std::uint64_t kRing = 1 << 14;
 
+  // None for a token that is so old that its entry was used again, and for 0.
+  [[nodiscard]] std::optional<Tenure> find(std::uint64_t token) const {
+    const Slot& slot = ring_[token % kRing];
+    if (token == 0 || slot.token.load() != token) return std::nullopt;
+    const Tenure tenure = {slot.id.load(), slot.lease.load(), slot.worker.load(),
+                           slot.incarnation.load()};
+    if (slot.token.load() != token) return std::nullopt;
+    return tenure;
+  }
+
   const LeaseClock& clock_;  // in the same shared block, which every process maps at one address
   const KillLog& kills_;
+  bool leases_outlive_ = false;
   alignas(64) std::atomic<std::uint64_t> next_token_ = 1;
   alignas(64) std::atomic<std::uint64_t> holder_ = 0;
   std::array<Slot, kRing> ring_{};

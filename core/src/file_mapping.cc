@@ -77,6 +77,14 @@ std::expected<std::uint64_t, ShmError> required_size(const Geometry& geometry) {
   return end;
 }
 
+bool is_ruin(const HeaderBytes& header, const ShmError& problem) {
+  const bool blank =
+      std::ranges::all_of(header, [](std::byte byte) { return byte == std::byte{0}; });
+  const Code code = problem.code();
+  return blank || code == Code::kInvalidPageSize || code == Code::kChecksumMismatch ||
+         code == Code::kFileTruncated;
+}
+
 std::expected<FileUsers, ShmError> users_of(const std::filesystem::path& path) {
   const auto where = internal::FileName::of(path);
   if (!where) return std::unexpected(where.error());

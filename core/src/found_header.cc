@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 
@@ -42,13 +41,6 @@ std::optional<ShmError> judge(FoundHeader& found, std::size_t bytes, const struc
 }
 
 }  // namespace
-
-bool FoundHeader::is_ruin() const {
-  const bool blank = std::ranges::all_of(words, [](std::uint64_t word) { return word == 0; });
-  const Code code = problem->code();
-  return blank || code == Code::kInvalidPageSize || code == Code::kChecksumMismatch ||
-         code == Code::kFileTruncated;
-}
 
 std::expected<FoundHeader, ShmError> find_header(int fd) {
   struct stat status = {};

@@ -22,10 +22,6 @@ struct FoundHeader {
   std::optional<ShmError> problem{};  // why the file cannot be used
 
   [[nodiscard]] std::uint64_t word(Field field) const { return words[word_index(field)]; }
-
-  /// Whether nothing is lost by making the file anew: it was never written, or is a damaged one of
-  /// ours. A file of another kind or version is not for us to replace. REQUIRES: a problem.
-  [[nodiscard]] bool is_ruin() const;
 };
 
 /// Reads with pread, so that a file that is truncated meanwhile is a problem and not a signal. Fails

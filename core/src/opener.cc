@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -176,7 +177,10 @@ class Opener {
     const auto found = find_header(fd());
     if (!found) return std::unexpected(found.error());
     if (!found->problem) return finish(establish_in_place(*found), true);
-    if (mode_ == OpenMode::kOpenOrCreate && found->is_ruin()) return finish(make_file(true), true);
+    const auto header = std::bit_cast<HeaderBytes>(found->words);
+    if (mode_ == OpenMode::kOpenOrCreate && is_ruin(header, *found->problem)) {
+      return finish(make_file(true), true);
+    }
     return std::unexpected(*found->problem);
   }
 

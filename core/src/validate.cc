@@ -2,14 +2,12 @@
 
 #include "fsqlshm/hardened/writer_indicator.h"
 #include "fsqlshm/shared_memory_layout.h"
+#include "fsqlshm/writer_words.h"
 
 namespace fsqlshm {
 namespace {
 
 using Code = ShmErrorCode;
-
-constexpr std::uint64_t kMaxLease =
-    253'402'300'799;  // the end of the year 9999, in seconds since 1970
 
 class Findings {
  public:

@@ -8,16 +8,23 @@ constexpr Check kOkBesideLiveOwner = {harness::kP1,
                                       "a check answered ok while a live owner held the indicator",
                                       {"owner's token", "now"},
                                       "D5"};
+constexpr Check kBusyForTheDead = {
+    harness::kP4,
+    "a check answered busy because of an owner whose process was gone",
+    {"owner's id", "owner's token", "now"}};
 
 enum : std::uint8_t { kChecksOk, kChecksBusy };
 
 // Checks exclusion as a concurrent writer does.
-struct Checker {
+class Checker {
+ public:
   void operator()(auto& me) {
     const WriterLog& log = me.control.writers;
     const std::uint64_t before = log.holder();
+    const std::uint64_t dead = log.id_of_the_dead(before);
+    const bool dead_owns = dead != 0 && owner(me) == dead;
     const std::uint64_t now = me.clock();
-    const Exclusion answer = me.layout.check_serialized_writer_exclusion(now, process_alive);
+    const Exclusion answer = me.layout.check_serialized_writer_exclusion(now);
     const std::uint64_t after_ns = now_ns();
     const std::uint64_t after = log.holder();
     me.count(answer == Exclusion::kBusy ? kChecksBusy : kChecksOk);
@@ -26,7 +33,18 @@ struct Checker {
       me.record("check", before, now);
       me.violation(kOkBesideLiveOwner, {before, now});
     }
+    // An id never comes back, so it was in place during the whole check.
+    if (answer == Exclusion::kBusy && dead_owns && owner(me) == dead) {
+      me.violation(kBusyForTheDead, {dead, before, now});
+    }
     if (me.random.one_in(16)) ::sched_yield();
+  }
+
+ private:
+  // 0: nobody.
+  static std::uint64_t owner(auto& me) {
+    const auto id = me.layout.check_serialized_writer();
+    return id ? id->get() : 0;
   }
 };
 

@@ -1,7 +1,8 @@
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-#include <utility>
+#include <optional>
 
 #include "stress/role.h"
 
@@ -15,20 +16,21 @@ constexpr Check kFromTheFuture = {
 
 enum : std::uint8_t { kReads, kMoves };
 
-// A lock next to the file, by which movers of all workers take turns: the log of the horizon wants
-// one writer at a time.
+// A lock of its own, by which movers of all workers take turns: the log of the horizon wants one
+// writer at a time. A thread's own description, so it keeps out other threads too.
 class TurnLock {
  public:
   explicit TurnLock(const std::filesystem::path& path)
-      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)), lock_(fd_) {}
+      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {}
   TurnLock(const TurnLock&) = delete;
   TurnLock& operator=(const TurnLock&) = delete;
   ~TurnLock() { ::close(fd_); }
-  PublicationLock* operator->() { return &lock_; }
+
+  [[nodiscard]] bool try_lock() { return ::flock(fd_, LOCK_EX | LOCK_NB) == 0; }
+  void unlock() { ::flock(fd_, LOCK_UN); }
 
  private:
   int fd_;
-  PublicationLock lock_;
 };
 
 // The horizon is a register too: movers only move it up.
@@ -54,8 +56,7 @@ class GcMover {
 
   void move(auto& me) {
     if (!turn_) turn_.emplace(me.config.file.string() + ".gc-lock");
-    const auto locked = (*turn_)->try_lock_for(std::chrono::milliseconds(5));
-    if (!locked || !*locked) return;
+    if (!turn_->try_lock()) return;
     RegisterLog& log = me.control.gc_horizon;
     const auto snapshot = me.layout.try_load_consistent_snapshot(100);
     if (snapshot && snapshot->commit_seq.get() > log.begun()) {
@@ -66,7 +67,7 @@ class GcMover {
       log.end_write(n);
       me.count(kMoves);
     }
-    (*turn_)->unlock();
+    turn_->unlock();
     sleep_ns(50'000);
   }
 

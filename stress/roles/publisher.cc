@@ -72,14 +72,15 @@ class Publisher {
     const ShmSnapshot triple = triple_of(n);
     me.record("publish begins", n);
     me.control.snapshot.begin_write(n);
-    if (guard.needs_reconcile()) {
-      guard.reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+    const bool reconciles = guard.needs_reconcile();
+    const auto done =
+        reconciles
+            ? guard.reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch)
+            : guard.publish_snapshot(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
+    if (!done) me.violation(kRefused, {n, static_cast<std::uint64_t>(done.error().code())});
+    if (reconciles) {
       me.count(kReconciles);
       me.record("reconciled", n);
-    } else if (const auto done =
-                   guard.publish_snapshot(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch);
-               !done) {
-      me.violation(kRefused, {n, static_cast<std::uint64_t>(done.error().code())});
     }
     me.control.snapshot.end_write(n);
     me.record("publish ended", n);

@@ -40,11 +40,11 @@ class Writer {
     const std::uint64_t term = kLeases[me.random.below(kLeases.size())];
     WriterLog& log = me.control.writers;
     Turn turn = {.id = *id, .lease = term == 0 ? 0 : me.clock() + term};
-    turn.token = log.announce(turn.lease, me.name().worker, me.name().incarnation);
-    if (!me.layout.acquire_serialized_writer(*id, me.self.pid, me.self.birth, turn.lease)) {
+    turn.token = log.announce({id->get(), turn.lease, me.name().worker, me.name().incarnation});
+    if (!me.layout.acquire_serialized_writer(*id, turn.lease)) {
       me.count(kRefusals);
       // Evict a stale holder, as a waiting writer would.
-      static_cast<void>(me.layout.check_serialized_writer_exclusion(me.clock(), process_alive));
+      static_cast<void>(me.layout.check_serialized_writer_exclusion(me.clock()));
       ::sched_yield();
       return;
     }

@@ -38,6 +38,11 @@ struct OpenFile;
 /// reaches into the header or into the next one, or ends beyond 2^63-1.
 [[nodiscard]] std::expected<std::uint64_t, ShmError> required_size(const Geometry& geometry);
 
+/// Whether nothing is lost by making a file with this header anew, as open_or_create does when nobody
+/// has it open: it was never written, or is a damaged one of ours. A file of another kind or version
+/// is not for us to replace. `problem`: why it cannot be opened.
+[[nodiscard]] bool is_ruin(const HeaderBytes& header, const ShmError& problem);
+
 /// Who has a file open for writing.
 struct FileUsers {
   std::vector<ProcessIdentity> opens{};  ///< one for each open; pids as their processes see them

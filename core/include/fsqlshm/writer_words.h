@@ -21,6 +21,9 @@ namespace fsqlshm {
   return pid | (std::uint64_t{generation} << 32);
 }
 
+/// The end of the year 9999, in seconds since the epoch: a lease beyond it is in another unit.
+inline constexpr std::uint64_t kMaxLease = 253'402'300'799;
+
 /// Whether a process is known to be dead: only if pid and birth are set and `alive` denies it.
 template <class Alive>
 [[nodiscard]] bool known_dead(std::uint32_t pid, std::uint64_t birth, Alive&& alive) {

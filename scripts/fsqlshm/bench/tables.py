@@ -21,6 +21,10 @@ _RATIOS = (
     ("publish / textbook seqlock store", "publish/hardened", "publish/fence_seqlock", 1.3),
     ("publish / five plain stores", "publish/hardened", "publish/plain_5", 1.3),
     ("publish / reference publish", "publish/hardened", "publish/reference", 1 / 5),
+    ("liveness by a lock / by /proc", "file/alive/lock", "file/alive/proc", 1 / 3),
+    ("lock and unlock publication / two fcntl", "file/lock/publication", "file/lock/two_fcntl", 1.3),
+    ("publish by a held guard / without one", "file/publish/guard", "file/publish/bare", None),
+    ("read by a file's layout / in place", "file/read/file", "file/read/bare", 1.15),
     ("open, owned / xxh3_64 of 60 bytes", f"{_OPEN}_owned", _HASH, 4),
     ("open, in place / xxh3_64 of 60 bytes", f"{_OPEN}_in_place", _HASH, 4),
 )
