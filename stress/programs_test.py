@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The programs from outside: options, exit status, documents, signals, and nothing left behind."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -161,6 +162,15 @@ class Inspect(unittest.TestCase):
         end = struct.unpack_from("<QQ", header, 128)
         self.file.write_bytes(header.ljust(sum(end), b"\0"))
 
+        self.lock_file = pathlib.Path(f"{self.file}-lock")
+
+    def lock(self, byte: int) -> None:
+        """A write lock on a byte of the lock file, as an open of the file holds it, up to the end of the test."""
+        holder = self.lock_file.open("a+b")
+        self.addCleanup(holder.close)
+        # struct flock: type, whence, start, length, pid; F_OFD_SETLK is 37 on Linux.
+        fcntl.fcntl(holder, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, byte, 1, 0))
+
     def poke(self, offset: int, value: int) -> None:
         with self.file.open("r+b") as out:
             out.seek(offset)
@@ -180,7 +190,10 @@ class Inspect(unittest.TestCase):
         self.assertEqual(document["details"]["open"], "ok")
         self.assertEqual(document["details"]["publication"]["state"], "stable")
         self.assertEqual(len(document["details"]["fields"]), 22)
+        self.assertEqual(document["details"]["users"], {"known": True, "opens": [], "first_opener_at_work": False})
+        self.assertEqual(document["details"]["next_opener"], "recovers")
         self.assertEqual(self.file.read_bytes(), before)
+        self.assertFalse(self.lock_file.exists(), "looking leaves nothing behind")
 
     def test_a_dead_publisher_and_its_repair(self) -> None:
         self.poke(32, 7)
@@ -204,47 +217,154 @@ class Inspect(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(struct.unpack_from("<QQQQ", self.file.read_bytes(), 32), (8, 10, 11, 12))
 
-    def test_repair_refuses_while_a_publisher_holds_the_lock(self) -> None:
-        import fcntl
+    def test_repair_lowers_nothing_in_force_unasked(self) -> None:
+        for offset, value in ((40, 10), (48, 11), (56, 12)):
+            self.poke(offset, value)
+        before = self.file.read_bytes()
+        for lower in ((9, 11, 12), (10, 10, 12), (10, 11, 11)):
+            values = ("--commit-seq", lower[0], "--schema-epoch", lower[1], "--ecs-epoch", lower[2])
+            done, _ = self.inspect("--repair", *values)
+            self.assertEqual(done.returncode, 2, lower)
+            self.assertIn("needs --lower; nothing was changed", done.stderr)
+            self.assertEqual(self.file.read_bytes(), before)
+            done, _ = self.inspect("--repair", "--lower", *values)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(struct.unpack_from("<QQQ", self.file.read_bytes(), 40), lower)
+            self.file.write_bytes(before)
 
+    def test_repair_refuses_while_a_publisher_holds_the_lock(self) -> None:
         self.poke(32, 7)
         before = self.file.read_bytes()
-        with self.file.open("r+b") as holder:
-            # struct flock: type, whence, start, length, pid; F_OFD_SETLK is 37 on Linux.
-            fcntl.fcntl(holder, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 152, 1, 0))
-            done, document = self.inspect()
-            self.assertEqual(done.returncode, 0, done.stdout)
-            self.assertEqual(document["details"]["publication"]["state"], "in progress")
-            done, _ = self.inspect("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
-            self.assertEqual(done.returncode, 2)
-            self.assertIn("live publisher", done.stderr)
+        self.lock(1)
+        done, document = self.inspect()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(document["details"]["publication"], {"seq": 7, "locked": True, "state": "in progress"})
+        done, _ = self.inspect("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("live publisher", done.stderr)
         self.assertEqual(self.file.read_bytes(), before)
+
+    PID, TOKEN = 1234, 0xABCDEF0123
+
+    def test_who_has_the_file_open(self) -> None:
+        names = [(self.PID, self.TOKEN), (self.PID, self.TOKEN + 1), (4321, 0)]
+        for pid, token in names:
+            self.lock(1 << 62 | pid << 40 | token)
+        done, document = self.inspect()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        users = document["details"]["users"]
+        self.assertEqual(sorted((user["pid"], user["token"]) for user in users["opens"]), names)
+        self.assertEqual(document["details"]["next_opener"], "joins")
+        self.assertIn("process 1234 (token 0xabcdef0123)", done.stdout)
+        self.lock(0)
+        done, document = self.inspect()
+        self.assertTrue(document["details"]["users"]["first_opener_at_work"])
+        self.assertEqual(document["details"]["next_opener"], "waits")
+
+    def poke_writer(self, words: tuple[int, ...]) -> None:
+        for index, word in enumerate(words):
+            self.poke(72 + 8 * index, word)
 
     def test_writers(self) -> None:
         # (id, pid and generation, birth, lease) and what is said of it
-        me = os.getpid()
-        stat = pathlib.Path("/proc/self/stat").read_text()
-        # The birth of this very process, as the kernel tells it.
-        birth = int(stat[stat.rindex(")") + 2 :].split()[19]) | 1 << 63
-        dead = subprocess.Popen(["true"])
-        dead.wait()
+        self.lock(1 << 62 | self.PID << 40 | self.TOKEN)
+        live = self.PID | 1 << 32
+        birth = self.TOKEN | 1 << 63
         now = int(time.time())
         for words, status, text in (
-            ((5, me | 1 << 32, birth, now + 100), 0, "alive"),
-            ((5, me | 1 << 32, birth, now - 100), 1, "lease ran out"),
-            ((5, dead.pid | 1 << 32, birth, 0), 1, "dead"),
-            ((1 << 62 | me << 40 | (birth & ~(1 << 63)), 0, 0, 0), 0, "about to become"),
-            ((1 << 62 | dead.pid << 40 | 1, 0, 0, 0), 1, "(dead) is about to become"),
-            ((2 << 62 | dead.pid << 40 | 1, 0, 0, 0), 1, "(dead) is clearing"),
+            ((5, live, birth, 0), 0, "(alive) is the serialized writer, without a lease"),
+            ((5, live, birth, now + 100), 0, "(alive) is the serialized writer, lease left"),
+            ((5, live, birth, now - 100), 1, "lease ran out"),
+            ((5, live, birth + 1, 0), 1, "(dead)"),
+            ((5, live + 1, birth, now + 100), 1, "(dead) is the serialized writer, lease left"),
+            ((5, live, birth, (now + 100) * 10**3), 1, "if it is in ms; it should be in seconds"),
+            ((5, live, birth, (now - 100) * 10**6), 1, "s ago if it is in us; it should be in seconds"),
+            ((5, live, birth, (now + 100) * 10**9), 1, "if it is in ns; it should be in seconds"),
+            ((5, live, birth, 2**64 - 1), 1, "no time in any unit"),
+            ((5, live, birth, 2**63), 1, "no time in any unit"),
+            ((1 << 62 | self.PID << 40 | self.TOKEN, 0, 0, 0), 0, "about to become"),
+            ((1 << 62 | self.PID << 40 | 1, 0, 0, 0), 1, "(dead) is about to become"),
+            ((2 << 62 | self.PID << 40 | 1, 0, 0, 0), 1, "(dead) is clearing"),
+            ((1 << 62, 0, 0, 0), 1, f"--clear-writer {1 << 62}"),
             ((5, 0, 0, 0), 1, "writer_unjudgeable"),
             ((3 << 62, 0, 0, 0), 1, "unknown state word"),
             ((0, 0, 0, 9), 1, "writer_leftovers"),
         ):
-            for index, word in enumerate(words):
-                self.poke(72 + 8 * index, word)
+            self.poke_writer(words)
             done, _ = self.inspect()
             self.assertEqual(done.returncode, status, done.stdout)
             self.assertIn(text, done.stdout)
+
+    def test_clear_writer(self) -> None:
+        birth = self.TOKEN | 1 << 63
+        for words in (
+            (5, 0, 0, 0),  # names nobody
+            (5, 0, 0, int(time.time()) * 1000),
+            (5, self.PID, birth, 2**64 - 1),
+            (1 << 62, 7, 8, 9),
+            (2 << 62, 7, 8, 9),
+            (3 << 62, 7, 8, 9),
+        ):
+            self.poke_writer(words)
+            before = self.file.read_bytes()
+            done, _ = self.inspect("--clear-writer", words[0] + 1)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(f"the writer is not {words[0] + 1}", done.stderr)
+            self.assertEqual(self.file.read_bytes(), before)
+            done, document = self.inspect("--clear-writer", words[0])
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertTrue(document["details"]["cleared"])
+            self.assertEqual(struct.unpack_from("<QQQQ", self.file.read_bytes(), 72), (0, 0, 0, 0))
+
+    def test_clear_writer_refuses_one_that_lives(self) -> None:
+        name = self.PID << 40 | self.TOKEN
+        self.lock(1 << 62 | name)
+        for words in (
+            (5, self.PID, self.TOKEN | 1 << 63, 1),
+            (5, self.PID, self.TOKEN | 1 << 63, 2**64 - 1),
+            (1 << 62 | name, 0, 0, 0),
+            (2 << 62 | name, 0, 0, 0),
+        ):
+            self.poke_writer(words)
+            before = self.file.read_bytes()
+            done, _ = self.inspect("--clear-writer", words[0])
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("the writer lives", done.stderr)
+            self.assertEqual(self.file.read_bytes(), before)
+
+    def test_no_signal_when_the_file_is_truncated_under_it(self) -> None:
+        whole = self.file.read_bytes()
+        truncator = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import os, sys\nwhile True:\n  for n in (0, 100, 216, 1 << 16): os.truncate(sys.argv[1], n)",
+            ]
+            + [str(self.file)]
+        )
+        try:
+            repair = ("--repair", "--commit-seq", "1", "--schema-epoch", "1", "--ecs-epoch", "1")
+            for arguments in (*[(), ("--clear-writer", "5"), repair] * 10,):
+                done = run(INSPECT, self.file, *arguments)
+                self.assertIn(done.returncode, (0, 1, 2), done.stderr)
+        finally:
+            truncator.kill()
+            truncator.wait()
+        self.file.write_bytes(whole)
+        self.assertEqual(self.inspect()[0].returncode, 0)
+
+    def test_what_a_first_opener_would_do(self) -> None:
+        whole = self.file.read_bytes()
+        for offset, value, expected in ((144, 1, "makes anew"), (0, 1, "refuses"), (8, 2, "refuses")):
+            self.poke(offset, value)
+            done, document = self.inspect()
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertEqual(document["details"]["next_opener"], expected, done.stdout)
+            self.file.write_bytes(whole)
+        self.file.write_bytes(bytes(len(whole)))
+        self.assertEqual(self.inspect()[1]["details"]["next_opener"], "makes anew", "never written")
+        self.file.unlink()
+        self.assertIn("the next opener would create it", self.inspect()[0].stderr)
 
     def test_broken_files(self) -> None:
         self.poke(144, 1)
@@ -284,11 +404,16 @@ class Inspect(unittest.TestCase):
                 time.sleep(0.01)
             time.sleep(0.2)
             for _ in range(5):
-                done = run(INSPECT, files[0])
+                done = run(INSPECT, files[0], "--json", self.json)
                 # 1 where it meets a writer whose fast-running lease is over; never a broken header.
                 self.assertIn(done.returncode, (0, 1), done.stderr)
                 self.assertIn("layout checksum: right", done.stdout)
                 self.assertNotIn("crash-stale", done.stdout)
+                details = json.loads(self.json.read_text())["details"]
+                self.assertEqual(details["next_opener"], "joins")
+                pids = {user["pid"] for user in details["users"]["opens"]}
+                self.assertIn(process.pid, pids)
+                self.assertGreaterEqual(len(pids), 2, "the parent and its worker")
         finally:
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=60)

@@ -6,14 +6,22 @@ namespace {
 constexpr Check kOpenFailed = {"file", "the file cannot be opened any more", {"error", "found"}};
 constexpr Check kGeometryChanged = {"file", "the geometry of the file changed"};
 constexpr Check kCreatedTwice = {"file", "a file that exists was created again"};
+constexpr Check kRemovedInUse = {"file", "a file that is in use was removed", {"error"}};
 
-// Opens the file again, now and then tries to create it again, and validates.
+// Opens the file again, now and then tries to create or remove it, and validates.
 struct Opener {
   template <class File>
   void operator()(RoleThread<File>& me) {
     if (me.random.one_in(8)) {
       const auto created = File::create(me.config.file);
       if (created || created.error() != ShmErrorCode::kFileExists) me.violation(kCreatedTwice);
+    }
+    if (me.random.one_in(8)) {
+      const auto removed = File::remove(me.config.file);
+      if (removed || removed.error() != ShmErrorCode::kFileInUse) {
+        me.violation(kRemovedInUse,
+                     {removed ? 0 : static_cast<std::uint64_t>(removed.error().code())});
+      }
     }
     const auto file =
         me.random.one_in(2) ? File::open(me.config.file) : File::open_or_create(me.config.file);
