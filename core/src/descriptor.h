@@ -7,8 +7,8 @@
 // but the objects in its copy of the memory, and these find that they are of another process.
 //
 // Limits: the locks of a parent that dies before its child is out of fork end when that is. Handlers
-// do not run in a child made by _Fork(3) or a bare clone(2): it keeps the descriptions, and the
-// parent's locks with them, until it execs or exits.
+// do not run in a child made by posix_spawn(3), vfork(2), _Fork(3) or a bare clone(2): it keeps the
+// descriptions, and with them the locks of a parent that dies, until it execs or exits.
 
 #ifndef FSQLSHM_SRC_DESCRIPTOR_H_
 #define FSQLSHM_SRC_DESCRIPTOR_H_
