@@ -1,10 +1,15 @@
 #include "harness/system_calls.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <type_traits>
@@ -12,9 +17,43 @@
 // The linker sends the program's call of NAME to __wrap_NAME, and ours of __real_NAME to the real one.
 // Its names are the linker's choice. NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 
+using fsqlshm::harness::Lie;
 using fsqlshm::harness::ScopedBeforeCall;
 
 namespace {
+
+std::atomic<Lie> current_lie = nullptr;
+thread_local bool lying = false;
+
+template <class Value>
+std::uint64_t to_word(Value value) {
+  if constexpr (std::is_pointer_v<Value>) {
+    return reinterpret_cast<std::uint64_t>(value);
+  } else {
+    return static_cast<std::uint64_t>(value);
+  }
+}
+
+template <class Result>
+Result from_word(long value) {
+  if constexpr (std::is_pointer_v<Result>) {
+    return reinterpret_cast<Result>(value);
+  } else {
+    return static_cast<Result>(value);
+  }
+}
+
+// What the call is said to answer, if it is not made.
+template <class... Arguments>
+std::optional<long> lie_about(const char* name, Arguments... arguments) {
+  const Lie lie = current_lie.load(std::memory_order::relaxed);
+  if (lie == nullptr || lying) return std::nullopt;
+  const std::array words = {to_word(arguments)...};
+  lying = true;
+  const std::optional<long> answer = lie(name, words);
+  lying = false;
+  return answer;
+}
 
 template <class Result>
 constexpr Result kFailed = static_cast<Result>(-1);
@@ -25,7 +64,10 @@ template <class Result, class... Parameters>
 Result ask(const char* name, Result (*real)(Parameters...),
            std::type_identity_t<Parameters>... arguments) {
   const int error = ScopedBeforeCall::ask(name);
-  if (error == 0) return real(arguments...);
+  if (error == 0) {
+    const auto lie = lie_about(name, arguments...);
+    return lie ? from_word<Result>(*lie) : real(arguments...);
+  }
   errno = error;
   return kFailed<Result>;
 }
@@ -67,6 +109,22 @@ int __wrap_openat(int d, const char* name, int flags, mode_t mode) {
   return ask(nameless ? "openat(O_TMPFILE)" : "openat", &__real_openat, d, name, flags, mode);
 }
 
+// Calls that nobody makes fail: one can only lie about them.
+#define FSQLSHM_WRAP(result, name, parameters, ...)                    \
+  result __real_##name parameters;                                     \
+  result __wrap_##name parameters;                                     \
+  result __wrap_##name parameters {                                    \
+    const auto lie = lie_about(#name, __VA_ARGS__);                    \
+    return lie ? from_word<result>(*lie) : __real_##name(__VA_ARGS__); \
+  }
+
+FSQLSHM_WRAP(ssize_t, getrandom, (void* to, size_t size, unsigned flags), to, size, flags)
+FSQLSHM_WRAP(int, sem_post, (sem_t * semaphore), semaphore)
+FSQLSHM_WRAP(int, pthread_atfork, (void (*prepare)(), void (*parent)(), void (*child)()), prepare,
+             parent, child)
+
+#undef FSQLSHM_WRAP
+
 // It returns its error.
 int __real_posix_fallocate(int fd, off_t at, off_t size);
 int __wrap_posix_fallocate(int fd, off_t at, off_t size);
@@ -76,4 +134,6 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t size) {
 }
 
 }  // extern "C"
+
+void fsqlshm::harness::tell_lies(Lie lie) noexcept { current_lie = lie; }
 // NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)

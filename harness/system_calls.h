@@ -5,7 +5,11 @@
 #ifndef FSQLSHM_HARNESS_SYSTEM_CALLS_H_
 #define FSQLSHM_HARNESS_SYSTEM_CALLS_H_
 
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 namespace fsqlshm::harness {
@@ -35,6 +39,16 @@ class ScopedBeforeCall {
   static inline thread_local const BeforeCall* current_ = nullptr;
   BeforeCall before_;
 };
+
+/// A system that lies: called in the place of every call, in every thread and in forked children. None
+/// for the truth; else what the call is said to answer, with errno where that is a failure. What it
+/// calls itself is real. Besides the calls above it is asked about getrandom, sem_post and
+/// pthread_atfork.
+using Lie = std::optional<long> (*)(std::string_view call,
+                                    std::span<const std::uint64_t> arguments);
+
+/// From now on; nullptr: the truth again.
+void tell_lies(Lie lie) noexcept;
 
 }  // namespace fsqlshm::harness
 

@@ -9,7 +9,9 @@
 //   0             OPEN         read: has the file open or waits for its first opener.
 //                              write: the first opener, or `remove`: is alone.
 //   1             PUBLICATION  write: publishes.
-//   2^61 + inode  ESTABLISHED  read: has that file open and knows that its state is established.
+//   2^61 + file   ESTABLISHED  read: has that file open and knows that its state is established. The
+//                              file is its inode and the checksum of its immutable fields, so that
+//                              one copied over it is another.
 //   2^62 + name   NAME         write: the open with that 62-bit name (22 bits pid, 40 bits token)
 //                              is in use.
 //
@@ -46,8 +48,9 @@ inline constexpr LockRange kEstablishedBytes{off_t{1} << 61, off_t{1} << 61};
 /// To the largest offset there is.
 inline constexpr LockRange kNameBytes{off_t{1} << 62, 0};
 
-[[nodiscard]] constexpr LockRange established_byte(ino_t inode) noexcept {
-  return {kEstablishedBytes.offset | static_cast<off_t>(inode & ((std::uint64_t{1} << 61) - 1))};
+[[nodiscard]] constexpr LockRange established_byte(ino_t inode, std::uint64_t checksum) noexcept {
+  const std::uint64_t file = inode ^ checksum;
+  return {kEstablishedBytes.offset | static_cast<off_t>(file & ((std::uint64_t{1} << 61) - 1))};
 }
 
 [[nodiscard]] constexpr LockRange name_byte(ProcessIdentity who) noexcept {

@@ -62,6 +62,19 @@ bool install_handlers(Registry& all) noexcept {
   return all.handlers_installed;
 }
 
+// Opening and closing are cancellation points, and glibc may cancel a thread right after the kernel
+// has opened a file: then nobody would have the descriptor.
+class CancellationDisabled {
+ public:
+  CancellationDisabled() noexcept { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  CancellationDisabled(const CancellationDisabled&) = delete;
+  CancellationDisabled& operator=(const CancellationDisabled&) = delete;
+  ~CancellationDisabled() { ::pthread_setcancelstate(before_, nullptr); }
+
+ private:
+  int before_ = 0;
+};
+
 }  // namespace
 
 std::uint64_t process_generation() noexcept {
@@ -78,6 +91,7 @@ std::uint64_t process_generation() noexcept {
 
 Descriptor Descriptor::open_at(int directory, const char* name, int flags, mode_t mode) {
   Registry& all = registry();
+  const CancellationDisabled no_cancellation;
   const std::scoped_lock hold(all.mutex);
   Descriptor opened;
   if (!install_handlers(all)) return opened;
@@ -93,15 +107,13 @@ Descriptor Descriptor::open_at(int directory, const char* name, int flags, mode_
 int Descriptor::close() noexcept {
   if (!ok() || generation_ != process_generation()) return 0;
   const int saved = errno;
-  int cancellation = 0;
-  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);  // close is a point of it
+  const CancellationDisabled no_cancellation;
   Registry& all = registry();
   all.mutex.lock();
   all.descriptors.erase(std::ranges::find(all.descriptors, fd_));
   // Linux has closed it even if it reports an error.
   const int error = ::close(std::exchange(fd_, -1)) == 0 ? 0 : errno;
   all.mutex.unlock();
-  ::pthread_setcancelstate(cancellation, nullptr);
   errno = saved;
   return error;
 }

@@ -78,8 +78,10 @@ std::expected<std::uint64_t, ShmError> required_size(const Geometry& geometry) {
 }
 
 bool is_ruin(const HeaderBytes& header, const ShmError& problem) {
-  const bool blank =
-      std::ranges::all_of(header, [](std::byte byte) { return byte == std::byte{0}; });
+  // Users of a file that was truncated and got its size back may have written words to it.
+  auto words = std::bit_cast<std::array<std::uint64_t, kHeaderWords>>(header);
+  for (const Field field : kAtomicFields) words[word_index(field)] = 0;
+  const bool blank = std::ranges::all_of(words, [](std::uint64_t word) { return word == 0; });
   const Code code = problem.code();
   return blank || code == Code::kInvalidPageSize || code == Code::kChecksumMismatch ||
          code == Code::kFileTruncated;

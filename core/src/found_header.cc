@@ -46,6 +46,7 @@ std::expected<FoundHeader, ShmError> find_header(int fd) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return failure_errno(Code::kFileOpen);
   FoundHeader found;
+  found.inode = status.st_ino;
   const auto bytes = read_words(fd, found);
   if (!bytes) return std::unexpected(bytes.error());
   found.problem = judge(found, *bytes, status);

@@ -3,6 +3,8 @@
 #ifndef FSQLSHM_SRC_FOUND_HEADER_H_
 #define FSQLSHM_SRC_FOUND_HEADER_H_
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstdint>
 #include <expected>
@@ -16,6 +18,7 @@ namespace fsqlshm::internal {
 
 struct FoundHeader {
   std::array<std::uint64_t, kHeaderWords> words{};  // 0 where the file ends before
+  ino_t inode = 0;
   bool holes = false;
   std::optional<ImmutableWords> immutable{};
   std::uint64_t size = 0;             // bytes, as the geometry asks for

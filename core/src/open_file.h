@@ -13,8 +13,8 @@
 //   I1  Who holds ESTABLISHED for a file saw a first opener finish, or somebody who did; and it held
 //       OPEN from then on, so no other first opener came in between. So the state that it uses was
 //       established once, from durable values, and was in memory ever since.
-//   I2  All who hold ESTABLISHED hold it for one file (inode): a first opener is alone, and who joins
-//       checks its own file's byte.
+//   I2  All who hold ESTABLISHED hold it for one file (inode and immutable fields): a first opener is
+//       alone, and who joins checks its own file's byte.
 //   I3  All locks are held by descriptors that end with this process (descriptor.h).
 
 #ifndef FSQLSHM_SRC_OPEN_FILE_H_

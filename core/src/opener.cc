@@ -262,23 +262,28 @@ class Opener {
       return is_missing(opened.error()) ? replaced_or_again() : std::unexpected(opened.error());
     }
     open_->file = std::move(*opened);
-    struct stat status = {};
-    if (::fstat(fd(), &status) != 0) return failure_errno(Code::kFileOpen);
+    const auto found = find_header(fd());
+    if (!found) return std::unexpected(found.error());
+    if (!found->immutable) return replaced_or_again(*found->problem);
     const auto established =
-        locked_by_others(lock_fd(), established_byte(status.st_ino), LockKind::kWrite);
+        locked_by_others(lock_fd(), established_byte(*found), LockKind::kWrite);
     if (!established) return lock_failure(established.error());
     if (!*established) return replaced_or_again();
     if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
-    return finish(find_header(fd()), false);
+    return finish(found, false);
   }
 
-  // The file is not there, or not established: because there is no first opener any more, or because
-  // those who have it open have another one.
-  Attempt replaced_or_again() {
+  static LockRange established_byte(const FoundHeader& found) {
+    return internal::established_byte(found.inode, found.immutable->geometry().layout_checksum);
+  }
+
+  // The file is not there, damaged, or not established: because there is no first opener any more, or
+  // because those who have it open have another one.
+  Attempt replaced_or_again(ShmError problem = ShmError(Code::kFileReplaced)) {
     const auto others = locked_by_others(lock_fd(), kEstablishedBytes, LockKind::kWrite);
     if (!others) return lock_failure(others.error());
     if (!*others) return false;
-    return failure(Code::kFileReplaced, 0, 0);
+    return std::unexpected(problem);
   }
 
   // The lock file goes last, so that a death in between leaves nothing that is in anybody's way.
@@ -308,7 +313,7 @@ class Opener {
       return std::unexpected(mapped.error());
     }
     if (const auto named = take_name(); !named) return std::unexpected(named.error());
-    auto locked = try_lock(lock_fd(), established_byte(open_->inode), LockKind::kRead);
+    auto locked = try_lock(lock_fd(), established_byte(*found), LockKind::kRead);
     if (locked && *locked && first) locked = try_lock(lock_fd(), kOpenByte, LockKind::kRead);
     if (!locked) return lock_failure(locked.error());
     if (!*locked) return lock_failure(EAGAIN);

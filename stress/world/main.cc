@@ -1,0 +1,125 @@
+// fsqlshm-world: what happens around the words.
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "harness/program.h"
+#include "harness/result.h"
+#include "harness/run.h"
+#include "stress/world/catalogue.h"
+#include "stress/world/events.h"
+#include "stress/world/mutants.h"
+
+namespace {
+
+using namespace fsqlshm::harness;
+using namespace fsqlshm::world;
+
+struct Options {
+  CatalogueSetting setting{};
+  std::string dir;
+  std::string shard = "1/1";
+  std::string replay;
+  bool list = false;
+};
+
+std::vector<std::string> mutant_names() {
+  std::vector<std::string> names;
+  for (const Mutant& mutant : mutants()) names.emplace_back(mutant.name);
+  return names;
+}
+
+std::vector<Option> options_of(Options& o) {
+  return {
+      {"--quick", &o.setting.quick, "one moment of every event and operation"},
+      {"--cells", &o.setting.only, "EVENT:OPERATION, or EVENT: or :OPERATION, alone"},
+      {"--replay",
+       &o.replay,
+       "EVENT:OPERATION:MOMENT, one cell with its trace",
+       {},
+       false,
+       {},
+       {"--quick", "--cells"}},
+      {"--mutant", &o.setting.mutant,
+       "attack the layer over a system that lies; finds it, and ends", one_of(mutant_names())},
+      {"--list", &o.list, "print events, operations and mutants"},
+      {"--workers", &o.setting.workers, "processes; 0: one for each processor",
+       whole_number(0, 256)},
+      {"--seed", &o.setting.seed, "chooses the moments of a quick run", whole_number(0)},
+      {"--shard", &o.shard, "I/N: part I of N machines",
+       [](const std::string& text) {
+         const auto shard = Shard::parse(text);
+         return shard ? std::string() : shard.error();
+       }},
+      {"--quiet", &o.setting.quiet, "no progress line"},
+      {"--dir", &o.dir, "where the files lie (default: /dev/shm)", existing_folder()},
+  };
+}
+
+void list() {
+  fmt::print("events\n");
+  for (const Event& event : events()) fmt::print("  {:<18} {}\n", event.name, event.about);
+  fmt::print("operations\n");
+  for (const Operation& operation : operations()) fmt::print("  {}\n", operation.name);
+  fmt::print("mutants\n");
+  for (const Mutant& mutant : mutants()) fmt::print("  {:<26} {}\n", mutant.name, mutant.about);
+}
+
+void print(const Result& result) {
+  for (const Finding& finding : result.findings) {
+    fmt::print("{}: {}: {}\n{}\n", finding.severity, finding.property, finding.title,
+               finding.detail);
+    if (!finding.replay.empty()) fmt::print("reproduce: {}\n", finding.replay);
+  }
+  if (const auto skipped = result.details.find("skipped"); skipped != result.details.end()) {
+    for (const auto& [event, why] : skipped->items()) {
+      fmt::print("skipped: {}: {}\n", event, why.get<std::string>());
+    }
+  }
+  if (!result.headline.empty()) fmt::print("{}\n", result.headline);
+}
+
+ExitCode attack(const Program& program, Options& options) {
+  if (options.list) {
+    list();
+    return kExitClean;
+  }
+  CatalogueSetting& setting = options.setting;
+  setting.dir = options.dir;
+  setting.shard = *Shard::parse(options.shard);
+  const std::string words = program.command_line();
+  setting.program = words.substr(0, words.find(' '));
+  Result result("world", setting.mutant.empty() ? "hardened" : setting.mutant);
+  result.seed = setting.seed;
+  result.budget = {{"shard", options.shard}};
+  if (!setting.mutant.empty() && setting.only.empty()) {
+    setting.only = find_mutant(setting.mutant)->cells;
+  }
+  if (options.replay.empty()) {
+    run_catalogue(setting, result);
+  } else {
+    replay_cell(setting, options.replay, result);
+  }
+  print(result);
+  const ExitCode code = program.finish(result);
+  fmt::print("{}\n", code == kExitClean   ? "clean"
+                     : code == kExitFound ? fmt::format("{} finding(s)", result.findings.size())
+                                          : std::string("could not run"));
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  Program program(
+      "fsqlshm-world",
+      "What happens around the words: fork, exec, death, namespaces, limits, full "
+      "disks, failing calls, lost files, at every moment of the file layer.\n"
+      "Exit status: 0 clean, 1 something was found, 2 could not run or not to its end.");
+  for (const Option& option : options_of(options)) program.add(option);
+  program.add_documents();
+  return program.run(argc, argv, [&] { return attack(program, options); });
+}

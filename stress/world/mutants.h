@@ -1,0 +1,30 @@
+// The file layer over a system that lies in one call: what it would be without one of its
+// precautions. The catalogue must find each of them.
+
+#ifndef FSQLSHM_STRESS_WORLD_MUTANTS_H_
+#define FSQLSHM_STRESS_WORLD_MUTANTS_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/system_calls.h"
+
+namespace fsqlshm::world {
+
+struct Mutant {
+  const char* name;
+  const char* about;
+  std::string_view property;       ///< that a finding must name
+  std::vector<std::string> cells;  ///< EVENT:OPERATION, the rows and columns that can find it
+  harness::Lie lie;
+};
+
+[[nodiscard]] const std::vector<Mutant>& mutants();
+
+/// nullptr if there is none of that name.
+[[nodiscard]] const Mutant* find_mutant(std::string_view name);
+
+}  // namespace fsqlshm::world
+
+#endif  // FSQLSHM_STRESS_WORLD_MUTANTS_H_
