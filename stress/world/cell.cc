@@ -117,6 +117,7 @@ void Cell::start() {
   // What the file knows of ids may be lost with it; then the database must know.
   world.ids_durable = event_.loses_file || std::string_view(operation_.name) == "remove";
   const bool trusts = std::string_view(operation_.name) == "trust";
+  if (trusts && event_.loses_file) world.largest_id = 0;  // what the file says holds
   world.acknowledged = trusts ? 0 : world.durable.load();
   if (operation_.scene >= Scene::kShared) {
     peer_ = std::make_unique<Peer>(world, lab_.path(), user());
@@ -162,6 +163,7 @@ void Cell::run_operation() {
       operation_.holder == Holder::kPeer ? ask_peer(PeerOrder::kLetGo) : order(Order::kLetGo);
     }
   }
+  world_->operation_over = true;
   subject_over_ = stop.kind == Stop::Kind::kGone && !event_.cancels;
   tracer_.reset();
   if (stop.kind != Stop::Kind::kGone) {
@@ -237,6 +239,14 @@ void Cell::exec_subject() {
   }
 }
 
+void Cell::wait_for_child() {
+  const auto deadline = steady_clock::now() + kVisitLimit;
+  while (!world_->child_done && steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(microseconds(50));
+  }
+  if (!world_->child_done) world_->blame(kW1, "a child that uses the file does not come to an end");
+}
+
 void Cell::start_rival(const std::function<int()>& body) {
   rival_ = harness::Child([&] { return become(user()) ? body() : 1; });
   const auto deadline = steady_clock::now() + seconds(3);
@@ -291,6 +301,7 @@ void Cell::judge_error(int code, bool again) {
   if (documented && event_.calls_fail()) return;
   if (event_.loses_file && says_so(code)) return;
   if (known == ShmErrorCode::kFenced && world_->clock_jumped) return;
+  if (known == ShmErrorCode::kFileExists && name == "create" && rival_.pid() != 0) return;
   if (known == ShmErrorCode::kFileInUse && name == "remove" && rival_.pid() != 0) return;
   world_->blame(event_.calls_fail() ? kW6 : event_.property,
                 fmt::format("the operation fails: {}", to_string(known)));
@@ -320,7 +331,7 @@ bool Cell::name_leads_elsewhere() {
     elsewhere |= ::stat(name.c_str(), &named) != 0 || named.st_ino != open.st_ino;
     if (lock || elsewhere) continue;
     elsewhere |= std::ifstream(name, std::ios::binary).get() != 'F' ||
-                 pages_mapped(holder, name) != (fs::file_size(name) + 4095) / 4096;
+                 pages_mapped(holder, name) != (fs::file_size(name, ignored) + 4095) / 4096;
   }
   return elsewhere;
 }

@@ -96,6 +96,8 @@ class Cell {
   void kill_subject();
   /// Its other thread becomes another program.
   void exec_subject();
+  /// Until the child of the subject has used the file.
+  void wait_for_child();
   /// Another process that does this at the same time, until it is over or waits for the subject.
   void start_rival(const std::function<int()>& body);
   [[nodiscard]] harness::Child& rival() { return rival_; }

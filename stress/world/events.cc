@@ -56,14 +56,22 @@ Event orders_and_kills(const char* name, const char* about, Order what) {
 }
 
 std::vector<Event> processes() {
+  Event use = orders("fork-use", "another thread forks; the child uses the file", Order::kForkUse);
+  use.when_over = [](Cell& cell) { cell.wait_for_child(); };
+  Event unwind =
+      orders("fork-unwind", "another thread forks; the child unwinds past the guard and the file",
+             Order::kForkUnwind);
+  unwind.strike = [](Cell& cell) {
+    cell.order(Order::kForkUnwind);
+    if (has_free_peer(cell.operation())) cell.ask_peer(PeerOrder::kWork);
+  };
   return {
       orders("fork-exit", "another thread forks; the child exits", Order::kForkExit),
-      orders("fork-unwind", "another thread forks; the child unwinds past the guard and the file",
-             Order::kForkUnwind),
+      unwind,
       orders("fork-sleep", "another thread forks; the child sleeps for ever", Order::kForkSleep),
       orders("fork-exec", "another thread forks; the child execs and sleeps for ever",
              Order::kForkExec),
-      orders("fork-use", "another thread forks; the child uses the file", Order::kForkUse),
+      use,
       orders("fork-kill", "another thread forks; the child is killed", Order::kForkAndKill),
       orders_and_kills("fork-sleep-die",
                        "another thread forks, the process is killed, the child sleeps for ever",
@@ -142,9 +150,10 @@ std::vector<Event> files() {
       harms("regrow", "the file is truncated and gets its size back",
             [](Cell& cell) {
               const std::string path = cell.lab().path();
-              const auto size = static_cast<off_t>(fs::file_size(path));
+              struct stat status = {};
+              if (::stat(path.c_str(), &status) != 0) return;  // it was removed
               ::truncate(path.c_str(), 0);
-              ::truncate(path.c_str(), size);
+              ::truncate(path.c_str(), status.st_size);
             }),
       harms("replace", "another file takes its name",
             [](Cell& cell) {
@@ -228,7 +237,8 @@ Event in_namespace(const char* name, const char* about, int which,
 std::vector<Event> others() {
   const auto opens = [](Cell& cell) {
     cell.start_rival([&cell] {
-      return visit(cell.world(), cell.lab().path(), {.who = "the rival", .property = kW4});
+      return visit(cell.world(), cell.lab().path(),
+                   {.who = "the rival", .stays = true, .property = kW4});
     });
   };
   Event rival = {.name = "rival",

@@ -248,6 +248,10 @@ int visit(World& world, const fs::path& path, const Visit& how) {
   if (const auto wrong = validate(file->header_bytes()); still && !wrong.empty()) {
     world.blame(how.property, how.who + " finds: " + wrong.front().message());
   }
+  const auto deadline = std::chrono::steady_clock::now() + kVisitLimit;
+  while (how.stays && !world.operation_over && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
   if (const auto closed = file->close(); !closed) {
     world.blame(how.property, how.who + " cannot close: " + closed.error().message());
   }

@@ -42,6 +42,7 @@ struct Visit {
   bool others_use_it = false;  ///< so it finds an established state
   bool file_is_lost = false;   ///< others use it, and the name leads elsewhere: it may be refused
   bool subject_stands_still = false;  ///< in the middle of its operation
+  bool stays = false;                 ///< until the operation of the subject is over
   bool may_read_only = false;         ///< opens for reading, and reads
   bool blocked_readers = false;  ///< a process locks the file for reading; readers may be refused
   uid_t user = 0;                ///< 0: stays who it is

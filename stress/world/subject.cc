@@ -54,7 +54,12 @@ class Actor {
       case Order::kForkExec:
         return fork_child([this] { exec(); }, false);
       case Order::kForkUse:
-        return fork_child([this] { use_in_child(); }, false);
+        return fork_child(
+            [this] {
+              use_in_child();
+              stage_.world.child_done = true;
+            },
+            false);
       case Order::kForkAndKill:
         fork_child([this] { sleep_for_ever(); }, false);
         ::kill(stage_.world.child, SIGKILL);
@@ -121,11 +126,14 @@ class Actor {
   int fork_child(const std::function<void()>& life, bool wait) {
     const pid_t child = ::fork();
     if (child == 0) {
+      stage_.world.child_began = true;
       life();
       ::_exit(0);
     }
     stage_.world.child = child;
-    return wait ? reap() : 0;
+    if (wait) return reap();
+    while (!stage_.world.child_began) std::this_thread::yield();
+    return 0;
   }
 
   int reap() {

@@ -33,7 +33,11 @@ class SharedText {
     for (std::size_t i = 0; i < line.size(); ++i) text_[begin + i] = line[i];
     text_[begin + line.size()] = '\n';
   }
-  [[nodiscard]] std::string text() const { return {text_.data(), std::min(used_.load(), kSize)}; }
+  [[nodiscard]] std::string text() const {
+    std::string all(text_.data(), std::min(used_.load(), kSize));
+    std::erase(all, '\0');  // of a process that died in `add`
+    return all;
+  }
 
  private:
   std::atomic<std::size_t> used_ = 0;
@@ -66,7 +70,10 @@ struct World {
   std::atomic<pid_t> child = 0;   ///< of an event
   std::atomic<bool> began = false;
   std::atomic<bool> done = false;
-  std::atomic<int> error = -1;  ///< a ShmErrorCode; -1: none
+  std::atomic<bool> operation_over = false;  ///< done, or its thread is gone
+  std::atomic<bool> child_began = false;     ///< fork has returned in the child
+  std::atomic<bool> child_done = false;      ///< of a child that uses the file
+  std::atomic<int> error = -1;               ///< a ShmErrorCode; -1: none
   std::atomic<int> error_again = -1;
   std::atomic<int> unexpected_descriptors = 0;
 
