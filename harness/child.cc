@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <system_error>
 #include <thread>
 
@@ -42,6 +43,7 @@ std::string ChildState::text() const {
 
 Child::Child(const std::function<int()>& body) {
   const pid_t parent = ::getpid();
+  std::fflush(nullptr);  // under TSan a child that ends writes its copy of what was not written yet
   pid_ = ::fork();
   if (pid_ == 0) live(body, parent);
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "cannot fork");

@@ -198,7 +198,7 @@ class WriterIndicator {
   // A lease protects an owner from a guess, not from certainty (`Alive::kCertain`).
   template <class Alive>
   static bool stale(const WriterWords& owner, std::uint64_t now_epoch_secs, Alive& alive) {
-    if constexpr (requires { std::remove_cvref_t<Alive>::kCertain; }) {
+    if constexpr (requires { requires std::remove_cvref_t<Alive>::kCertain; }) {
       if (known_dead(pid_of(owner.pid_and_gen), owner.birth, alive)) return true;
     }
     return owner.stale(now_epoch_secs, alive);
