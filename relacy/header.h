@@ -85,12 +85,12 @@ class Header : public harness::JudgedHeader {
   /// Ends a writer scenario: at rest all is zero, and a check at the end of time repairs the rest.
   void finish_writer();
 
+ private:
   // The publication lock: a kernel lock is a mutex to the memory model. It has the word of the gc
   // horizon, which such scenarios do not use.
   void lock_publication();
   void unlock_publication();
 
- private:
   bool strict_;
   bool has_states_;
   bool fence_before_lock_;

@@ -33,8 +33,7 @@ const AddScenario kCheckDeadLease(
      .spins = 10,
      .before =
          [](Header& h) {
-           h.demand_honest_busy();
-           h.init_writer();
+           h.init_writer(true);
            h.acquire_as(3, 1, kSoon);
            h.checker().bury(3);
          },
@@ -129,7 +128,7 @@ const AddScenario kFencedPublish(
                   }}},
      .after =
          [](Header& h) {
-           h.finish_snapshot();
+           h.snapshot().at_rest();
            const bool both = h.checker().newest(Field::kSnapshotSeq) == 4;
            const std::uint64_t last = h.checker().newest(Field::kCommitSeq);
            if (both) h.reach("published by both");
