@@ -11,6 +11,7 @@
 #include "stress/world/catalogue.h"
 #include "stress/world/events.h"
 #include "stress/world/mutants.h"
+#include "stress/world/power_loss/command.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ struct Options {
   std::string shard = "1/1";
   std::string replay;
   bool list = false;
+  power_loss::Command power_loss{};
 };
 
 std::vector<std::string> mutant_names() {
@@ -91,13 +93,24 @@ ExitCode attack(const Program& program, Options& options) {
   setting.shard = *Shard::parse(options.shard);
   const std::string words = program.command_line();
   setting.program = words.substr(0, words.find(' '));
+  const bool power_loss = program.given(power_loss::Command::kName);
+  if (power_loss && options.power_loss.mutant() != "none") {
+    setting.mutant = options.power_loss.mutant();
+  }
   Result result("world", setting.mutant.empty() ? "hardened" : setting.mutant);
   result.seed = setting.seed;
   result.budget = {{"shard", options.shard}};
-  if (!setting.mutant.empty() && setting.only.empty()) {
-    setting.only = find_mutant(setting.mutant)->cells;
-  }
-  if (options.replay.empty()) {
+  if (power_loss) {
+    options.power_loss.run({.quick = setting.quick,
+                            .shard = setting.shard,
+                            .seed = setting.seed,
+                            .quiet = setting.quiet,
+                            .program = setting.program},
+                           result);
+  } else if (options.replay.empty()) {
+    if (!setting.mutant.empty() && setting.only.empty()) {
+      setting.only = find_mutant(setting.mutant)->cells;
+    }
     run_catalogue(setting, result);
   } else {
     replay_cell(setting, options.replay, result);
@@ -121,5 +134,7 @@ int main(int argc, char** argv) {
       "Exit status: 0 clean, 1 something was found, 2 could not run or not to its end.");
   for (const Option& option : options_of(options)) program.add(option);
   program.add_documents();
+  program.add_command(power_loss::Command::kName, power_loss::Command::kAbout,
+                      options.power_loss.options());
   return program.run(argc, argv, [&] { return attack(program, options); });
 }

@@ -16,21 +16,13 @@
 
 #include "fsqlshm/shm_file.h"
 #include "harness/child.h"
-#include "harness/intercepted_words.h"
+#include "stress/world/marked_words.h"
 #include "stress/world/puppet.h"
-#include "stress/world/tracer.h"
 #include "stress/world/world.h"
 
 namespace fsqlshm::world {
 
-struct StepMarks {
-  static void before(const harness::AtomicStep& step) {
-    mark(Marker::kStep, static_cast<std::uint64_t>(step.field));
-  }
-};
-/// The seam whose atomic steps are moments.
-using MarkedWords = harness::InterceptedWords<MappedWords, StepMarks>;
-using SubjectFile = BasicShmFile<HardenedProtocol, MarkedWords>;
+using SubjectFile = MarkedFile;
 
 /// In a subject whose operation's thread is being cancelled.
 inline std::atomic<bool> cancellation_requested = false;

@@ -10,20 +10,10 @@
 #include <string>
 
 #include "fsqlshm/shm_file.h"
-#include "harness/intercepted_words.h"
+#include "stress/world/marked_words.h"
 #include "stress/world/power_loss/disk.h"
-#include "stress/world/tracer.h"
 
 namespace fsqlshm::world::power_loss {
-
-struct StepMarks {
-  static void before(const harness::AtomicStep& step) {
-    mark(Marker::kStep, static_cast<std::uint64_t>(step.field));
-  }
-};
-/// The seam whose atomic steps a tracer sees.
-using MarkedWords = harness::InterceptedWords<MappedWords, StepMarks>;
-using MarkedFile = BasicShmFile<HardenedProtocol, MarkedWords>;
 
 /// What users of the database were told, in memory that no power loss takes along.
 struct Promises {

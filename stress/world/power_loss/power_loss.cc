@@ -110,7 +110,7 @@ std::vector<Image> choose(const Recording& recording, const Effort& effort, std:
     last_unflushed = unflushed;
     if (!flush) all.push_back({cut, 0});  // else it is the same disk as at the cut before
     for (std::uint64_t drop = 0; unflushed > 0 && drop < effort.drops; ++drop) {
-      all.push_back({cut, seed * effort.drops + drop});
+      all.push_back({cut, 1 + seed * effort.drops + drop});
     }
   }
   if (all.size() <= effort.images) return all;
@@ -147,6 +147,14 @@ void attack(const Cell& cell, const Start& start, const Effort& effort, const Op
   }
 }
 
+// `detail` begins with the name of the image.
+std::string replay_command(const Options& options, std::string_view detail) {
+  const std::string fault =
+      options.mutant == Mutant::kNone ? "" : fmt::format(" --mutant {}", name_of(options.mutant));
+  return fmt::format("{} power-loss{} --image '{}'", options.program, fault,
+                     detail.substr(0, detail.find('\n')));
+}
+
 // --- All of them -----------------------------------------------------------------------------------
 
 class Campaign {
@@ -179,6 +187,9 @@ class Campaign {
     starts_.clear();
   }
 
+  [[nodiscard]] std::string headline() const {
+    return fmt::format("{} disks after a power loss", images_);
+  }
   [[nodiscard]] static bool asked(const std::vector<std::string>& names, std::string_view name) {
     return names.empty() || std::ranges::find(names, name) != names.end();
   }
@@ -265,7 +276,8 @@ class Campaign {
     result_.findings.push_back({.severity = found.of_the_harness ? "vacuous" : "violation",
                                 .property = found.property.data(),
                                 .title = found.title.data(),
-                                .detail = found.detail.data()});
+                                .detail = found.detail.data(),
+                                .replay = replay_command(options_, found.detail.data())});
   }
 
   void tell() {
@@ -281,10 +293,6 @@ class Campaign {
                                                {"found", row.found}});
       bump("power_loss_images", row.images);
       bump("power_loss_runs", row.runs);
-      if (options_.quiet) continue;
-      fmt::print("{:6} {:26} {:4} moments {:5} runs {:6} disks {:6} with blocks lost {:4} found\n",
-                 row.cell.type->name, row.cell.operation->name, row.moments, row.runs, row.images,
-                 row.blocks_lost, row.found);
     }
   }
   void bump(const char* count, std::uint64_t by) {
@@ -301,9 +309,9 @@ class Campaign {
   std::uint64_t images_ = 0;
 };
 
-void skip(harness::Result& result, const std::string& sentence) {
-  result.details["power_loss_skipped"].push_back(sentence);
-  result.counts["power_loss_skipped"] = result.details["power_loss_skipped"].size();
+void skip(harness::Result& result, const std::string& what, const std::string& why) {
+  result.details["skipped"][what] = why;
+  result.counts["skipped"] = result.details["skipped"].size();
 }
 
 // --- A name of an image ----------------------------------------------------------------------------
@@ -341,31 +349,31 @@ std::pair<Cell, Image> parse(std::string_view name) {
 }  // namespace
 
 std::string obstacle_to_power_loss() {
-  if (::geteuid() != 0) return "power loss needs root, to mount file systems";
+  if (::geteuid() != 0) return "needs root, to mount file systems";
   for (const char* device : {"/dev/fuse", "/dev/loop-control"}) {
     const OwnedFd fd(::open(device, O_RDWR | O_CLOEXEC));
-    if (fd.get() < 0) return fmt::format("power loss needs {}", device);
+    if (fd.get() < 0) return fmt::format("needs {}", device);
   }
   try {
     DiskImage image(kBlockSize);
     const RecordingDisk disk(image);
   } catch (const std::exception& error) {
-    return fmt::format("power loss needs a disk that records: {}", error.what());
+    return fmt::format("needs a disk that records: {}", error.what());
   }
   return {};
 }
 
 void run_power_loss(const Options& options, harness::Result& result) {
   if (const std::string obstacle = obstacle_to_power_loss(); !obstacle.empty()) {
-    return skip(result, obstacle);
+    return skip(result, "power loss", obstacle);
   }
   Campaign campaign(options, result);
   for (const FileSystem& type : file_systems()) {
     if (!Campaign::asked(options.file_systems, type.name)) continue;
     if (options.quick && &type != &file_systems().front()) continue;
     if (!type.can_be_made()) {
-      skip(result,
-           fmt::format("power loss on {}: {} is not installed", type.name, type.make.front()));
+      skip(result, fmt::format("power loss on {}", type.name),
+           type.make.front() + " is not installed");
       continue;
     }
     try {
@@ -374,6 +382,7 @@ void run_power_loss(const Options& options, harness::Result& result) {
       result.could_not_run = fmt::format("power loss on {}: {}", type.name, error.what());
     }
   }
+  result.headline = campaign.headline();
 }
 
 void replay_power_loss(std::string_view name, const Options& options, harness::Result& result) {
@@ -390,11 +399,11 @@ void replay_power_loss(std::string_view name, const Options& options, harness::R
   fmt::print("{}", recording.text(image.cut, image.drop));
   result.counts["power_loss_images"] = 1;
   if (!after.problem) return;
-  result.findings.push_back(
-      {.severity = after.problem->of_the_harness ? "vacuous" : "violation",
-       .property = after.problem->property,
-       .title = after.problem->title,
-       .detail = fmt::format("{}: {}", name_of(cell, image), after.problem->detail)});
+  result.findings.push_back({.severity = after.problem->of_the_harness ? "vacuous" : "violation",
+                             .property = after.problem->property,
+                             .title = after.problem->title,
+                             .detail = after.problem->detail,
+                             .replay = replay_command(options, name)});
 }
 
 std::string_view name_of(Mutant mutant) {

@@ -33,17 +33,18 @@ struct Options {
   harness::Shard shard{};
   std::uint64_t seed = 1;  ///< of the blocks that are lost
   bool quiet = false;
+  std::string program = "fsqlshm-world";  ///< as it was called
 };
 
 /// Adds to `result`:
 ///   counts.power_loss_images   disks that were judged
 ///   counts.power_loss_runs     recordings that they were made from
-///   counts.power_loss_skipped  file systems, or 1 if none could be tried
+///   counts.skipped             file systems, or 1 if none could be tried
 ///   details.power_loss         list of {file_system, operation, moments, runs, images, blocks_lost,
 ///                              file_missing, drafts_left, found}
-///   details.power_loss_skipped list of sentences
-/// A finding is a property that did not hold; its detail ends with what was on the disk and the name of
-/// the image, for replay_power_loss.
+///   details.skipped            {what: why}
+/// A finding is a property that did not hold; its detail begins with the name of the first image and
+/// ends with what was written to the disk.
 void run_power_loss(const Options& options, harness::Result& result);
 
 /// Tries one image again and prints its story: "ext4/create/data@12/cut 34/drop 1". Throws

@@ -1,6 +1,7 @@
 #include "stress/world/power_loss/power_loss.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -114,10 +115,13 @@ TEST_F(PowerLossTest, EveryMutantIsFoundAndFoundAgain) {
     EXPECT_THAT(found.detail, HasSubstr("the power goes off"));
 
     const std::string image = found.detail.substr(0, found.detail.find('\n'));
+    EXPECT_EQ(found.replay, fmt::format("fsqlshm-world power-loss --mutant {} --image '{}'",
+                                        name_of(expected.mutant), image));
     harness::Result again("world", "hardened");
     replay_power_loss(image, options, again);
     ASSERT_EQ(again.findings.size(), 1U) << image;
     EXPECT_EQ(again.findings.front().title, expected.title);
+    EXPECT_EQ(again.findings.front().replay, found.replay);
     options.mutant = Mutant::kNone;
     EXPECT_TRUE(run(options).findings.empty());
   }
@@ -163,9 +167,9 @@ TEST(PowerLossSkips, WithASentence) {
                 if (::geteuid() == 0 && ::setuid(65534) != 0) return 1;
                 harness::Result result("world", "hardened");
                 run_power_loss({.quick = true, .quiet = true}, result);
-                seen->skipped = result.counts["power_loss_skipped"] == 1 &&
-                                !result.counts.contains("power_loss_images");
-                const std::string why = result.details["power_loss_skipped"][0];
+                seen->skipped =
+                    result.counts["skipped"] == 1 && !result.counts.contains("power_loss_images");
+                const std::string why = result.details["skipped"]["power loss"];
                 seen->says_why = why.find("needs root") != why.npos;
                 return 0;
               }).exited());
