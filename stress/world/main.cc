@@ -12,6 +12,7 @@
 #include "stress/world/events.h"
 #include "stress/world/mutants.h"
 #include "stress/world/power_loss/command.h"
+#include "stress/world/scribbler.h"
 
 namespace {
 
@@ -25,7 +26,10 @@ struct Options {
   std::string replay;
   bool list = false;
   power_loss::Command power_loss{};
+  ScribblerOptions scribbler{};
 };
+
+constexpr const char* kScribbler = "scribbler";
 
 std::vector<std::string> mutant_names() {
   std::vector<std::string> names;
@@ -107,6 +111,11 @@ ExitCode attack(const Program& program, Options& options) {
                             .quiet = setting.quiet,
                             .program = setting.program},
                            result);
+  } else if (program.given(kScribbler)) {
+    options.scribbler.seed = setting.seed;
+    options.scribbler.dir = setting.dir;
+    options.scribbler.quiet = setting.quiet;
+    run_scribbler(options.scribbler, result);
   } else if (options.replay.empty()) {
     if (!setting.mutant.empty() && setting.only.empty()) {
       setting.only = find_mutant(setting.mutant)->cells;
@@ -136,5 +145,8 @@ int main(int argc, char** argv) {
   program.add_documents();
   program.add_command(power_loss::Command::kName, power_loss::Command::kAbout,
                       options.power_loss.options());
+  program.add_command(
+      kScribbler, "a process writes anything to the words and the file",
+      {{"--seconds", &options.scribbler.seconds, "how long", number(0.1, kMostSeconds)}});
   return program.run(argc, argv, [&] { return attack(program, options); });
 }
