@@ -62,6 +62,10 @@ bool install_handlers(Registry& all) noexcept {
   return all.handlers_installed;
 }
 
+// Made and installed before there are threads: a child that is forked while another thread does it
+// would wait for that thread for ever. What fails here is tried again by the first open.
+[[maybe_unused]] const bool kReadyForForks = install_handlers(registry());
+
 // Opening and closing are cancellation points, and glibc may cancel a thread right after the kernel
 // has opened a file: then nobody would have the descriptor.
 class CancellationDisabled {

@@ -121,6 +121,16 @@ STRESS = {
 }
 
 
+WORLD = {
+    "world": [
+        {"event": "kill", "operation": "create", "cells": 3, "found": 0},
+        {"event": "kill", "operation": "join", "cells": 2, "found": 1},
+        {"event": "cancel", "operation": "join", "cells": 2, "found": 0},
+    ],
+    "skipped": {"pid-namespace": "cannot make a pid namespace"},
+}
+
+
 def benchmark(group: str, subject: str, ns: float, **more: Any) -> tuple[str, Json]:
     facts = {"group": group, **{name: more.pop(name) for name in ("where", "rate") if name in more}, "subject": subject}
     facts |= {"n": more.pop("n")} if "n" in more else {}
@@ -182,6 +192,7 @@ def everything() -> results.Summary:
                 ],
             ),
             support.document(engine="stress", counts={"kills": 17, "snapshot_reads": 123456}, details=STRESS),
+            support.document(engine="world", counts={"cells": 5, "skipped": 1}, details=WORLD),
             support.document(engine="bench", subject="operations and read latency", details=BENCH),
             results.could_not_run("fuzz", "the build is missing", 0.5),
         ],

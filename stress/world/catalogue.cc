@@ -19,7 +19,6 @@
 #include "stress/run_dir.h"
 #include "stress/world/cell.h"
 #include "stress/world/events.h"
-#include "stress/world/mutants.h"
 
 namespace fsqlshm::world {
 namespace {
@@ -241,20 +240,30 @@ void let_others_in(const fs::path& folder) {
   fs::permissions(folder, fs::perms::group_exec | fs::perms::others_exec, fs::perm_options::add);
 }
 
-void begin_lies(const CatalogueSetting& setting) {
-  if (!setting.mutant.empty()) harness::tell_lies(find_mutant(setting.mutant)->lie);
+// That each of them names something.
+void check_cells(const CatalogueSetting& setting) {
+  for (const std::string& cell : setting.only) {
+    const bool any = std::ranges::any_of(operations(), [&](const Operation& operation) {
+      return selected({cell}, no_event(), operation) ||
+             std::ranges::any_of(events(), [&](const Event& event) {
+               return event.applies(operation) && selected({cell}, event, operation);
+             });
+    });
+    if (!any) throw std::invalid_argument("no such event or operation: " + cell);
+  }
 }
 
 }  // namespace
 
 void run_catalogue(const CatalogueSetting& setting, Result& result) {
+  check_cells(setting);
   const auto dir = stress::RunDir::make(setting.dir);
   if (!dir) {
     result.could_not_run = dir.error();
     return;
   }
   let_others_in(dir->path());
-  const Abilities abilities = Abilities::find();
+  const Abilities abilities = Abilities::find(dir->path());
   const unsigned count =
       setting.workers != 0 ? setting.workers : std::max(1U, std::thread::hardware_concurrency());
   harness::Shared<Common> common;
@@ -265,7 +274,6 @@ void run_catalogue(const CatalogueSetting& setting, Result& result) {
     const fs::path folder = dir->path() / fmt::format("lab-{}", i);
     fs::create_directory(folder);
     workers.push_back(std::make_unique<harness::Child>([&, i, folder] {
-      begin_lies(setting);
       Worker worker(setting, folder, abilities, i, count, *common);
       std::ofstream(document(i)) << worker.run();
       return 0;
@@ -315,7 +323,7 @@ void replay_cell(const CatalogueSetting& setting, const std::string& cell, Resul
   const auto dir = stress::RunDir::make(setting.dir);
   if (!dir) throw std::runtime_error(dir.error());
   let_others_in(dir->path());
-  const Abilities abilities = Abilities::find();
+  const Abilities abilities = Abilities::find(dir->path());
   if (const std::string why = chosen.cannot(abilities); !why.empty()) {
     result.could_not_run = why;
     return;
@@ -323,7 +331,6 @@ void replay_cell(const CatalogueSetting& setting, const std::string& cell, Resul
   harness::Shared<SharedText<65536>> told;
   harness::Shared<SharedText<16384>> violations;
   const auto end = harness::run_in_child([&] {
-    begin_lies(setting);
     Lab lab(dir->path(), abilities);
     Cell one(lab, *operation, chosen, place);
     const Verdict verdict = one.run();

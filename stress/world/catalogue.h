@@ -20,7 +20,7 @@ struct CatalogueSetting {
   bool quick = false;      ///< one moment for each event of each operation
   bool quiet = false;
   std::vector<std::string> only{};        ///< "EVENT:OPERATION", either may be empty for all
-  std::string mutant{};                   ///< the name of one; empty: the layer as it is
+  std::string mutant{};                   ///< whose lies are told; ends with the first finding
   std::string program = "fsqlshm-world";  ///< for replay commands
 };
 

@@ -51,9 +51,9 @@ std::uint64_t pages_mapped(pid_t process, const fs::path& file) {
 bool says_so(int code) {
   using enum ShmErrorCode;
   static constexpr std::array kCodes = {
-      kFileReplaced, kFileTruncated,   kTooSmall,         kBadMagic,     kVersionMismatch,
-      kFileInUse,    kInvalidPageSize, kChecksumMismatch, kFileOpen,     kFileCreate,
-      kFileNoSpace,  kFileExists,      kFileLock,         kNeedsRecovery};
+      kFileReplaced, kFileTruncated,   kTooSmall,         kBadMagic, kVersionMismatch,
+      kFileInUse,    kInvalidPageSize, kChecksumMismatch, kFileOpen, kFileCreate,
+      kFileNoSpace,  kFenced,          kFileExists,       kFileLock, kNeedsRecovery};
   return std::ranges::find(kCodes, static_cast<ShmErrorCode>(code)) != kCodes.end();
 }
 
@@ -94,7 +94,7 @@ Verdict Cell::run() {
     finish_subject();
     judge_remains();
   } catch (const std::exception& error) {
-    world_->blame(kW6, error.what());
+    world_->blame(event_.property, error.what());
   }
   std::istringstream blames(world_->blames.text());
   for (std::string line; std::getline(blames, line);) {
@@ -157,12 +157,9 @@ void Cell::run_operation() {
     if (stop.kind == Stop::Kind::kBlocked && !holder_holds_) continue;
     world_->note(describe(stop, *tracer_));
     pass(stop);
-    if (stop.kind == Stop::Kind::kBlocked && holder_holds_) {
-      holder_holds_ = false;
-      world_->note("  the holder of the publication lock lets go");
-      operation_.holder == Holder::kPeer ? ask_peer(PeerOrder::kLetGo) : order(Order::kLetGo);
-    }
+    if (stop.kind == Stop::Kind::kBlocked) release_holder();
   }
+  if (!event_.ends_subject) release_holder();  // before the operation is done again
   world_->operation_over = true;
   subject_over_ = stop.kind == Stop::Kind::kGone && !event_.cancels;
   tracer_.reset();
@@ -173,6 +170,12 @@ void Cell::run_operation() {
   if (ordered_ && !event_.ends_subject && !subject_->other_thread().wait()) {
     world_->blame(kW1, "the other thread of the subject does not come to an end");
   }
+}
+
+void Cell::release_holder() {
+  if (!std::exchange(holder_holds_, false)) return;
+  world_->note("  the holder of the publication lock lets go");
+  operation_.holder == Holder::kPeer ? ask_peer(PeerOrder::kLetGo) : order(Order::kLetGo);
 }
 
 bool can_strike(const Event& event, const Moment& moment) {

@@ -108,6 +108,7 @@ class Cell {
   void run_operation();
   void pass(const Stop& stop);
   void fail(const Stop& stop, const std::vector<int>& errors);
+  void release_holder();
   void settle_orders();
   void judge_operation();
   void judge_error(int code, bool again);

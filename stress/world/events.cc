@@ -204,9 +204,14 @@ std::vector<Event> permissions() {
                   .strike =
                       [fd](Cell& cell) {
                         *fd = ::open(cell.lab().path().c_str(), O_RDONLY | O_CLOEXEC);
-                        struct flock all = {};
-                        all.l_type = F_RDLCK;
-                        ::fcntl(*fd, F_OFD_SETLK, &all);
+                        // In parts: one that the file's users are in the way of is not granted.
+                        for (const off_t part : {0, 1, 2, 3}) {
+                          struct flock lock = {};
+                          lock.l_type = F_RDLCK;
+                          lock.l_start = part << 61;
+                          lock.l_len = part == 3 ? 0 : off_t{1} << 61;
+                          ::fcntl(*fd, F_OFD_SETLK, &lock);
+                        }
                       },
                   .lets_others_read = true,
                   .property = kW7};

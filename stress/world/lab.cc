@@ -41,9 +41,11 @@ bool mount_small_disk(const fs::path& folder) {
 
 }  // namespace
 
-Abilities Abilities::find() {
+Abilities Abilities::find(const fs::path& folder) {
   Abilities found;
-  if (::geteuid() != 0) found.other_users = "cannot be another user: not root";
+  found.other_users = try_in_child(
+      [&] { return become(kNobody) && ::access(folder.c_str(), X_OK) == 0; },
+      "work in the folder as another user");
   found.small_disk =
       try_in_child([] { return mount_small_disk("/tmp"); }, "mount a small file system");
   found.pid_namespace =

@@ -23,7 +23,8 @@ struct Abilities {
   std::string pid_namespace;
   std::string time_namespace;
 
-  [[nodiscard]] static Abilities find();
+  /// For labs in `folder`.
+  [[nodiscard]] static Abilities find(const std::filesystem::path& folder);
 };
 
 class Lab {

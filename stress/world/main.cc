@@ -1,8 +1,12 @@
 // fsqlshm-world: what happens around the words.
 
 #include <fmt/format.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "harness/program.h"
@@ -24,7 +28,7 @@ struct Options {
   std::string dir;
   std::string shard = "1/1";
   std::string replay;
-  bool list = false;
+  bool describe = false;
   power_loss::Command power_loss{};
   ScribblerOptions scribbler{};
 };
@@ -50,7 +54,7 @@ std::vector<Option> options_of(Options& o) {
        {"--quick", "--cells"}},
       {"--mutant", &o.setting.mutant,
        "attack the layer over a system that lies; finds it, and ends", one_of(mutant_names())},
-      {"--list", &o.list, "print events, operations and mutants"},
+      {"--describe", &o.describe, "print events, operations and mutants as JSON"},
       {"--workers", &o.setting.workers, "processes; 0: one for each processor",
        whole_number(0, 256)},
       {"--seed", &o.setting.seed, "chooses the moments of a quick run", whole_number(0)},
@@ -64,13 +68,17 @@ std::vector<Option> options_of(Options& o) {
   };
 }
 
-void list() {
-  fmt::print("events\n");
-  for (const Event& event : events()) fmt::print("  {:<18} {}\n", event.name, event.about);
-  fmt::print("operations\n");
-  for (const Operation& operation : operations()) fmt::print("  {}\n", operation.name);
-  fmt::print("mutants\n");
-  for (const Mutant& mutant : mutants()) fmt::print("  {:<26} {}\n", mutant.name, mutant.about);
+void describe() {
+  nlohmann::json all = {{"events", {}}, {"operations", {}}, {"mutants", {}}};
+  for (const Event& event : events()) all["events"][event.name] = event.about;
+  for (const Operation& operation : operations()) all["operations"].push_back(operation.name);
+  for (const Mutant& mutant : mutants()) {
+    all["mutants"].push_back({{"name", mutant.name},
+                              {"about", mutant.about},
+                              {"property", mutant.property},
+                              {"cells", mutant.cells}});
+  }
+  fmt::print("{}\n", all.dump(2));
 }
 
 void print(const Result& result) {
@@ -87,9 +95,18 @@ void print(const Result& result) {
   if (!result.headline.empty()) fmt::print("{}\n", result.headline);
 }
 
+// Its lies begin with the program, so that is begun again.
+void become_mutant(const std::string& name, char** argv) {
+  const char* const now = std::getenv(kMutantVariable);
+  if (name.empty() || (now != nullptr && name == now)) return;
+  ::setenv(kMutantVariable, name.c_str(), 1);
+  ::execv("/proc/self/exe", argv);
+  throw std::system_error(errno, std::generic_category(), "cannot begin again as a mutant");
+}
+
 ExitCode attack(const Program& program, Options& options) {
-  if (options.list) {
-    list();
+  if (options.describe) {
+    describe();
     return kExitClean;
   }
   CatalogueSetting& setting = options.setting;
@@ -148,5 +165,8 @@ int main(int argc, char** argv) {
   program.add_command(
       kScribbler, "a process writes anything to the words and the file",
       {{"--seconds", &options.scribbler.seconds, "how long", number(0.1, kMostSeconds)}});
-  return program.run(argc, argv, [&] { return attack(program, options); });
+  return program.run(argc, argv, [&] {
+    become_mutant(options.setting.mutant, argv);
+    return attack(program, options);
+  });
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -172,6 +173,13 @@ Answer locks_on_the_file(std::string_view call, Arguments a) {
 Answer turn_not_raii(std::string_view call, Arguments) {
   const bool other_thread = ::getpid() != static_cast<pid_t>(::syscall(SYS_gettid));
   return call == "sem_post" && cancellation_requested && other_thread ? Answer(0) : kTruth;
+}
+
+// Before the static initializers of the file layer.
+[[gnu::constructor(101)]] void lie_from_the_start() {
+  const char* const name = std::getenv(kMutantVariable);
+  const Mutant* const mutant = name != nullptr ? find_mutant(name) : nullptr;
+  if (mutant != nullptr) harness::tell_lies(mutant->lie);
 }
 
 }  // namespace

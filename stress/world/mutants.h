@@ -22,6 +22,10 @@ struct Mutant {
 
 [[nodiscard]] const std::vector<Mutant>& mutants();
 
+/// Environment variable with the name of a mutant. Its lies begin with the program, because the file
+/// layer makes calls before `main`.
+inline constexpr const char* kMutantVariable = "FSQLSHM_WORLD_MUTANT";
+
 /// nullptr if there is none of that name.
 [[nodiscard]] const Mutant* find_mutant(std::string_view name);
 

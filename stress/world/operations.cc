@@ -79,7 +79,10 @@ Outcome publish(Stage& stage, bool fenced) {
 Outcome repair(Stage& stage) {
   auto guard = stage.file->lock_publication();
   if (!guard) return std::unexpected(guard.error());
-  if (!guard->needs_reconcile()) stage.world.blame(kW2, "the guard does not see a half publish");
+  const bool untouched = stage.world.durable == kFirstCommit && !stage.world.ids_durable;
+  if (untouched && !guard->needs_reconcile()) {
+    stage.world.blame(kW2, "the guard does not see a half publish");
+  }
   return reconcile(*guard, stage.world);
 }
 

@@ -198,7 +198,7 @@ int visit_for_reading(World& world, const fs::path& path, const Visit& how) {
     return 0;
   }
   if (const auto seen = file->layout().try_load_consistent_snapshot(1000); !seen) {
-    world.blame(how.property, how.who + " cannot read");
+    if (!how.file_is_lost) world.blame(how.property, how.who + " cannot read");
   } else if (!how.file_is_lost) {
     world.judge_read(*seen, how.who);
   }

@@ -48,6 +48,7 @@ struct Stage {
   std::optional<TxnId> id{};
   std::optional<SubjectFile> other{};  ///< a second open of the same file, by the other thread
   std::optional<SubjectFile::Guard> others_guard{};
+  std::unique_ptr<char[]> warmed_up{};
 };
 
 using Outcome = std::expected<void, ShmError>;

@@ -53,7 +53,12 @@ Tracer::Tracer(pid_t process, pid_t thread) : process_(process), thread_(thread)
 }
 
 Tracer::~Tracer() {
-  if (over_ || !held_) return;
+  if (over_) return;
+  int status = 0;
+  if (!held_) {
+    trace(PTRACE_INTERRUPT, thread_, 0, 0);
+    if (::waitpid(thread_, &status, __WALL) != thread_ || !WIFSTOPPED(status)) return;
+  }
   trace(PTRACE_DETACH, thread_, 0, static_cast<std::uintptr_t>(pending_signal_));
 }
 

@@ -56,12 +56,12 @@ class Tracer {
   Tracer(pid_t process, pid_t thread);
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;
-  /// Lets a thread that is held go on without a tracer.
+  /// Lets the thread go on without a tracer.
   ~Tracer();
 
   /// Lets the thread go on to its next stop. With `tell_blocked`, kBlocked once it sleeps in a call
   /// that waits for others; then `next` goes on waiting. Throws std::runtime_error after `limit`.
-  Stop next(bool tell_blocked, std::chrono::milliseconds limit = std::chrono::seconds(10));
+  Stop next(bool tell_blocked, std::chrono::milliseconds limit = std::chrono::seconds(5));
 
   /// At an entry: the call answers -`error`, and is not made, unless it `happens_too`.
   void fail_call(int error, bool happens_too = false);

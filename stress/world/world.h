@@ -23,6 +23,9 @@ using stress::triple_of;
 inline constexpr std::uint64_t kNow = 1'000'000;
 inline constexpr std::uint64_t kLease = kNow + 30;
 
+/// What is durable when a cell begins.
+inline constexpr std::uint64_t kFirstCommit = 5;
+
 /// Text that processes append to; what does not fit is lost.
 template <std::size_t kSize>
 class SharedText {
@@ -47,8 +50,9 @@ class SharedText {
 /// In memory that all processes of a cell share.
 struct World {
   // The database's durable files.
-  std::atomic<std::uint64_t> durable = 5;  ///< number of the last commit; what recover answers
-  std::atomic<bool> ids_durable = false;   ///< it knows of all ids, not only of the first
+  std::atomic<std::uint64_t> durable =
+      kFirstCommit;                       ///< number of the last commit; what recover answers
+  std::atomic<bool> ids_durable = false;  ///< it knows of all ids, not only of the first
 
   std::atomic<uid_t> uid = 0;  ///< its owner; 0: who makes the file
 
