@@ -186,7 +186,8 @@ class ReportTest(unittest.TestCase):
         )
         keys = ("crash_points", "creation", "stop_points", "outcomes", "recovery_us", "header", "chaos", "roles",
                 "measured", "ratios", "against_publisher", "comparison", "scenarios", "audit", "litmus", "lines",
-                "counters", "over_time", "accept_ratio", "found_after_seconds", "world", "skipped", "anything")  # fmt: skip
+                "counters", "over_time", "accept_ratio", "found_after_seconds", "world",
+                "skipped", "anything")  # fmt: skip
         engines = ("relacy", "fuzz", "stress", "world", "bench", "unknown")
         for shape in shapes:
             details: Json = {key: shape for key in keys}
