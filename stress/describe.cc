@@ -33,7 +33,7 @@ struct LeaseTime {
 };
 LeaseTime lease_time(std::uint64_t lease, std::uint64_t now_epoch_secs) {
   if (lease <= kMaxLease) return {"s", lease};
-  constexpr std::uint64_t kTenYears = 10 * 366 * 24 * 3600;
+  constexpr std::uint64_t kTenYears = std::uint64_t{10} * 366 * 24 * 3600;
   std::uint64_t factor = 1;
   for (const std::string_view unit : {"ms", "us", "ns"}) {
     factor *= 1000;

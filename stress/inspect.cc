@@ -225,16 +225,15 @@ class Inspection {
       say("unknown", "cannot be foretold");
     } else if (users_->first_opener_at_work) {
       say("waits", "waits for the first one");
-    } else if (!users_->opens.empty() && !problem) {
-      say("joins", "joins those who have the file open");
-    } else if (!users_->opens.empty()) {
-      say("refuses", "refuses: " + problem->message());
     } else if (!problem) {
-      say("recovers", "is the first: it recovers the state, or refuses if it is not told how");
-    } else if (is_ruin(bytes, *problem)) {
+      const bool first = users_->opens.empty();
+      say(first ? "recovers" : "joins",
+          first ? "is the first: it recovers the state, or refuses if it is not told how"
+                : "joins those who have the file open");
+    } else if (users_->opens.empty() && is_ruin(bytes, *problem)) {
       say("makes anew", "is the first: open_or_create makes the file anew, open refuses");
     } else {
-      say("refuses", "is the first, and refuses: " + problem->message());
+      say("refuses", "refuses: " + problem->message());
     }
   }
 

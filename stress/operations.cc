@@ -107,7 +107,7 @@ class HeaderOperations {
   // A new file on which `body` ran.
   static Work made(const std::function<void(File&)>& body = [](File&) {}) {
     return [body](const fs::path& path) {
-      const auto file = std::make_shared<File>(opened(File::create(path)));
+      auto file = std::make_shared<File>(opened(File::create(path)));
       body(*file);
       return file;
     };
@@ -116,7 +116,7 @@ class HeaderOperations {
   // step; 0: when its work was done.
   static Work left_by(const Work& work, std::uint64_t step, const Work& before = made()) {
     return [work, step, before](const fs::path& path) {
-      const Kept keeper = before(path);
+      Kept keeper = before(path);
       StruckProcess process(work, path, step, sends_itself(SIGKILL));
       const harness::ChildState end = process.wait();
       if (step == 0 ? !end.exited() : !end.died_of(SIGKILL)) {
@@ -128,7 +128,7 @@ class HeaderOperations {
   // `before` is done by the same process, and its steps do not count.
   static Work work(const Body& body, const Body& before = [](Struck&) {}) {
     return [body, before](const fs::path& path) {
-      const auto file = std::make_shared<Struck>(open_file<Struck>(path));
+      auto file = std::make_shared<Struck>(open_file<Struck>(path));
       before(*file);
       Moments::begin();
       body(*file);
@@ -291,29 +291,27 @@ std::vector<Operation> file_operations() {
     static_cast<void>(ShmFile::remove(path));
     return Kept();
   };
+  const auto add = [&all](std::string name, Work prepare, Work run, auto observe,
+                          std::vector<std::string_view> outcomes,
+                          std::string_view turns_after = {}) {
+    all.push_back({std::move(name),
+                   std::move(prepare),
+                   std::move(run),
+                   observe,
+                   std::move(outcomes),
+                   {},
+                   turns_after});
+  };
   for (const bool nameless : {true, false}) {
     const std::string how = nameless ? "without a name" : "under another name";
-    all.push_back({"creation " + how,
-                   nothing,
-                   calls(creates, nameless),
-                   file_seen,
-                   {"absent", "complete"},
-                   {},
-                   "linkat"});
-    all.push_back({"making a damaged file anew " + how,
-                   damaged,
-                   calls(recover, nameless),
-                   file_seen,
-                   {"damaged", "complete"},
-                   {},
-                   "renameat"});
+    add("creation " + how, nothing, calls(creates, nameless), file_seen, {"absent", "complete"},
+        "linkat");
+    add("making a damaged file anew " + how, damaged, calls(recover, nameless), file_seen,
+        {"damaged", "complete"}, "renameat");
   }
-  all.push_back({"first open",
-                 left_alone,
-                 calls(recover),
-                 snapshot_seen<HardenedProtocol>,
-                 {"old", "none", "new"}});
-  all.push_back({"removal", left_alone, calls(removes), file_seen, {"complete", "absent"}});
+  add("first open", left_alone, calls(recover), snapshot_seen<HardenedProtocol>,
+      {"old", "none", "new"});
+  add("removal", left_alone, calls(removes), file_seen, {"complete", "absent"});
   return all;
 }
 

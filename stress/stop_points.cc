@@ -157,7 +157,7 @@ class StopPoints {
     for (std::size_t i = 0; i < encounter.actors.size(); ++i) {
       const Actor& actor = encounter.actors[i];
       const Work work = [&actor, &me = (*owners_)[i]](const fs::path& path) {
-        const auto own = std::make_shared<Struck>(open_file<Struck>(path));
+        auto own = std::make_shared<Struck>(open_file<Struck>(path));
         actor.before(*own, me);
         Moments::begin();
         actor.run(*own, me);
