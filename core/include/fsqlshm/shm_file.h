@@ -253,8 +253,9 @@ class BasicShmFile {
       std::chrono::nanoseconds patience) const {
     auto turn = file_.try_lock_publication_for(patience);
     if (!turn) return std::unexpected(turn.error());
-    if (!*turn) return std::optional<Guard>();
-    return std::optional<Guard>(std::in_place, file_, std::move(**turn));
+    auto& held = *turn;
+    if (!held) return std::optional<Guard>();
+    return std::optional<Guard>(std::in_place, file_, std::move(*held));
   }
 
   /// Whether another open of the file holds the publication lock.
