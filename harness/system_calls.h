@@ -14,8 +14,8 @@
 
 namespace fsqlshm::harness {
 
-/// Called with a system call's name ("openat(O_TMPFILE)" for a file without a name) before that is made: 0 lets it happen, anything else makes it
-/// fail with that errno.
+/// Called with a system call's name ("openat(O_TMPFILE)" for a file without a name) before that is
+/// made: 0 lets it happen, anything else makes it fail with that errno.
 using BeforeCall = std::function<int(const char* call)>;
 
 /// As long as it lives, the calls of this thread ask it. At most one at a time for each thread.

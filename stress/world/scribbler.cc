@@ -140,6 +140,11 @@ class Scribbler {
       case 5:
         ::unlink((path_.string() + "-lock").c_str());
         break;
+      case 6:  // so that a process meets it between two calls
+        for (int i = 0; i < 300; ++i) {
+          ::truncate(path_.c_str(), i % 2 == 0 ? 0 : 100'000);
+        }
+        break;
       default:
         return;
     }
