@@ -222,13 +222,16 @@ TEST(KnownBad, AReadOfTheFirstTripleForEverIsSeen) {
 }
 
 // All but those that need an eviction between two neighbouring steps, or a publisher's death in the
-// middle: for these some thousand schedules without the fuzzer's guidance are too few.
+// middle: for these some thousand schedules without the fuzzer's guidance are too few. And but those
+// of operations that schedules do not have: `clear`, and publishing on behalf of a writer.
 TEST(KnownBad, EveryOtherMutantOfTheWriterIsFound) {
   mutants::for_each([]<class Mutant> {
     constexpr bool kRare = std::is_same_v<Mutant, mutants::NeverGivesUp> ||
                            std::is_same_v<Mutant, mutants::UncheckedRelease> ||
                            std::is_same_v<Mutant, mutants::EvictsByStore>;
-    if constexpr (Mutant::kInfo.property.starts_with("P") && !kRare) {
+    constexpr bool kElsewhere = std::is_same_v<Mutant, mutants::ClearsByStore> ||
+                                std::is_same_v<Mutant, mutants::FenceBeforeLock>;
+    if constexpr (Mutant::kInfo.property.starts_with("P") && !kRare && !kElsewhere) {
       EXPECT_TRUE(finds<Mutant>("")) << Mutant::kInfo.name;
     }
   });

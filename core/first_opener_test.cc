@@ -1,0 +1,173 @@
+// Who establishes the state of a file, and that all have one file open.
+
+#include "shm_file_test.h"
+
+namespace fsqlshm {
+namespace {
+
+// --- The first opener --------------------------------------------------------------------------
+
+TEST_F(ShmFileTest, TheFirstOpenerEstablishesTheState) {
+  const DurableState durable = {.commit_seq = CommitSeq(40),
+                                .schema_epoch = SchemaEpoch(4),
+                                .ecs_epoch = 400,
+                                .next_txn_id = *TxnId::from_raw(1000)};
+  const ShmSnapshot expected = {CommitSeq(40), SchemaEpoch(4), 400};
+  int calls = 0;
+  const ShmFileOptions options = {.recover = [&] {
+    ++calls;
+    return Recovered(durable);
+  }};
+  {
+    const auto file = ShmFile::open_or_create(path(), options);
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(file->layout().load_consistent_snapshot(), expected);
+    EXPECT_EQ(file->layout().alloc_txn_id()->get(), 1000U);
+    EXPECT_TRUE(file->layout().acquire_serialized_writer(*TxnId::from_raw(1000), 0));
+    file->layout().store_gc_horizon(CommitSeq(39));
+    auto guard = file->lock_publication();
+    EXPECT_TRUE(guard->publish_snapshot(CommitSeq(41), SchemaEpoch(4), 400));
+    EXPECT_TRUE(ShmFile::open(path(), options));  // not the first
+    EXPECT_EQ(calls, 1);
+  }
+  expect_error(ShmFile::open(path()), Code::kNeedsRecovery);
+  expect_error(ReadOnlyShmFile::open(path()), Code::kNeedsRecovery);
+  {
+    // Trust changes nothing; the dead owner is the next check's business.
+    const HeaderBytes before = *read_header_bytes(path());
+    const auto file = ShmFile::open(path(), trust());
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(file->header_bytes(), before);
+    EXPECT_EQ(file->layout().check_serialized_writer_exclusion(0), Exclusion::kOk);
+    EXPECT_FALSE(file->layout().check_serialized_writer());
+    EXPECT_TRUE(file->layout().acquire_serialized_writer(*TxnId::from_raw(1001), 1ULL << 62));
+  }
+  const auto file = ShmFile::open(path(), options);
+  ASSERT_TRUE(file) << file.error().message();
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(file->layout().load_consistent_snapshot(), expected);
+  EXPECT_EQ(file->layout().load_gc_horizon(), CommitSeq(0));
+  EXPECT_FALSE(file->layout().check_serialized_writer());
+  EXPECT_EQ(file->layout().alloc_txn_id()->get(), 1001U);  // 1000 is not handed out again
+  EXPECT_EQ(validate(file->header_bytes()), std::vector<ShmError>{});
+}
+
+TEST_F(ShmFileTest, AFirstOpenerThatFailsLeavesItToTheNext) {
+  const ShmFileOptions failing = {
+      .recover = [] { return Recovered(std::unexpect, Code::kRecoverFailed, 7); }};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ShmFile::open_or_create(path(), failing).error(), ShmError(Code::kRecoverFailed, 7));
+    EXPECT_EQ(entries(), 0U);
+  }
+  ASSERT_TRUE(ShmFile::create(path()));
+  EXPECT_EQ(ShmFile::open(path(), failing).error(), ShmError(Code::kRecoverFailed, 7));
+  const ShmFileOptions throwing = {.recover = []() -> Recovered { throw 8; }};
+  EXPECT_THROW(static_cast<void>(ShmFile::open(path(), throwing)), int);
+  EXPECT_TRUE(ShmFile::open(path(), trust()));
+}
+
+TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
+  const SharedMemoryLayout header;
+  const HeaderBytes good = header.to_bytes();
+  const std::uint64_t size = *required_size(header.geometry());
+  HeaderBytes torn = good;
+  torn[offsets::kLayoutChecksum] ^= std::byte{1};
+  struct Case {
+    std::span<const std::byte> bytes;
+    std::uint64_t size;
+  };
+  for (const Case& ruin : {Case{{}, 0}, Case{{}, size}, Case{torn, size}, Case{good, size - 1}}) {
+    write(path(), ruin.bytes, ruin.size);
+    EXPECT_FALSE(ShmFile::open(path(), trust()));
+    const auto file = ShmFile::open_or_create(path());
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(validate(file->header_bytes()), std::vector<ShmError>{});
+    EXPECT_EQ(entries(), 2U);
+    // But not while somebody has it open.
+    fs::resize_file(path(), 100);
+    expect_error(ShmFile::open_or_create(path()), Code::kTooSmall);
+  }
+  // What is not ours is not ours to replace.
+  HeaderBytes newer = good;
+  newer[offsets::kVersion] = std::byte{2};
+  write(path(), newer, size);
+  expect_error(ShmFile::open_or_create(path()), Code::kVersionMismatch);
+  const std::string text(4096, 'x');
+  write(path(), std::as_bytes(std::span(text)), text.size());
+  expect_error(ShmFile::open_or_create(path()), Code::kBadMagic);
+}
+
+// --- One file ----------------------------------------------------------------------------------
+
+TEST_F(ShmFileTest, RemoveNeedsAFileThatNobodyHasOpen) {
+  auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  expect_error(ShmFile::remove(path()), Code::kFileInUse);
+  EXPECT_TRUE(file->close());
+  EXPECT_TRUE(ShmFile::remove(path()));
+  EXPECT_EQ(entries(), 0U);
+  expect_error(ShmFile::remove(path()), Code::kFileOpen);
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(ShmFileTest, AFileThatIsNotTheOneInUseIsRefused) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file && file->check_file());
+  fs::rename(path(), path("away"));
+  expect_error(file->check_file(), Code::kFileReplaced);
+  expect_error(ShmFile::create(path()), Code::kFileReplaced);
+  expect_error(ShmFile::open_or_create(path()), Code::kFileReplaced);
+  fs::copy_file(path("away"), path());
+  expect_error(file->check_file(), Code::kFileReplaced);
+  expect_error(ShmFile::open(path(), trust()), Code::kFileReplaced);
+  fs::rename(path("away"), path());
+  EXPECT_TRUE(file->check_file());
+  EXPECT_TRUE(file->lock_publication());
+  EXPECT_TRUE(ShmFile::open(path()));
+  // The lock file too.
+  fs::remove(path("foo.db.fsqlite-shm-lock"));
+  expect_error(file->check_file(), Code::kFileReplaced);
+  expect_error(ShmFile::open(path(), trust()), Code::kFileInUse);
+}
+
+TEST_F(ShmFileTest, AFileThatWasCutOrOverwrittenIsRefused) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  const std::uint64_t size = fs::file_size(path());
+  fs::resize_file(path(), size - 1);
+  expect_error(file->check_file(), Code::kFileTruncated);
+  expect_error(ShmFile::open(path()), Code::kFileTruncated);
+  fs::resize_file(path(), 0);
+  expect_error(ShmFile::open(path()), Code::kTooSmall);
+  fs::resize_file(path(), size);
+  expect_error(file->check_file(), Code::kBadMagic);
+  expect_error(file->lock_publication(), Code::kBadMagic);
+  expect_error(file->try_lock_publication(), Code::kBadMagic);
+  expect_error(ShmFile::open(path()), Code::kBadMagic);
+  std::ofstream(path(), std::ios::in | std::ios::binary)
+      .write(reinterpret_cast<const char*>(SharedMemoryLayout({}, 9).to_bytes().data()),
+             kHeaderSize);
+  expect_error(file->lock_publication(), Code::kFileReplaced);
+}
+
+TEST_F(ShmFileTest, UsersAreTheOpens) {
+  ASSERT_FALSE(users_of(path()));
+  const auto a = ShmFile::create(path());
+  const auto b = ShmFile::open(path());
+  const auto c = ShmFile::open(path());
+  const auto reader = ReadOnlyShmFile::open(path());
+  ASSERT_TRUE(a && b && c && reader);
+  const auto guard = b->lock_publication();
+  auto users = users_of(path());
+  ASSERT_TRUE(users);
+  EXPECT_EQ(users->opens.size(), 3U);
+  for (const auto* file : {&*a, &*b, &*c}) {
+    EXPECT_EQ(std::ranges::count(users->opens, file->identity()), 1);
+    EXPECT_EQ(file->identity().pid, static_cast<std::uint32_t>(::getpid()));
+  }
+  EXPECT_TRUE(users->publication_locked);
+  EXPECT_FALSE(users->first_opener_at_work);
+}
+
+}  // namespace
+}  // namespace fsqlshm
