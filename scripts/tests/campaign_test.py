@@ -20,7 +20,7 @@ from fsqlshm.text import Clock
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTHING = support.ENGINE.replace("n % 3 == 0", "False")
-NAMES = ["golden", "relacy", "fuzz", "stress", "bench"]
+NAMES = ["golden", "relacy", "fuzz", "stress", "world", "bench"]
 
 
 class CampaignTest(support.FolderTest):
@@ -53,7 +53,7 @@ class CampaignTest(support.FolderTest):
         done = self.campaign()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("campaign: Nothing found", done.stdout)
-        self.assertEqual(len(self.summary()["results"]), 11)
+        self.assertEqual(len(self.summary()["results"]), 13)
         for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
             self.assertTrue((self.top / "out" / name).is_file(), name)
         self.assertNotIn("\x1b", done.stdout, "colours where there is no terminal")

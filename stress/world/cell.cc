@@ -119,6 +119,7 @@ void Cell::start() {
   const bool trusts = std::string_view(operation_.name) == "trust";
   if (trusts && event_.loses_file) world.largest_id = 0;  // what the file says holds
   world.acknowledged = trusts ? 0 : world.durable.load();
+  if (operation_.lacks_lock_file) fs::remove(lab_.lock_path());
   if (operation_.scene >= Scene::kShared) {
     peer_ = std::make_unique<Peer>(world, lab_.path(), user());
     if (!peer_->puppet().wait()) throw std::runtime_error("the peer does not open the file");
@@ -237,7 +238,8 @@ void Cell::exec_subject() {
   const auto deadline = steady_clock::now() + seconds(5);
   while (!tracer_->over() && steady_clock::now() < deadline) tracer_->reap();
   std::string program;
-  while (program != "cat" && steady_clock::now() < deadline) {
+  // What it had open is closed when it has come to its own code.
+  while ((program != "cat" || call_of(process()) != SYS_read) && steady_clock::now() < deadline) {
     std::ifstream(fmt::format("/proc/{}/comm", process())) >> program;
   }
 }

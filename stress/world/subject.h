@@ -63,6 +63,7 @@ struct Operation {
   Words216 words = Words216::kGood;
   /// Who has the publication lock until the operation waits for it.
   enum class Holder : unsigned char { kNobody, kPeer, kOtherThread } holder = Holder::kNobody;
+  bool lacks_lock_file = false;  ///< somebody removed it, or another program made the file
   bool touches_mapping = false;  ///< a file that is truncated under it may kill it
   bool opens = false;            ///< the file, and leaves it open
 };

@@ -201,7 +201,8 @@ class BasicShmFile {
   /// kFileNotRegular, kTooSmall, the errors of SharedMemoryLayout::open, kFileRegionsDoNotFit,
   /// kFileTruncated, kFileNoSpace, kFileMap or kFileLock; with kNeedsRecovery or the error of
   /// `options.recover` for the first; with kFileReplaced or kFileInUse if others have another file
-  /// or another lock file open under these names.
+  /// or another lock file open under these names; with kFileCreate, kFileOwner or kFileSync if there
+  /// is no lock file and none can be made.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> open(
       const std::filesystem::path& path, const ShmFileOptions& options = {}) {
     return wrap(FileMapping::open(path, FileMapping::Access::kReadWrite, options));
@@ -216,7 +217,7 @@ class BasicShmFile {
   }
 
   /// Deletes a file that nobody has open, and its lock file. Fails with kFileInUse, kFileOpen,
-  /// kFileNotRegular or kFileLock.
+  /// kFileNotRegular or kFileLock; with kFileCreate, kFileOwner or kFileSync as `open` does.
   [[nodiscard]] static std::expected<void, ShmError> remove(const std::filesystem::path& path) {
     return FileMapping::remove(path);
   }
