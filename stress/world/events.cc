@@ -55,7 +55,7 @@ Event orders_and_kills(const char* name, const char* about, Order what) {
   return event;
 }
 
-std::vector<Event> processes() {
+std::vector<Event> forks() {
   Event use = orders("fork-use", "another thread forks; the child uses the file", Order::kForkUse);
   use.when_over = [](Cell& cell) { cell.wait_for_child(); };
   Event unwind =
@@ -79,6 +79,11 @@ std::vector<Event> processes() {
       orders_and_kills("fork-exec-die",
                        "another thread forks, the process is killed, the child execs and sleeps",
                        Order::kForkExec),
+  };
+}
+
+std::vector<Event> processes() {
+  return {
       {.name = "exec",
        .about = "another thread execs",
        .applies = any,
@@ -340,7 +345,8 @@ std::vector<Event> failures() {
 const std::vector<Event>& events() {
   static const std::vector<Event> all = [] {
     std::vector<Event> together;
-    for (auto&& part : {processes(), files(), permissions(), others(), limits(), failures()}) {
+    for (auto&& part :
+         {forks(), processes(), files(), permissions(), others(), limits(), failures()}) {
       together.insert(together.end(), part.begin(), part.end());
     }
     return together;

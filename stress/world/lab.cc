@@ -44,7 +44,7 @@ bool mount_small_disk(const fs::path& folder) {
 Abilities Abilities::find(const fs::path& folder) {
   Abilities found;
   found.other_users =
-      try_in_child([&] { return become(kNobody) && ::access(folder.c_str(), X_OK) == 0; },
+      try_in_child([&] { return become(kSomebody) && ::access(folder.c_str(), X_OK) == 0; },
                    "work in the folder as another user");
   found.small_disk =
       try_in_child([] { return mount_small_disk("/tmp"); }, "mount a small file system");

@@ -1,5 +1,7 @@
 // What a subject does while something happens to it.
 
+#include <algorithm>
+
 #include "stress/world/subject.h"
 
 namespace fsqlshm::world {
@@ -165,7 +167,11 @@ Operation on_open_file(
           .touches_mapping = true};
 }
 
-std::vector<Operation> uses() {
+Operation& named(std::vector<Operation>& all, std::string_view name) {
+  return *std::ranges::find(all, name, &Operation::name);
+}
+
+std::vector<Operation> publications() {
   using std::chrono::milliseconds;
   std::vector<Operation> all = {
       on_open_file("lock", lock, kLocking),
@@ -191,6 +197,16 @@ std::vector<Operation> uses() {
             return Outcome{};
           },
           {}, takes_guard),
+  };
+  named(all, "lock-waits").holder = Holder::kPeer;
+  named(all, "try-lock-held").holder = Holder::kPeer;
+  named(all, "lock-takes-turns").holder = Holder::kOtherThread;
+  named(all, "reconcile").words = Words216::kOdd;
+  return all;
+}
+
+std::vector<Operation> other_uses() {
+  std::vector<Operation> all = {
       on_open_file(
           "acquire",
           [](Stage& s) {
@@ -219,18 +235,8 @@ std::vector<Operation> uses() {
       on_open_file("sync", [](Stage& s) { return s.file->sync(); }, {kFileSync}),
       on_open_file("close", [](Stage& s) { return s.file->close(); }, {kFileClose}),
   };
-  const auto named = [&](std::string_view name) -> Operation& {
-    for (Operation& each : all) {
-      if (each.name == name) return each;
-    }
-    throw std::logic_error("no such operation");
-  };
-  named("lock-waits").holder = Holder::kPeer;
-  named("try-lock-held").holder = Holder::kPeer;
-  named("lock-takes-turns").holder = Holder::kOtherThread;
-  named("reconcile").words = Words216::kOdd;
-  named("check").words = Words216::kDeadOwner;
-  named("close").touches_mapping = false;
+  named(all, "check").words = Words216::kDeadOwner;
+  named(all, "close").touches_mapping = false;
   return all;
 }
 
@@ -238,9 +244,11 @@ std::vector<Operation> uses() {
 
 const std::vector<Operation>& operations() {
   static const std::vector<Operation> all = [] {
-    std::vector<Operation> both = openings();
-    for (Operation& use : uses()) both.push_back(std::move(use));
-    return both;
+    std::vector<Operation> together;
+    for (auto&& part : {openings(), publications(), other_uses()}) {
+      together.insert(together.end(), part.begin(), part.end());
+    }
+    return together;
   }();
   return all;
 }
