@@ -306,6 +306,7 @@ std::vector<Event> limits() {
   Event descriptors = harms(
       "descriptor-limit", "the process may open no more descriptors",
       [](Cell& cell) { limit_descriptors(cell, 1); }, any);
+  descriptors.cannot = [](const Abilities& can) { return can.no_descriptors; };
   descriptors.when_over = [](Cell& cell) { limit_descriptors(cell, 1024); };
   Event disk = harms(
       "full-disk", "the disk is full until the operation is over",

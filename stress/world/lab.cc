@@ -20,6 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#if defined(__has_feature)
+constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
+#else
+constexpr bool kAddressSanitizer = false;
+#endif
+
 constexpr const char* kDiskSize = "size=512k";
 
 // Why a child cannot do it; or nothing.
@@ -46,6 +52,7 @@ Abilities Abilities::find(const fs::path& folder) {
   found.other_users =
       try_in_child([&] { return become(kSomebody) && ::access(folder.c_str(), X_OK) == 0; },
                    "work in the folder as another user");
+  if (kAddressSanitizer) found.no_descriptors = "AddressSanitizer opens files itself";
   found.small_disk =
       try_in_child([] { return mount_small_disk("/tmp"); }, "mount a small file system");
   found.pid_namespace =

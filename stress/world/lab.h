@@ -18,8 +18,9 @@ namespace fsqlshm::world {
 
 /// What this machine lets a process do; a reason why not, or nothing.
 struct Abilities {
-  std::string other_users;  ///< be another user, and give files away
-  std::string small_disk;   ///< mount a file system
+  std::string other_users;     ///< be another user, and give files away
+  std::string no_descriptors;  ///< open nothing any more
+  std::string small_disk;      ///< mount a file system
   std::string pid_namespace;
   std::string time_namespace;
 

@@ -33,6 +33,7 @@ class Actor {
     struct sigaction quiet = {};
     quiet.sa_handler = [](int) {};  // no SA_RESTART
     ::sigaction(SIGUSR1, &quiet, nullptr);
+    ::signal(SIGBUS, SIG_DFL);  // a sanitizer would make an exit status of it
     descriptors_ = count_descriptors();
     if (const auto ready = prepare(); !ready) {
       stage_.world.note("  the subject cannot open: " + ready.error().message());
