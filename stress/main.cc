@@ -38,7 +38,7 @@ struct Options {
   std::string plant = "none";
   std::string dir;
   std::string shard = "1/1";
-  std::vector<std::string> chaos = {"kill", "stop"};
+  std::vector<std::string> chaos = {"kill", "exec", "stop"};
 };
 
 // --- Commands ------------------------------------------------------------------------------------
@@ -127,8 +127,10 @@ std::vector<Option> run_options(Options& options) {
       {"--seconds", &run.seconds, "wall time; 0: until interrupted or --kills",
        number(0, kMostSeconds)},
       {"--chaos", &options.chaos,
-       "kill (SIGKILL and a new process), stop (SIGSTOP, then SIGCONT), or none",
-       one_of({"kill", "stop", "none"})},
+       "kill (SIGKILL and a new process), exec (another program, and a new process), stop "
+       "(SIGSTOP, "
+       "then SIGCONT), or none",
+       one_of({"kill", "exec", "stop", "none"})},
       {"--chaos-rate", &run.chaos_rate, "acts of chaos a second", number(0.001, 1e6)},
       {"--kills", &run.kills, "end after so many kills; 0: no such end", whole_number(0)},
       {"--perturb", &run.worker.perturb,
@@ -151,9 +153,10 @@ std::optional<std::string> apply_chaos(Options& options) {
     return std::ranges::find(options.chaos, word) != options.chaos.end();
   };
   options.run.kill = has("kill");
+  options.run.exec = has("exec");
   options.run.stop = has("stop");
-  if (has("none") && (options.run.kill || options.run.stop)) {
-    return "--chaos: none excludes kill and stop";
+  if (has("none") && (options.run.kill || options.run.exec || options.run.stop)) {
+    return "--chaos: none excludes kill, exec and stop";
   }
   if (options.run.kills != 0 && !options.run.kill) return "--kills needs --chaos kill";
   if (options.run.worker.threads().empty()) {

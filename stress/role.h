@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -171,6 +172,18 @@ class RoleThread {
 
 inline void sleep_ns(std::uint64_t ns) {
   std::this_thread::sleep_for(std::chrono::nanoseconds(ns));
+}
+
+/// A process in which another thread execs gets no new threads (EAGAIN), and ends soon.
+template <class Body>
+std::thread start_thread(const Body& body) {
+  while (true) {
+    try {
+      return std::thread(body);
+    } catch (const std::system_error&) {
+      sleep_ns(1'000'000);
+    }
+  }
 }
 
 template <class Turn, class File>

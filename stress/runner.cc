@@ -61,7 +61,11 @@ class Runner {
         worker_config_(std::move(worker_config)),
         file_(file),
         result_(result),
-        random_(mix(config.worker.seed) ^ 0x5eed) {}
+        random_(mix(config.worker.seed) ^ 0x5eed) {
+    if (config.kill) chaos_.push_back(Chaos::kKill);
+    if (config.exec) chaos_.push_back(Chaos::kExec);
+    if (config.stop) chaos_.push_back(Chaos::kStop);
+  }
 
   void run() {
     if (!publish_first()) {
@@ -87,6 +91,8 @@ class Runner {
   }
 
  private:
+  enum class Chaos : std::uint8_t { kKill, kExec, kStop };
+
   bool publish_first() {
     auto guard = file_.lock_publication();
     control_->snapshot.begin_write(1);
@@ -119,7 +125,7 @@ class Runner {
       turn(now, true);
       interrupted_ = harness::stop_requested();
       if (interrupted_ || over(now)) break;
-      if ((config_.kill || config_.stop) && now >= next_chaos_ns_) {
+      if (!chaos_.empty() && now >= next_chaos_ns_) {
         act_of_chaos(now);
         next_chaos_ns_ = now + chaos_pause();
       }
@@ -161,10 +167,14 @@ class Runner {
 
   void act_of_chaos(std::uint64_t now) {
     const std::size_t index = random_.below(workers_.count());
-    if (config_.kill && (!config_.stop || random_.one_in(2))) {
-      workers_.kill(index);
-    } else {
-      workers_.stop(index, now + 1'000'000 + random_.below(29'000'000));
+    const std::uint64_t stop_until = now + 1'000'000 + random_.below(29'000'000);
+    switch (chaos_[random_.below(chaos_.size())]) {
+      case Chaos::kKill:
+        return workers_.kill(index);
+      case Chaos::kExec:
+        return workers_.exec(index);
+      case Chaos::kStop:
+        return workers_.stop(index, stop_until);
     }
   }
 
@@ -306,20 +316,24 @@ class Runner {
       }
     }
     result_.counts.update({{"kills", workers_.kills()},
+                           {"execs", workers_.execs()},
                            {"stops", workers_.stops()},
                            {"forks", workers_.starts()},
                            {"lost_txn_ids", lost_ids_},
                            {"late_txn_ids", control_->ids.late_count()},
                            {"violations", control_->violations.count()}});
-    result_.details.update(
-        {{"roles", std::move(roles)},
-         {"workers", workers_.count()},
-         {"tsan", under_tsan()},
-         {"run_seconds", seconds_},
-         {"interrupted", interrupted_},
-         {"chaos", {{"kill", config_.kill}, {"stop", config_.stop}, {"rate", config_.chaos_rate}}},
-         {"recovered", total("reconciles") + (died_in_publish_ ? 1 : 0)},
-         {"over_time", over_time_.rows()}});
+    result_.details.update({{"roles", std::move(roles)},
+                            {"workers", workers_.count()},
+                            {"tsan", under_tsan()},
+                            {"run_seconds", seconds_},
+                            {"interrupted", interrupted_},
+                            {"chaos",
+                             {{"kill", config_.kill},
+                              {"exec", config_.exec},
+                              {"stop", config_.stop},
+                              {"rate", config_.chaos_rate}}},
+                            {"recovered", total("reconciles") + (died_in_publish_ ? 1 : 0)},
+                            {"over_time", over_time_.rows()}});
   }
 
   const RunConfig& config_;
@@ -327,6 +341,7 @@ class Runner {
   const ShmFile& file_;
   Result& result_;
   Random random_;
+  std::vector<Chaos> chaos_;
   harness::Shared<ControlBlock> control_;
   RunFindings findings_{worker_config_, *control_, file_, result_};
   IdAuditor auditor_{control_->ids};

@@ -17,6 +17,7 @@ struct RunConfig {
   unsigned workers = 3;
   double seconds = 10;          ///< 0: until interrupted, or until `kills`
   bool kill = true;             ///< chaos: SIGKILL
+  bool exec = true;             ///< chaos: one thread execs another program
   bool stop = true;             ///< chaos: SIGSTOP, then SIGCONT after 1 to 30 ms
   double chaos_rate = 20;       ///< acts of chaos a second
   std::uint64_t kills = 0;      ///< end after so many; 0: no such end
@@ -27,7 +28,7 @@ struct RunConfig {
 
 /// Runs, and adds counts, findings and details to `result`:
 ///   details.roles      threads of each role in one worker
-///   details.chaos      {"kill": bool, "stop": bool, "rate": number}
+///   details.chaos      {"kill": bool, "exec": bool, "stop": bool, "rate": number}
 ///   details.recovered  times a publisher found an odd sequence number and reconciled
 ///   details.over_time  rows of counts since the start, {"seconds", NAME: count}
 ///   details.header     the header at the end, as fsqlshm-inspect shows it

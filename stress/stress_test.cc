@@ -75,7 +75,7 @@ TEST(Run, HardenedWithoutPerturbationOrChaos) {
   Result result("stress", "hardened");
   RunConfig config = short_run();
   config.seconds = 1;
-  config.kill = config.stop = false;
+  config.kill = config.exec = config.stop = false;
   config.worker.perturb = 0;
   config.worker.publish_rate = 0;
   run_stress(config, result);
@@ -88,7 +88,7 @@ TEST(Run, EndsAfterTheWantedKills) {
   RunConfig config = short_run();
   config.seconds = 60;
   config.kills = 20;
-  config.stop = false;
+  config.exec = config.stop = false;
   config.chaos_rate = 20;  // so that workers live long enough to do what a run has to reach
   run_stress(config, result);
   EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
@@ -115,7 +115,7 @@ TEST(Run, OneRoleAlone) {
   RunConfig config = short_run();
   config.seconds = 0.05;
   config.worker.only({{"inspector", 1}});  // nothing to reach but inspections
-  config.kill = config.stop = false;
+  config.kill = config.exec = config.stop = false;
   run_stress(config, result);
   EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
 }
@@ -124,7 +124,7 @@ TEST(Run, AReaderWithoutAPublishToMeetIsVacuous) {
   Result result("stress", "hardened");
   RunConfig config = short_run();
   config.seconds = 0.3;
-  config.kill = config.stop = false;
+  config.kill = config.exec = config.stop = false;
   config.worker.only({{"publisher", 1}, {"reader", 1}});
   config.worker.publish_rate = 1;  // the first is due after the end
   run_stress(config, result);
@@ -145,7 +145,7 @@ TEST(Run, AFolderThatCannotBeUsedIsNoResult) {
 RunConfig planted(Plant plant) {
   RunConfig config = short_run();
   config.seconds = 30;
-  config.kill = config.stop = false;
+  config.kill = config.exec = config.stop = false;
   config.workers = 1;
   config.worker.plant = plant;
   return config;
@@ -191,7 +191,7 @@ TEST(Plant, AStrangerThatTearsTriples) {
   ASSERT_TRUE(dir);
   RunConfig config = short_run();
   config.seconds = 30;
-  config.kill = config.stop = false;
+  config.kill = config.exec = config.stop = false;
   config.dir = dir->path();
   const harness::Child stranger([&] {
     // Waits for the run's file to appear, and then writes one word of the triple.

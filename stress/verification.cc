@@ -22,7 +22,7 @@ double median(std::vector<double> values) {
 std::optional<double> reads_per_second(const Setting& setting, const VerificationConfig& config,
                                        std::uint64_t round, bool checked, harness::Result& result) {
   RunConfig run = {.workers = 1, .seconds = config.seconds, .dir = setting.dir, .quiet = true};
-  run.kill = run.stop = false;
+  run.kill = run.exec = run.stop = false;
   run.worker.seed = setting.seed + round;
   run.worker.perturb = 0;
   run.worker.check_reads = checked;

@@ -28,6 +28,24 @@ bool under_tsan() { return __tsan_init != nullptr; }
 
 namespace {
 
+constexpr int kExecSignal = SIGUSR1;
+
+// In whichever thread the kernel chooses; the others end where they are.
+void exec_another_program(int /*signal*/) {
+  static char name[] = "true";
+  static char* arguments[] = {name, nullptr};
+  ::execv("/bin/true", arguments);
+  ::_exit(127);
+}
+
+// `how`: SIG_BLOCK or SIG_UNBLOCK, for this thread and those that it starts.
+void change_exec_signal(int how) {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, kExecSignal);
+  ::pthread_sigmask(how, &signals, nullptr);
+}
+
 constexpr Check kPlanted = {"self-test", "a planted violation"};
 
 int g_race = 0;  // written by two threads without synchronisation, if that is planted
@@ -64,10 +82,10 @@ int run_threads(const WorkerConfig& config, ControlBlock& control, std::size_t w
   std::vector<std::thread> threads;
   for (const Role* const role : config.threads()) {
     const ThreadName name = {worker, incarnation, threads.size()};
-    threads.emplace_back([&, role, name] {
+    threads.push_back(start_thread([&, role, name] {
       RoleThread<File> me(config, control, *file, name);
       std::get<void (*)(RoleThread<File>&)>(role->lives)(me);
-    });
+    }));
   }
   for (std::thread& thread : threads) thread.join();
   return file->close() ? 0 : kWorkerOpenFailed;
@@ -77,6 +95,8 @@ int run_threads(const WorkerConfig& config, ControlBlock& control, std::size_t w
 
 int run_worker(const WorkerConfig& config, ControlBlock& control, std::size_t worker,
                std::uint64_t incarnation) {
+  std::signal(kExecSignal, exec_another_program);
+  change_exec_signal(SIG_UNBLOCK);
   ::prctl(PR_SET_TIMERSLACK, 1000UL);  // ns; sleeps are short here
   // A process that is forked and killed leaves its report where the parent finds it.
   if (under_tsan()) __sanitizer_set_report_path(config.reports.c_str());
@@ -92,6 +112,8 @@ Workers::Workers(const WorkerConfig& config, ControlBlock& control, std::size_t 
     : config_(config), control_(control), workers_(std::min(count, kMaxWorkers)) {}
 
 void Workers::start_all() {
+  // Until a worker can handle it.
+  change_exec_signal(SIG_BLOCK);
   for (std::size_t i = 0; i < workers_.size(); ++i) start(i);
 }
 
@@ -104,11 +126,16 @@ void Workers::start(std::size_t worker) {
   ++starts_;
 }
 
-void Workers::kill(std::size_t worker) {
-  if (!workers_[worker].child.here() || workers_[worker].killed) return;
-  control_.kills.about_to_kill(worker, workers_[worker].incarnation, now_ns());
-  workers_[worker].killed = true;
-  workers_[worker].child.send(SIGKILL);
+void Workers::kill(std::size_t worker) { end(worker, false); }
+void Workers::exec(std::size_t worker) { end(worker, true); }
+
+void Workers::end(std::size_t worker, bool by_exec) {
+  Worker& target = workers_[worker];
+  if (!target.child.here() || target.killed) return;
+  control_.kills.about_to_kill(worker, target.incarnation, now_ns());
+  target.killed = true;
+  target.execs = by_exec;
+  target.child.send(by_exec ? kExecSignal : SIGKILL);
 }
 
 void Workers::stop(std::size_t worker, std::uint64_t until_ns) {
@@ -129,11 +156,12 @@ std::vector<Workers::End> Workers::turn(std::uint64_t now_ns, bool replace) {
     }
     if (!worker.child.here() || !worker.child.poll().over()) continue;
     control_.kills.note_reaped(i, worker.incarnation);
-    if (worker.killed && worker.child.state().died_of(SIGKILL)) {
-      ++kills_;
+    const harness::ChildState how = worker.child.state();
+    if (worker.killed && (worker.execs ? how.exited() : how.died_of(SIGKILL))) {
+      ++(worker.execs ? execs_ : kills_);
       for (const Role* const role : config_.threads()) lost_threads_ += role->takes_ids ? 1 : 0;
     } else {
-      ends.push_back({i, worker.child.pid(), worker.child.state()});
+      ends.push_back({i, worker.child.pid(), how});
     }
     if (replace && ends.empty()) start(i);
   }

@@ -41,6 +41,8 @@ class Workers {
   /// Sends SIGKILL, also to a worker that is stopped, and notes it before that. Does nothing to one
   /// that is over or about to die.
   void kill(std::size_t worker);
+  /// The same, but one of its threads execs another program, which ends at once.
+  void exec(std::size_t worker);
   /// Sends SIGSTOP; `turn` continues the worker at this time. Does nothing to one that does not run.
   void stop(std::size_t worker, std::uint64_t until_ns);
   /// Continues whom it is time to continue and takes note of those that ended; replaces those that
@@ -53,6 +55,7 @@ class Workers {
   [[nodiscard]] std::size_t count() const { return workers_.size(); }
 
   [[nodiscard]] std::uint64_t kills() const { return kills_; }
+  [[nodiscard]] std::uint64_t execs() const { return execs_; }
   [[nodiscard]] std::uint64_t stops() const { return stops_; }
   [[nodiscard]] std::uint64_t starts() const { return starts_; }
   /// Threads that were killed and may each have lost a transaction id.
@@ -63,15 +66,18 @@ class Workers {
     harness::Child child;
     std::uint64_t incarnation = 0;
     bool killed = false;            // by us, not yet seen to be over
+    bool execs = false;             // killed by an exec
     std::uint64_t continue_ns = 0;  // when to send SIGCONT; 0: not stopped
   };
 
   void start(std::size_t worker);
+  void end(std::size_t worker, bool by_exec);
 
   const WorkerConfig& config_;
   ControlBlock& control_;
   std::vector<Worker> workers_;
   std::uint64_t kills_ = 0;
+  std::uint64_t execs_ = 0;
   std::uint64_t stops_ = 0;
   std::uint64_t starts_ = 0;
   std::uint64_t lost_threads_ = 0;

@@ -53,15 +53,27 @@ class KillLog {
   void note_reaped(std::size_t worker, std::uint64_t incarnation) {
     entries_[worker].reaped.store(incarnation);
   }
+  /// Also false if its last child may still be inside of fork: then that has its descriptors, and so
+  /// its locks.
   [[nodiscard]] bool reaped(std::size_t worker, std::uint64_t incarnation) const {
-    return entries_[worker].reaped.load() >= incarnation;
+    const Entry& entry = entries_[worker];
+    return entry.forking.load() != incarnation && entry.reaped.load() >= incarnation;
+  }
+  /// REQUIRES: one thread of this incarnation calls, before it forks.
+  void fork_begins(std::size_t worker, std::uint64_t incarnation) {
+    entries_[worker].forking.store(incarnation);
+  }
+  /// REQUIRES: the child calls, or the parent if there is none.
+  void fork_ends(std::size_t worker, std::uint64_t incarnation) {
+    entries_[worker].forking.compare_exchange_strong(incarnation, 0);
   }
 
  private:
   struct Entry {
     std::atomic<std::uint64_t> incarnation = 0;  // the last that was killed; the first is 1
     std::atomic<std::uint64_t> when_ns = 0;
-    std::atomic<std::uint64_t> reaped = 0;  // the last incarnation of which nothing is left
+    std::atomic<std::uint64_t> reaped = 0;   // the last incarnation of which nothing is left
+    std::atomic<std::uint64_t> forking = 0;  // the incarnation that is inside of fork
   };
   std::array<Entry, kMaxWorkers> entries_{};
 };

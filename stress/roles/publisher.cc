@@ -1,24 +1,15 @@
 #include <algorithm>
 
+#include "stress/publisher_name.h"
 #include "stress/role.h"
 
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kTwoPublishers = {"publication lock",
-                                  "two live publishers hold the publication lock",
-                                  {"other worker", "its incarnation"}};
 constexpr Check kRefused = {
     "publication lock", "the guard refused to publish", {"publish", "error"}};
 
 enum : std::uint8_t { kPublishes, kReconciles, kLockBusy };
-
-// The name of a publisher next to the lock: worker + 1 in 16 bits, incarnation in 48.
-constexpr std::uint64_t kIncarnationBits = 48;
-std::uint64_t worker_of(std::uint64_t publisher) { return (publisher >> kIncarnationBits) - 1; }
-std::uint64_t incarnation_of(std::uint64_t publisher) {
-  return publisher & ((std::uint64_t{1} << kIncarnationBits) - 1);
-}
 
 // Takes the publication lock, reconciles after a death, and publishes what is due.
 class Publisher {
@@ -49,22 +40,12 @@ class Publisher {
   }
 
   static void publish_batch(auto& me, auto& guard) {
-    auto& publisher = me.control.publisher;
-    const std::uint64_t mine = (me.name().worker + 1) << kIncarnationBits | me.name().incarnation;
-    const std::uint64_t other = publisher.exchange(mine);
-    // A publisher that was killed with the lock in hand leaves its name.
-    if (other != 0 && !me.control.kills.killed(worker_of(other), incarnation_of(other), now_ns())) {
-      me.violation(kTwoPublishers, {worker_of(other), incarnation_of(other)});
-    }
+    const PublisherName name(me);
     const std::uint64_t batch = 1 + me.random.below(me.config.publish_rate == 0 ? 256 : 8);
     for (std::uint64_t i = 0; i < batch && !me.stopped(); ++i) {
       const std::uint64_t n = me.control.snapshot.next();
       if (i > 0 && due_ns(me, n) > now_ns()) break;
       publish(me, guard, n);
-    }
-    std::uint64_t expected = mine;
-    if (!publisher.compare_exchange_strong(expected, 0)) {
-      me.violation(kTwoPublishers, {worker_of(expected), incarnation_of(expected)});
     }
   }
 
