@@ -16,7 +16,7 @@ from typing import Any
 
 import support
 
-ROLES = ("publisher", "reader", "writer", "checker", "allocator", "gc", "opener", "inspector")
+ROLES = ("publisher", "reader", "writer", "checker", "allocator", "forker", "gc", "opener", "inspector")
 STRESS, INSPECT = sys.argv[1:3]
 del sys.argv[1:3]
 

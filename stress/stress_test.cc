@@ -67,7 +67,9 @@ TEST(Run, HardenedSurvivesChaosInAllRoles) {
   run_stress(config, result);
   EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
   EXPECT_GT(result.counts["kills"], 0);
+  EXPECT_GT(result.counts["execs"], 0);
   EXPECT_GT(result.counts["stops"], 0);
+  EXPECT_GT(result.counts["unwinds_in_children"], 0);
   EXPECT_GT(result.counts["acquires"], 0);
 }
 
