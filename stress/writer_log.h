@@ -53,27 +53,38 @@ class KillLog {
   void note_reaped(std::size_t worker, std::uint64_t incarnation) {
     entries_[worker].reaped.store(incarnation);
   }
-  /// Also false if its last child may still be inside of fork: then that has its descriptors, and so
-  /// its locks.
+  /// Also false if a child of it may still be inside of fork: that has its descriptors, and so its
+  /// locks.
   [[nodiscard]] bool reaped(std::size_t worker, std::uint64_t incarnation) const {
     const Entry& entry = entries_[worker];
-    return entry.forking.load() != incarnation && entry.reaped.load() >= incarnation;
+    const std::uint64_t forks = entry.forks.load();
+    const bool forking = forks / kMaxForks == incarnation && forks % kMaxForks != 0;
+    return !forking && entry.reaped.load() >= incarnation;
   }
-  /// REQUIRES: one thread of this incarnation calls, before it forks.
+  /// Before a fork. REQUIRES: fewer than kMaxForks children of this incarnation are inside of one.
   void fork_begins(std::size_t worker, std::uint64_t incarnation) {
-    entries_[worker].forking.store(incarnation);
+    std::atomic<std::uint64_t>& forks = entries_[worker].forks;
+    std::uint64_t found = forks.load();
+    const std::uint64_t none = incarnation * kMaxForks;
+    while (!forks.compare_exchange_weak(found,
+                                        (found / kMaxForks == incarnation ? found : none) + 1)) {
+    }
   }
-  /// REQUIRES: the child calls, or the parent if there is none.
+  /// After it, in the child, or in the parent if there is no child.
   void fork_ends(std::size_t worker, std::uint64_t incarnation) {
-    entries_[worker].forking.compare_exchange_strong(incarnation, 0);
+    std::atomic<std::uint64_t>& forks = entries_[worker].forks;
+    std::uint64_t found = forks.load();
+    while (found / kMaxForks == incarnation && !forks.compare_exchange_weak(found, found - 1)) {
+    }
   }
 
  private:
+  static constexpr std::uint64_t kMaxForks = 64;
   struct Entry {
     std::atomic<std::uint64_t> incarnation = 0;  // the last that was killed; the first is 1
     std::atomic<std::uint64_t> when_ns = 0;
-    std::atomic<std::uint64_t> reaped = 0;   // the last incarnation of which nothing is left
-    std::atomic<std::uint64_t> forking = 0;  // the incarnation that is inside of fork
+    std::atomic<std::uint64_t> reaped = 0;  // the last incarnation of which nothing is left
+    std::atomic<std::uint64_t> forks = 0;   // kMaxForks * incarnation + children inside of fork
   };
   std::array<Entry, kMaxWorkers> entries_{};
 };
