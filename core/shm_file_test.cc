@@ -301,6 +301,23 @@ TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
   }
 }
 
+TEST_F(ShmFileTest, AFileThatIsPutThereWhileOneIsMadeIsOpened) {
+  const SharedMemoryLayout header(*PageSize::from_raw(8192), 17);
+  const auto open_or_create = [&] {
+    const ScopedBeforeCall scope([&](const char* call) {
+      // The first is the lock file's.
+      if (std::string_view(call) == "linkat" && fs::exists(path("foo.db.fsqlite-shm-lock"))) {
+        write(path(), header.to_bytes(), *required_size(header.geometry()));
+      }
+      return 0;
+    });
+    return ShmFile::open_or_create(path(), trust());
+  };
+  const auto file = open_or_create();
+  ASSERT_TRUE(file) << file.error().message();
+  EXPECT_EQ(file->geometry(), header.geometry());
+}
+
 TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCallOrGetsOver) {
   ASSERT_TRUE(ShmFile::create(path()));
   int errors = 0;

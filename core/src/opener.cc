@@ -167,6 +167,9 @@ class Opener {
       const bool make = is_missing(opened.error()) && mode_ != OpenMode::kOpen;
       if (!make) return std::unexpected(opened.error());
       const auto made = make_file(false);
+      const bool found_one = !made && made.error() == Code::kFileExists;
+      // A program that knows nothing of our locks put one there meanwhile.
+      if (found_one && mode_ == OpenMode::kOpenOrCreate) return false;
       // Nobody needs the lock file of a file that could not be made.
       if (!made) ::unlinkat(directory(), open_->where.lock_file().c_str(), 0);
       return finish(made, true);
