@@ -150,6 +150,7 @@ int live_with_mapping(State& state, std::size_t life, const fs::path& path, std:
     auto file = opener.open();
     if (!file) continue;
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (std::size_t t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         User user(state, life, t, path, harness::mix(seed + round) + t);

@@ -30,7 +30,14 @@ namespace {
 namespace fs = std::filesystem;
 using harness::Child;
 using harness::Random;
-using namespace scribbled;
+using scribbled::CallCount;
+using scribbled::kCallNames;
+using scribbled::kCalls;
+using scribbled::kLives;
+using scribbled::kThreads;
+using scribbled::kUsers;
+using scribbled::live;
+using scribbled::State;
 
 constexpr std::string_view kW8 = "W8 rubbish";
 // A retry is caused by a write of another process in the few nanoseconds between two steps. So many

@@ -44,6 +44,7 @@ T expect(std::expected<T, ShmError>&& result) {
 void Database::make(const std::filesystem::path& folder) {
   const OwnedFd log(
       ::open((folder / kLogName).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode));
+  expect(log.get() >= 0, "make the database's log");
   const std::vector<std::byte> zeros(kLogSize);
   expect(::write(log.get(), zeros.data(), zeros.size()) == static_cast<ssize_t>(kLogSize),
          "write the database's log");
@@ -92,7 +93,7 @@ ShmFileOptions Database::options() const {
 }
 
 void Database::take(std::expected<MarkedFile, ShmError>&& file) {
-  file_.emplace(expect(std::move(file)));
+  file_ = std::make_unique<MarkedFile>(expect(std::move(file)));
   promises_.file = true;
 }
 
@@ -117,13 +118,14 @@ void Database::publish(std::optional<TxnId> writer) {
 }
 
 TxnId Database::allocate() {
-  const TxnId id = *file_->layout().alloc_txn_id();
-  if (id.get() >= reserved_) {
-    append(kReserveIds, id.get() + kIdBatch);
-    reserved_ = id.get() + kIdBatch;
+  const auto id = file_->layout().alloc_txn_id();
+  if (!id) throw std::runtime_error("no id is left");
+  if (id->get() >= reserved_) {
+    append(kReserveIds, id->get() + kIdBatch);
+    reserved_ = id->get() + kIdBatch;
   }
-  promises_.largest_id = std::max(promises_.largest_id, id.get());
-  return id;
+  promises_.largest_id = std::max(promises_.largest_id, id->get());
+  return *id;
 }
 
 void Database::sync() {

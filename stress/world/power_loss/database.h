@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -73,7 +74,7 @@ class Database {
   off_t end_ = 0;               // of the log's records
   std::uint64_t commit_ = 0;    // the last durable one
   std::uint64_t reserved_ = 1;  // smaller ids may have been handed out
-  std::optional<MarkedFile> file_;
+  std::unique_ptr<MarkedFile> file_;
 };
 
 }  // namespace fsqlshm::world::power_loss

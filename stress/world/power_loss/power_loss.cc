@@ -115,6 +115,7 @@ std::vector<Image> choose(const Recording& recording, const Effort& effort, std:
   }
   if (all.size() <= effort.images) return all;
   std::vector<Image> some;
+  some.reserve(effort.images);
   for (std::size_t i = 0; i < effort.images; ++i) {
     some.push_back(all[(i + 1) * all.size() / effort.images - 1]);
   }
@@ -411,14 +412,14 @@ std::string_view name_of(Mutant mutant) {
 }
 
 const std::vector<Mutant>& mutants() {
-  static const std::vector<Mutant> all = [] {
+  static const std::vector<Mutant> kAll = [] {
     std::vector<Mutant> mutants;
     for (const auto& [mutant, name] : kMutants) {
       if (mutant != Mutant::kNone) mutants.push_back(mutant);
     }
     return mutants;
   }();
-  return all;
+  return kAll;
 }
 
 }  // namespace fsqlshm::world::power_loss

@@ -33,8 +33,10 @@ void make_file_system(const FileSystem& type, const DiskImage& image) {
   words.push_back(image.path());
   const auto ended = harness::run_in_child([&] {
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere < 0) return 126;
     for (const int fd : {0, 1, 2}) ::dup2(nowhere, fd);
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     ::execv(program_path(words.front()).c_str(), arguments.data());
@@ -133,7 +135,7 @@ bool FileSystem::can_be_made() const { return !program_path(make.front()).empty(
 
 const std::vector<FileSystem>& file_systems() {
   constexpr std::uint64_t kMega = 1 << 20;
-  static const std::vector<FileSystem> all = {
+  static const std::vector<FileSystem> kAll = {
       {"ext4",
        {"mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"},
        16 * kMega,
@@ -142,17 +144,17 @@ const std::vector<FileSystem>& file_systems() {
       {"xfs", {"mkfs.xfs", "-q", "-f", "--unsupported"}, 32 * kMega, {{"nouuid", ""}}},
       {"btrfs", {"mkfs.btrfs", "-q", "-f", "-M", "-m", "single", "-d", "single"}, 24 * kMega, {}},
   };
-  return all;
+  return kAll;
 }
 
 const std::vector<Operation>& operations() {
-  static const auto live = [](Database& database) {
+  static const auto kLive = [](Database& database) {
     const TxnId writer = database.allocate();
     static_cast<void>(database.file().layout().acquire_serialized_writer(writer, 0));
     database.publish(writer);
     static_cast<void>(database.file().layout().release_serialized_writer(writer));
   };
-  static const std::vector<Operation> all = {
+  static const std::vector<Operation> kAll = {
       {"create", Found::kNothing, false, [](Database& database) { database.create(); }},
       {"open or create", Found::kNothing, false,
        [](Database& database) { database.open_or_create(); }},
@@ -169,7 +171,7 @@ const std::vector<Operation>& operations() {
        [](Database& database) {
          for (int i = 0; i < 6; ++i) database.allocate();
        }},
-      {"write", Found::kUsed, true, live},
+      {"write", Found::kUsed, true, kLive},
       {"sync", Found::kUsed, true,
        [](Database& database) {
          database.publish();
@@ -180,14 +182,14 @@ const std::vector<Operation>& operations() {
       {"a life and another", Found::kNothing, false,
        [](Database& database) {
          database.create();
-         live(database);
+         kLive(database);
          database.close();
          database.remove();
          database.create();
-         live(database);
+         kLive(database);
        }},
   };
-  return all;
+  return kAll;
 }
 
 std::unique_ptr<Start> make_start(const FileSystem& type, Found found) {
