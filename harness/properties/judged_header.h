@@ -126,9 +126,7 @@ class HeaderOf final : public Base {
                : layout_.check_serialized_writer_exclusion(now, guess);
   }
   // The published protocol has neither certainty nor `clear`.
-  bool knows_certainty() const override {
-    return Protocol::kName != ReferenceProtocol::kName;
-  }
+  bool knows_certainty() const override { return Protocol::kName != ReferenceProtocol::kName; }
   bool do_clear(std::uint64_t state) override {
     if constexpr (requires(typename Protocol::template WriterIndicator<W>& w) { w.clear(state); }) {
       return layout_.clear_serialized_writer(state);
