@@ -139,10 +139,10 @@ Answer pread_by_mapping(std::string_view call, Arguments a) {
   if (call != "pread") return kTruth;
   constexpr std::size_t kSize = 4096;
   const int fd = static_cast<int>(a[0]);
-  auto* const bytes =
-      static_cast<const char*>(::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd, 0));
-  std::memcpy(reinterpret_cast<void*>(a[1]), bytes + a[3], a[2]);
-  ::munmap(const_cast<char*>(bytes), kSize);
+  void* const mapped = ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) return kTruth;  // the catalogue reads other processes' memory
+  std::memcpy(reinterpret_cast<void*>(a[1]), static_cast<const char*>(mapped) + a[3], a[2]);
+  ::munmap(mapped, kSize);
   return static_cast<long>(a[2]);
 }
 
