@@ -1,6 +1,6 @@
-// The faults that were measured on an earlier file layer, row by row: what happened then, and which test
-// sees that it does not happen now. Each was seen failing on that layer, or on the mutant of
-// `fsqlshm-world --mutant` that stands for it.
+// The faults that were measured on an earlier file layer, row by row: what happened then, which test
+// sees that it does not happen now, and which mutant of `fsqlshm-world --mutant` or `power-loss --mutant`
+// brings it back and is found.
 //
 //   row  what happened                                     test                                   mutant
 //    1   a child unwinds past a guard: a second guard      AForkedChildFreesNothingOfItsParents   unlock-in-child
@@ -68,7 +68,7 @@ constexpr std::uint64_t kNoLease = 0;
 
 void set_word(const fs::path& path, Field field, std::uint64_t value) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  ASSERT_EQ(::pwrite(fd, &value, sizeof value, offset_of(field)), 8);
+  ASSERT_EQ(::pwrite(fd, &value, sizeof value, static_cast<off_t>(offset_of(field))), 8);
   ::close(fd);
 }
 

@@ -58,7 +58,7 @@ inline constexpr LockRange kNameBytes{off_t{1} << 62, 0};
   return {kNameBytes.offset + static_cast<off_t>(payload)};
 }
 
-enum class LockKind : short { kRead = F_RDLCK, kWrite = F_WRLCK };
+enum class LockKind : std::uint8_t { kRead = F_RDLCK, kWrite = F_WRLCK };
 
 /// True if the lock was granted, also in the place of another kind of lock that the description has
 /// there; false if others are in the way; or an errno.

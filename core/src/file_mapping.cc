@@ -170,7 +170,7 @@ std::expected<void, ShmError> FileMapping::close() {
 
 std::expected<void, ShmError> FileMapping::check_file() const { return file_->check(); }
 
-ProcessIdentity FileMapping::identity() const noexcept { return file_->identity; }
+const ProcessIdentity& FileMapping::identity() const noexcept { return file_->identity; }
 std::span<std::byte> FileMapping::bytes() const noexcept { return file_->mapping.bytes(); }
 const Geometry& FileMapping::geometry() const noexcept { return file_->geometry; }
 

@@ -18,10 +18,22 @@
 #include "stress/world/power_loss/command.h"
 #include "stress/world/scribbler.h"
 
+namespace fsqlshm::world {
 namespace {
 
-using namespace fsqlshm::harness;
-using namespace fsqlshm::world;
+using harness::Command;
+using harness::existing_folder;
+using harness::ExitCode;
+using harness::Finding;
+using harness::kExitClean;
+using harness::kExitFound;
+using harness::kMostSeconds;
+using harness::number;
+using harness::one_of;
+using harness::Option;
+using harness::Program;
+using harness::Result;
+using harness::whole_number;
 
 struct Options {
   CatalogueSetting setting{};
@@ -97,9 +109,10 @@ void print(const Result& result) {
 
 // Its lies begin with the program, so that is begun again.
 void become_mutant(const std::string& name, char** argv) {
-  const char* const now = std::getenv(kMutantVariable);
+  const char* const now =
+      std::getenv(kMutantVariable);  // NOLINT(concurrency-mt-unsafe): one thread yet
   if (name.empty() || (now != nullptr && name == now)) return;
-  ::setenv(kMutantVariable, name.c_str(), 1);
+  ::setenv(kMutantVariable, name.c_str(), 1);  // NOLINT(concurrency-mt-unsafe): as above
   ::execv("/proc/self/exe", argv);
   throw std::system_error(errno, std::generic_category(), "cannot begin again as a mutant");
 }
@@ -149,9 +162,7 @@ ExitCode attack(const Program& program, Options& options) {
   return code;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   Options options;
   Program program(
       "fsqlshm-world",
@@ -170,3 +181,8 @@ int main(int argc, char** argv) {
     return attack(program, options);
   });
 }
+
+}  // namespace
+}  // namespace fsqlshm::world
+
+int main(int argc, char** argv) { return fsqlshm::world::run(argc, argv); }

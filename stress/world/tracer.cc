@@ -40,7 +40,9 @@ bool waits(long number) {
 
 }  // namespace
 
-void mark(Marker marker, std::uint64_t value) { ::syscall(kMarkerCall, marker, value); }
+void mark(Marker marker, std::uint64_t value) {
+  ::syscall(kMarkerCall, static_cast<long>(marker), value);
+}
 
 Tracer::Tracer(pid_t process, pid_t thread) : process_(process), thread_(thread) {
   expect(trace(PTRACE_SEIZE, thread, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), "seize");

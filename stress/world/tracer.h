@@ -20,7 +20,7 @@ namespace fsqlshm::world {
 /// Its answer is ENOSYS.
 inline constexpr long kMarkerCall = 0x7f51;
 
-enum class Marker : std::uint64_t {
+enum class Marker : std::uint8_t {
   kBegin,    ///< of the operation
   kStep,     ///< before an atomic step; the value is the Field
   kRecover,  ///< in the callback of the first opener

@@ -88,11 +88,13 @@ class KernelLiveness {
 /// The words of a mapped file: like RawWords, on behalf of the open that they belong to.
 class MappedWords : public RawWords {
  public:
-  MappedWords(std::uint64_t* words, ProcessIdentity self) noexcept : RawWords(words), self_(self) {}
-  [[nodiscard]] ProcessIdentity self() const noexcept { return self_; }
+  /// REQUIRES: `self` outlives it.
+  MappedWords(std::uint64_t* words, const ProcessIdentity& self) noexcept
+      : RawWords(words), self_(&self) {}
+  [[nodiscard]] ProcessIdentity self() const noexcept { return *self_; }
 
  private:
-  ProcessIdentity self_;
+  const ProcessIdentity* self_;  // a pointer alone, so that layouts stay in registers
 };
 
 static_assert(Words<MappedWords>);
@@ -126,7 +128,7 @@ class FileMapping {
       std::chrono::nanoseconds patience) const;
   [[nodiscard]] std::expected<bool, ShmError> publication_locked() const;
 
-  [[nodiscard]] ProcessIdentity identity() const noexcept;
+  [[nodiscard]] const ProcessIdentity& identity() const noexcept;
   [[nodiscard]] KernelLiveness liveness() const noexcept { return KernelLiveness(file_.get()); }
   [[nodiscard]] std::span<std::byte> bytes() const noexcept;
   [[nodiscard]] const Geometry& geometry() const noexcept;

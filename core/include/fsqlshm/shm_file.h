@@ -128,7 +128,10 @@ class PublicationGuard {
       : layout_(file),
         turn_(std::move(turn)),
         found_seq_(base().words().load(Field::kSnapshotSeq, std::memory_order::acquire)) {}
-  PublicationGuard(PublicationGuard&&) noexcept = default;
+  PublicationGuard(PublicationGuard&& other) noexcept
+      : layout_(other.layout_),
+        turn_(std::move(other.turn_)),
+        found_seq_(std::exchange(other.found_seq_, kRefuse)) {}
   PublicationGuard& operator=(PublicationGuard&&) = delete;
 
   /// Whether the last publisher died in the middle: readers get nothing until `reconcile`.
@@ -139,9 +142,9 @@ class PublicationGuard {
   [[nodiscard]] std::expected<void, ShmError> publish_snapshot(CommitSeq commit_seq,
                                                                SchemaEpoch schema_epoch,
                                                                std::uint64_t ecs_epoch) {
-    if (!turn_.held()) return std::unexpected(ShmError(ShmErrorCode::kGuardMoved));
-    if (needs_reconcile()) {
-      return std::unexpected(ShmError(ShmErrorCode::kNeedsReconcile, found_seq_));
+    if (needs_reconcile()) [[unlikely]] {
+      return std::unexpected(turn_.held() ? ShmError(ShmErrorCode::kNeedsReconcile, found_seq_)
+                                          : ShmError(ShmErrorCode::kGuardMoved));
     }
     base().publish_snapshot(commit_seq, schema_epoch, ecs_epoch);
     return {};
@@ -175,9 +178,13 @@ class PublicationGuard {
  private:
   [[nodiscard]] typename MappedLayout<Protocol, W>::Base& base() noexcept { return layout_; }
 
+  static constexpr std::uint64_t kRefuse = 1;
+
   MappedLayout<Protocol, W> layout_;
   PublicationTurn turn_;
-  std::uint64_t found_seq_;  // as found with the lock in hand; 0 once reconciled
+  // As found with the lock in hand; 0 once reconciled; odd after a move, so that one test on the way
+  // to a publish finds both reasons to refuse it.
+  std::uint64_t found_seq_;
 };
 
 /// A file that is open and mapped for reading and writing. Move-only. `W` is the seam over which
