@@ -184,13 +184,15 @@ TEST_F(ShmFileTest, PatienceWithoutEndWaits) {
   const auto mine = ShmFile::create(path());
   const auto other = ShmFile::open(path());
   ASSERT_TRUE(mine && other);
-  auto guard = mine->lock_publication();
-  std::thread holder([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    const auto done = std::move(guard);
-  });
-  EXPECT_TRUE(*other->try_lock_publication_for(std::chrono::nanoseconds::max()));
-  holder.join();
+  for (const auto* waiter : {&*other, &*mine}) {  // waits for the kernel, or for a turn
+    auto guard = mine->lock_publication();
+    std::thread holder([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      const auto done = std::move(guard);
+    });
+    EXPECT_TRUE(*waiter->try_lock_publication_for(std::chrono::nanoseconds::max()));
+    holder.join();
+  }
 }
 
 TEST_F(ShmFileTest, AChildOfARecoverThatForksDoesNotOpenTheFile) {
