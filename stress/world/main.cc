@@ -21,7 +21,6 @@
 namespace fsqlshm::world {
 namespace {
 
-using harness::Command;
 using harness::existing_folder;
 using harness::ExitCode;
 using harness::Finding;
@@ -33,6 +32,7 @@ using harness::one_of;
 using harness::Option;
 using harness::Program;
 using harness::Result;
+using harness::Shard;
 using harness::whole_number;
 
 struct Options {
