@@ -66,6 +66,14 @@ class Owner {
 
 constexpr std::uint64_t kNoLease = 0;
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kUnderTsan = true;
+#elif defined(__has_feature)
+constexpr bool kUnderTsan = __has_feature(thread_sanitizer);
+#else
+constexpr bool kUnderTsan = false;
+#endif
+
 void set_word(const fs::path& path, Field field, std::uint64_t value) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_EQ(::pwrite(fd, &value, sizeof value, static_cast<off_t>(offset_of(field))), 8);
@@ -121,6 +129,7 @@ TEST_F(WorldRows, Rows6And7AnotherNamespaceEvictsNobody) {
 }
 
 TEST_F(WorldRows, Row8AnOwnerThatExecsIsGone) {
+  if (kUnderTsan) GTEST_SKIP() << "ThreadSanitizer holds a thread of a forked child that execs";
   const auto file = ShmFile::create(path());
   ASSERT_TRUE(file);
   std::array<int, 2> in{};
@@ -136,13 +145,14 @@ TEST_F(WorldRows, Row8AnOwnerThatExecsIsGone) {
     }).detach();
     return who;
   });
+  for (const int fd : {in[0], out[1]}) ::close(fd);
   char byte = 'x';  // cat is there when it gives it back
   ASSERT_EQ(::write(in[1], &byte, 1), 1);
   ASSERT_EQ(::read(out[0], &byte, 1), 1);
   EXPECT_FALSE(file->liveness()(owner_process.who().pid, owner_process.who().birth));
   EXPECT_EQ(file->layout().check_serialized_writer_exclusion(0), Exclusion::kOk);
   EXPECT_TRUE(file->layout().acquire_serialized_writer(*TxnId::from_raw(2), kNoLease));
-  for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
+  for (const int fd : {in[1], out[0]}) ::close(fd);
 }
 
 TEST_F(WorldRows, Row9AnOwnerWithoutDescriptorsToSpareHasAName) {

@@ -274,8 +274,8 @@ TEST(Roles, AreCompleteAndConsistent) {
       EXPECT_TRUE(want.with.empty() || config.role(want.with).name == want.with) << role.name;
     }
   }
-  EXPECT_EQ(names, (std::set<std::string>{"allocator", "checker", "gc", "inspector", "opener",
-                                          "publisher", "reader", "writer"}));
+  EXPECT_EQ(names, (std::set<std::string>{"allocator", "checker", "forker", "gc", "inspector",
+                                          "opener", "publisher", "reader", "writer"}));
 }
 
 TEST(Roles, CountsAreSummedOverThreadsAndWorkers) {

@@ -209,7 +209,10 @@ class Run {
 
   void start(std::size_t life) {
     const std::uint64_t seed = harness::mix(options_.seed * 1000 + ++starts_);
-    users_[life] = Child([this, life, seed] { return live(*state_, life, path_, seed); });
+    users_[life] = Child([this, life, seed] {
+      std::signal(SIGBUS, SIG_DFL);  // a sanitizer's handler would say more than is news
+      return live(*state_, life, path_, seed);
+    });
   }
 
   void watch(Child& scribbler) {
