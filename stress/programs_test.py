@@ -128,7 +128,7 @@ class Programs(support.FullDisk):
             )
             while not list(self.path.glob("fsqlshm-stress.*/*.fsqlite-shm")):
                 time.sleep(0.01)
-            time.sleep(0.5)
+            time.sleep(2)
             # To the whole group, as a terminal does.
             os.killpg(process.pid, number)
             output, _ = process.communicate(timeout=60)
