@@ -229,6 +229,21 @@ TEST(WriterLog, KnowsTheIdOfAnOwnerThatIsGone) {
   EXPECT_EQ(w.log->id_of_the_dead(w.log->announce({6, 0, 3, 8})), 0U) << "its successor lives";
 }
 
+TEST(WriterLog, WhoseChildIsInsideOfForkIsNotGone) {
+  Writers w;
+  w.kills.fork_begins(3, 7);
+  w.kills.fork_begins(3, 7);
+  w.kills.about_to_kill(3, 7, 6);
+  w.kills.note_reaped(3, 7);
+  w.kills.fork_ends(3, 7);
+  EXPECT_FALSE(w.kills.reaped(3, 7)) << "one child of two";
+  w.kills.fork_begins(3, 8);
+  EXPECT_FALSE(w.kills.reaped(3, 7)) << "whatever its successor does";
+  w.kills.fork_ends(3, 7);
+  EXPECT_TRUE(w.kills.reaped(3, 7));
+  EXPECT_TRUE(w.kills.reaped(3, 6));
+}
+
 TEST(WriterLog, WhoLapsedBeforeItCameFindsItsSuccessor) {
   Writers w;
   const std::uint64_t a = w.log->announce({5, LeaseClock::kEpoch + 10, 0, 1});

@@ -57,13 +57,13 @@ class KillLog {
   /// locks.
   [[nodiscard]] bool reaped(std::size_t worker, std::uint64_t incarnation) const {
     const Entry& entry = entries_[worker];
-    const std::uint64_t forks = entry.forks.load();
+    const std::uint64_t forks = entry.forks[incarnation % kForkSlots].load();
     const bool forking = forks / kMaxForks == incarnation && forks % kMaxForks != 0;
     return !forking && entry.reaped.load() >= incarnation;
   }
   /// Before a fork. REQUIRES: fewer than kMaxForks children of this incarnation are inside of one.
   void fork_begins(std::size_t worker, std::uint64_t incarnation) {
-    std::atomic<std::uint64_t>& forks = entries_[worker].forks;
+    std::atomic<std::uint64_t>& forks = entries_[worker].forks[incarnation % kForkSlots];
     std::uint64_t found = forks.load();
     const std::uint64_t none = incarnation * kMaxForks;
     while (!forks.compare_exchange_weak(found,
@@ -72,7 +72,7 @@ class KillLog {
   }
   /// After it, in the child, or in the parent if there is no child.
   void fork_ends(std::size_t worker, std::uint64_t incarnation) {
-    std::atomic<std::uint64_t>& forks = entries_[worker].forks;
+    std::atomic<std::uint64_t>& forks = entries_[worker].forks[incarnation % kForkSlots];
     std::uint64_t found = forks.load();
     while (found / kMaxForks == incarnation && !forks.compare_exchange_weak(found, found - 1)) {
     }
@@ -80,11 +80,14 @@ class KillLog {
 
  private:
   static constexpr std::uint64_t kMaxForks = 64;
+  // A child may still be inside of fork when its parent's successors fork.
+  static constexpr std::uint64_t kForkSlots = 64;
   struct Entry {
     std::atomic<std::uint64_t> incarnation = 0;  // the last that was killed; the first is 1
     std::atomic<std::uint64_t> when_ns = 0;
     std::atomic<std::uint64_t> reaped = 0;  // the last incarnation of which nothing is left
-    std::atomic<std::uint64_t> forks = 0;   // kMaxForks * incarnation + children inside of fork
+    // kMaxForks * incarnation + children inside of fork
+    std::array<std::atomic<std::uint64_t>, kForkSlots> forks{};
   };
   std::array<Entry, kMaxWorkers> entries_{};
 };

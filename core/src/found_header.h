@@ -18,6 +18,7 @@ namespace fsqlshm::internal {
 
 struct FoundHeader {
   std::array<std::uint64_t, kHeaderWords> words{};  // 0 where the file ends before
+  dev_t device = 0;
   ino_t inode = 0;
   bool holes = false;
   std::optional<ImmutableWords> immutable{};

@@ -324,10 +324,8 @@ class Opener {
   }
 
   std::expected<void, ShmError> map(const FoundHeader& found, int protection) {
-    struct stat status = {};
-    if (::fstat(fd(), &status) != 0) return failure_errno(Code::kFileOpen);
-    open_->device = status.st_dev;
-    open_->inode = status.st_ino;
+    open_->device = found.device;
+    open_->inode = found.inode;
     open_->immutable = found.immutable;
     open_->geometry = found.immutable->geometry();
     open_->size = found.size;
