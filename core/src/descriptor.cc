@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -40,8 +41,9 @@ struct Registry {
 
 // Never destroyed: objects of other files may be closed after it.
 Registry& registry() noexcept {
-  static auto* const instance = new Registry;
-  return *instance;
+  alignas(Registry) static std::array<std::byte, sizeof(Registry)> storage;
+  static Registry& all = *new (storage.data()) Registry;
+  return all;
 }
 
 void before_fork() { registry().mutex.lock(); }
@@ -107,6 +109,8 @@ Descriptor Descriptor::open_at(int directory, const char* name, int flags, mode_
   if (opened.ok()) all.descriptors.push_back(opened.fd_);
   return opened;
 }
+
+int Descriptor::get() const noexcept { return generation_ == process_generation() ? fd_ : -1; }
 
 int Descriptor::close() noexcept {
   if (!ok() || generation_ != process_generation()) return 0;

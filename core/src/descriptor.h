@@ -48,7 +48,7 @@ class Descriptor {
 
   [[nodiscard]] bool ok() const noexcept { return fd_ >= 0; }
   /// -1 in a child, where the number may be that of another file by now.
-  [[nodiscard]] int get() const noexcept { return generation_ == process_generation() ? fd_ : -1; }
+  [[nodiscard]] int get() const noexcept;
   /// 0 or an errno; leaves the global errno alone. Nothing happens in a child: it has been closed.
   int close() noexcept;
 

@@ -26,18 +26,18 @@ std::expected<std::size_t, ShmError> read_words(int fd, FoundHeader& found) {
   return done;
 }
 
-std::optional<ShmError> judge(FoundHeader& found, std::size_t bytes, const struct stat& status) {
-  if (bytes < kHeaderSize) return ShmError(Code::kTooSmall, bytes, kHeaderSize);
-  const auto immutable = ImmutableWords::read([&](std::size_t i) { return found.words[i]; });
-  if (!immutable.valid()) return immutable.first_error();
-  found.immutable = immutable;
-  const auto size = required_size(immutable.geometry());
-  if (!size) return size.error();
+std::expected<void, ShmError> judge(FoundHeader& found, std::size_t bytes,
+                                    const struct stat& status) {
+  if (bytes < kHeaderSize) return failure(Code::kTooSmall, bytes, kHeaderSize);
+  found.immutable = ImmutableWords::read([&](std::size_t i) { return found.words[i]; });
+  if (!found.immutable.valid()) return std::unexpected(found.immutable.first_error());
+  const auto size = required_size(found.immutable.geometry());
+  if (!size) return std::unexpected(size.error());
   found.size = *size;
   found.holes = static_cast<std::uint64_t>(status.st_blocks) * 512 < *size;
   const auto file_size = static_cast<std::uint64_t>(status.st_size);
-  if (file_size < *size) return ShmError(Code::kFileTruncated, file_size, *size);
-  return std::nullopt;
+  if (file_size < *size) return failure(Code::kFileTruncated, file_size, *size);
+  return {};
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ std::expected<FoundHeader, ShmError> find_header(int fd) {
   found.inode = status.st_ino;
   const auto bytes = read_words(fd, found);
   if (!bytes) return std::unexpected(bytes.error());
-  found.problem = judge(found, *bytes, status);
+  found.usable = judge(found, *bytes, status);
   return found;
 }
 

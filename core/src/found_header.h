@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdint>
 #include <expected>
-#include <optional>
 
 #include "fsqlshm/error.h"
 #include "fsqlshm/geometry.h"
@@ -21,9 +20,9 @@ struct FoundHeader {
   dev_t device = 0;
   ino_t inode = 0;
   bool holes = false;
-  std::optional<ImmutableWords> immutable{};
-  std::uint64_t size = 0;             // bytes, as the geometry asks for
-  std::optional<ShmError> problem{};  // why the file cannot be used
+  ImmutableWords immutable{};              // not valid() if the file is too short for a header
+  std::uint64_t size = 0;                  // bytes, as the geometry asks for
+  std::expected<void, ShmError> usable{};  // or why the file is not
 
   [[nodiscard]] std::uint64_t word(Field field) const { return words[word_index(field)]; }
 };

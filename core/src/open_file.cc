@@ -92,7 +92,7 @@ std::expected<void, ShmError> OpenFile::check_often() {
   const RawWords live = words();
   const auto found = ImmutableWords::read(
       [&](std::size_t i) { return live.load_word(i, std::memory_order::relaxed); });
-  if (found == *immutable) return {};
+  if (found == immutable) return {};
   if (!found.valid()) return std::unexpected(found.first_error());
   return failure(Code::kFileReplaced, inode, inode);  // another header was copied over it
 }

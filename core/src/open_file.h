@@ -30,7 +30,6 @@
 #include <expected>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "descriptor.h"
@@ -87,7 +86,7 @@ struct OpenFile {
   Descriptor file{};
   dev_t device = 0;
   ino_t inode = 0;
-  std::optional<ImmutableWords> immutable{};  // as checked when it was opened
+  ImmutableWords immutable{};  // as checked when it was opened
   Geometry geometry{};
   std::uint64_t size = 0;      // bytes, as the geometry asks for
   ProcessIdentity identity{};  // the name of this open; unknown for readers

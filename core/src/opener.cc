@@ -179,12 +179,12 @@ class Opener {
     if (const auto unused = wait_for_names(); !unused) return std::unexpected(unused.error());
     const auto found = find_header(fd());
     if (!found) return std::unexpected(found.error());
-    if (!found->problem) return finish(establish_in_place(*found), true);
+    if (found->usable) return finish(establish_in_place(*found), true);
     const auto header = std::bit_cast<HeaderBytes>(found->words);
-    if (mode_ == OpenMode::kOpenOrCreate && is_ruin(header, *found->problem)) {
+    if (mode_ == OpenMode::kOpenOrCreate && is_ruin(header, found->usable.error())) {
       return finish(make_file(true), true);
     }
-    return std::unexpected(*found->problem);
+    return std::unexpected(found->usable.error());
   }
 
   // Nobody holds OPEN, so nobody should have the file open, unless the lock file was replaced.
@@ -267,7 +267,7 @@ class Opener {
     open_->file = std::move(*opened);
     const auto found = find_header(fd());
     if (!found) return std::unexpected(found.error());
-    if (!found->immutable) return replaced_or_again(*found->problem);
+    if (!found->immutable.valid()) return replaced_or_again(found->usable.error());
     const auto established =
         locked_by_others(lock_fd(), established_byte(*found), LockKind::kWrite);
     if (!established) return lock_failure(established.error());
@@ -277,7 +277,7 @@ class Opener {
   }
 
   static LockRange established_byte(const FoundHeader& found) {
-    return internal::established_byte(found.inode, found.immutable->geometry().layout_checksum);
+    return internal::established_byte(found.inode, found.immutable.geometry().layout_checksum);
   }
 
   // The file is not there, damaged, or not established: because there is no first opener any more, or
@@ -305,7 +305,7 @@ class Opener {
 
   Attempt finish(const std::expected<FoundHeader, ShmError>& found, bool first) {
     if (!found) return std::unexpected(found.error());
-    if (found->problem) return std::unexpected(*found->problem);
+    if (!found->usable) return std::unexpected(found->usable.error());
     // Another program may have made or copied this file and left holes in it.
     if (found->holes) {
       if (const auto reserved = reserve(fd(), found->size); !reserved) {
@@ -327,7 +327,7 @@ class Opener {
     open_->device = found.device;
     open_->inode = found.inode;
     open_->immutable = found.immutable;
-    open_->geometry = found.immutable->geometry();
+    open_->geometry = found.immutable.geometry();
     open_->size = found.size;
     open_->mapping = Mapping::map(fd(), found.size, protection);
     if (!open_->mapping.ok()) return failure_errno(Code::kFileMap);
@@ -368,7 +368,7 @@ class Opener {
     open_->file = std::move(*opened);
     const auto found = find_header(fd());
     if (!found) return std::unexpected(found.error());
-    if (found->problem) return std::unexpected(*found->problem);
+    if (!found->usable) return std::unexpected(found->usable.error());
     const auto kept = locked_by_others(fd(), kNameBytes, LockKind::kRead);
     if (!kept) return lock_failure(kept.error());
     if (!*kept && !options_.trust_found_state) return failure(Code::kNeedsRecovery, 0);

@@ -19,8 +19,8 @@ namespace {
 
 constexpr Check kChildFailed = {
     "W1 fork", "a forked child could not do what it may do", {"wait status"}};
-constexpr Check kChildBlocks = {
-    "W1 fork", "a child that lives on is in the way of its parent's next guard", {"error"}};
+constexpr Check kNoGuard = {
+    "W1 fork", "a process whose threads fork gets no guard any more", {"error"}};
 
 enum : std::uint8_t { kForks, kUnwinds, kExecs, kCancels };
 
@@ -84,11 +84,10 @@ class Forker {
 
   // The child ends the guard that it inherited; the parent goes on holding it.
   void fork_past_a_guard(auto& me) {
-    auto guard = me.file.try_lock_publication_for(std::chrono::milliseconds(20));
-    if (!guard) me.violation(kChildBlocks, {static_cast<std::uint64_t>(guard.error().code())});
-    if (!guard || !*guard) return;
+    auto guard = me.file.lock_publication();
+    if (!guard) return me.violation(kNoGuard, {static_cast<std::uint64_t>(guard.error().code())});
     const PublisherName name(me);
-    fork(me, [&] { const auto ended = std::move(**guard); });
+    fork(me, [&] { const auto ended = std::move(*guard); });
     me.count(kUnwinds);
     sleep_ns(me.random.below(2'000'000));
   }
