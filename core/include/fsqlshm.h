@@ -1,0 +1,214 @@
+/* The C interface: the shared-memory header, 216 bytes that coordinate the transactions of all
+ * processes that use a database. For C, and for every language that calls C.
+ *
+ * The functions of the header work on memory that the caller provides. They have two uses. The library
+ * exports them, with the protocol `hardened`. And any other implementation that exports them is a
+ * *subject*: the harness loads it from a shared object and attacks it (--subject).
+ *
+ * Conventions:
+ *   - A function that can fail returns a fsqlshm_code, FSQLSHM_OK (0) on success, and otherwise
+ *     describes the error in *error if `error` is not null.
+ *   - No function throws, and none of the header's functions allocates memory or takes a lock.
+ *   - Thread safety: "any" means any number of threads, and of processes that share the memory, at
+ *     the same time. Every function is for any, but where its comment says otherwise.
+ */
+
+#ifndef FSQLSHM_H_
+#define FSQLSHM_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- What an implementation says of itself ------------------------------------------------------ */
+
+#define FSQLSHM_INTERFACE_VERSION 1u
+
+/* The FSQLSHM_INTERFACE_VERSION that the implementation was built with. A caller that was built with
+ * another one must not call anything else. */
+uint32_t fsqlshm_interface_version(void);
+
+/* Name and version, for people: "fsqlshm 0.1 hardened". Static; never null. */
+const char* fsqlshm_implementation(void);
+
+/* What an implementation may promise. A finding against a promise is a violation. */
+enum fsqlshm_promise {
+  FSQLSHM_P1_EXCLUSION = 1 << 0,  /* at most one serialized writer at any time */
+  FSQLSHM_P2_INTEGRITY = 1 << 1,  /* an owner's pid, birth and lease stay as it set them */
+  FSQLSHM_P3_QUIESCENCE = 1 << 2, /* all four words of the indicator are 0 while nobody uses it */
+  FSQLSHM_P4_CRASH = 1 << 3,      /* a check repairs whatever the death of a process left behind */
+  FSQLSHM_P5_EVICTION = 1 << 4,   /* a check evicts the stale owner that it judged, and no other */
+  FSQLSHM_P6_PROGRESS = 1 << 5,   /* no operation on the indicator waits for another process */
+  FSQLSHM_HONEST_BUSY = 1 << 6,   /* a check answers busy only for a live writer */
+  FSQLSHM_SNAPSHOT = 1 << 7,      /* a snapshot is whole, and does not go back */
+  FSQLSHM_IDS = 1 << 8,           /* transaction ids are unique, ascend, and end at 2^62-1 */
+  FSQLSHM_CERTAINTY = 1 << 9,     /* a check honours fsqlshm_liveness.certain */
+  FSQLSHM_PROMISES_ALL = (1 << 10) - 1
+};
+
+/* A set of fsqlshm_promise. */
+uint64_t fsqlshm_promises(void);
+
+/* --- Errors -------------------------------------------------------------------------------------- */
+
+/* Values are for ever. Those up to FSQLSHM_MISALIGNED are all that the header's functions return. */
+typedef enum fsqlshm_code {
+  FSQLSHM_OK = 0,
+  FSQLSHM_TOO_SMALL = 1,         /* fewer than 216 bytes */
+  FSQLSHM_BAD_MAGIC = 2,         /* the first eight bytes are not "FSQLSHM\0" */
+  FSQLSHM_VERSION_MISMATCH = 3,  /* version is not 1 */
+  FSQLSHM_INVALID_PAGE_SIZE = 4, /* page_size is not a power of two from 512 to 65536 */
+  FSQLSHM_CHECKSUM_MISMATCH = 5, /* layout_checksum is not that of the immutable fields */
+  FSQLSHM_MISALIGNED = 6         /* memory does not start at a multiple of the alignment */
+} fsqlshm_code;
+
+typedef struct fsqlshm_error {
+  int32_t code;      /* fsqlshm_code */
+  uint32_t reserved; /* 0 */
+  uint64_t found;    /* the field's value; bytes for FSQLSHM_TOO_SMALL; errno where files fail */
+  uint64_t expected; /* 0 where the expectation is a rule and not a value */
+} fsqlshm_error;
+
+/* --- The header ----------------------------------------------------------------------------------- */
+
+#define FSQLSHM_HEADER_BYTES 216u
+
+/* A header in use: the ten atomic words and what was decoded of the immutable fields. It is plain
+ * memory: it holds no pointer, needs no destructor, and may lie at different addresses in processes
+ * that share it. Its atomic words are whole, aligned 64-bit words in the byte order of the machine. */
+typedef struct fsqlshm_header fsqlshm_header;
+
+/* How much memory a header takes, in bytes (at most 4096), and at a multiple of which power of two
+ * (at most 4096) it has to start. Constant. */
+size_t fsqlshm_header_size(void);
+size_t fsqlshm_header_alignment(void);
+
+/* Makes a new header at `memory`: next_txn_id is 1, all other atomic words are 0. `page_size`: bytes, a
+ * power of two from 512 to 65536. `max_txn_slots`: 0 means 128. Fails with FSQLSHM_INVALID_PAGE_SIZE
+ * and FSQLSHM_MISALIGNED. Not for any: nobody may use the memory meanwhile. */
+fsqlshm_code fsqlshm_header_create(void* memory, uint32_t page_size, uint32_t max_txn_slots,
+                                   fsqlshm_error* error);
+
+/* Makes a header at `memory` from the first 216 of `size` bytes, at any alignment. Fails with the first
+ * of FSQLSHM_TOO_SMALL to FSQLSHM_CHECKSUM_MISMATCH that applies, and with FSQLSHM_MISALIGNED. Any slot
+ * count, any offsets under a valid checksum and any atomic words are accepted. Not for any: nobody may
+ * use the memory, or write to `bytes`, meanwhile. */
+fsqlshm_code fsqlshm_header_open(void* memory, const void* bytes, size_t size,
+                                 fsqlshm_error* error);
+
+/* The 216 bytes of the wire format, unused ones zeroed. Each word is read once; together they are no
+ * snapshot. */
+void fsqlshm_header_to_bytes(const fsqlshm_header* header, uint8_t bytes[FSQLSHM_HEADER_BYTES]);
+
+/* The immutable fields. Offsets and sizes in bytes. */
+typedef struct fsqlshm_geometry {
+  uint32_t page_size;
+  uint32_t max_txn_slots;
+  uint64_t lock_table_offset;
+  uint64_t witness_offset;
+  uint64_t txn_slot_offset;
+  uint64_t committed_readers_offset;
+  uint64_t committed_readers_bytes;
+  uint64_t layout_checksum; /* xxh3_64 of the fields before it */
+} fsqlshm_geometry;
+void fsqlshm_header_geometry(const fsqlshm_header* header, fsqlshm_geometry* geometry);
+
+/* --- The snapshot: a seqlock ------------------------------------------------------------------------ */
+
+/* What one publish puts in force; any values. */
+typedef struct fsqlshm_snapshot {
+  uint64_t commit_seq;
+  uint64_t schema_epoch;
+  uint64_t ecs_epoch;
+} fsqlshm_snapshot;
+
+/* Not for any, all four: of these one may run at a time, over all processes. */
+/* Makes the sequence number odd: readers wait. One that a dead publisher left odd stays so. */
+void fsqlshm_header_begin_snapshot_publish(fsqlshm_header* header);
+/* Makes it even again. To be called after a begin. */
+void fsqlshm_header_end_snapshot_publish(fsqlshm_header* header);
+/* Begin, the three values, end. */
+void fsqlshm_header_publish_snapshot(fsqlshm_header* header, fsqlshm_snapshot next);
+/* After recovery: publishes what is durable, and repairs a sequence number that was left odd. */
+void fsqlshm_header_reconcile(fsqlshm_header* header, fsqlshm_snapshot durable);
+
+/* The triple in force. Spins while a publish is in progress: for ever, if its publisher died. */
+fsqlshm_snapshot fsqlshm_header_load_consistent_snapshot(const fsqlshm_header* header);
+
+/* Optional in a subject. The triple in force; false after `attempts` attempts (at least one is made)
+ * that a publish got in the way of. */
+bool fsqlshm_header_try_load_consistent_snapshot(const fsqlshm_header* header, uint64_t attempts,
+                                                 fsqlshm_snapshot* snapshot);
+
+/* --- The serialized writer ---------------------------------------------------------------------------- */
+
+/* A process, or one of its opens of a file. */
+typedef struct fsqlshm_process {
+  uint64_t birth; /* 2^63 | start time in clock ticks since boot; 0: unknown */
+  uint32_t pid;   /* 0: unknown */
+  uint32_t reserved;
+} fsqlshm_process;
+
+/* Makes `txn_id` (1 to 2^62-1, never used for this before) the serialized writer, on behalf of `self`.
+ * `lease_expiry`: seconds since 1970; 0: none. False if there is one, be it dead or alive. */
+bool fsqlshm_header_acquire_serialized_writer(fsqlshm_header* header, uint64_t txn_id,
+                                              fsqlshm_process self, uint64_t lease_expiry);
+
+/* Frees the indicator. False if `txn_id` is not the serialized writer, for example after its eviction. */
+bool fsqlshm_header_release_serialized_writer(fsqlshm_header* header, uint64_t txn_id);
+
+/* The serialized writer's transaction id; 0: there is none. */
+uint64_t fsqlshm_header_check_serialized_writer(const fsqlshm_header* header);
+
+/* Who lives. A subject may call it any number of times, from inside of a check only. */
+typedef struct fsqlshm_liveness {
+  /* False only if none of the process's stores is still to come. */
+  bool (*alive)(void* context, uint32_t pid, uint64_t birth);
+  void* context; /* passed to `alive`; the library does not look at it */
+  /* What `alive` denies is certain, so that a lease protects nobody from it. */
+  bool certain;
+} fsqlshm_liveness;
+
+typedef enum fsqlshm_exclusion {
+  FSQLSHM_NO_WRITER = 0, /* no live serialized writer; a stale one was cleared */
+  FSQLSHM_BUSY = 1       /* a live serialized writer holds the indicator, or is about to */
+} fsqlshm_exclusion;
+
+/* Whether a concurrent writer may proceed. Clears a stale serialized writer: one whose lease has run
+ * out (now >= expiry; both in seconds since 1970), or one without a lease whose pid and birth are set
+ * and that is not alive. On behalf of `self`, which may be written into the header meanwhile. */
+fsqlshm_exclusion fsqlshm_header_check_serialized_writer_exclusion(fsqlshm_header* header,
+                                                                   uint64_t now,
+                                                                   fsqlshm_process self,
+                                                                   const fsqlshm_liveness* liveness);
+
+/* Optional in a subject. Clears a writer that nothing can judge, by what the word
+ * serialized_writer_txn_id holds; false if that is not `state`, or is 0. The caller knows that who is
+ * named there is gone. */
+bool fsqlshm_header_clear_serialized_writer(fsqlshm_header* header, uint64_t state,
+                                            fsqlshm_process self);
+
+/* --- Counters ------------------------------------------------------------------------------------------- */
+
+/* A transaction id that nobody else has, 1 to 2^62-1; 0: all are used up. */
+uint64_t fsqlshm_header_alloc_txn_id(fsqlshm_header* header);
+
+/* One value of the snapshot by itself. Who sees a commit sees the schema epoch that it needs. */
+uint64_t fsqlshm_header_load_commit_seq(const fsqlshm_header* header);
+uint64_t fsqlshm_header_load_schema_epoch(const fsqlshm_header* header);
+uint64_t fsqlshm_header_load_ecs_epoch(const fsqlshm_header* header);
+
+/* Commits before the horizon are needed by nobody. What was done before a horizon was stored is
+ * visible to who loads it. */
+uint64_t fsqlshm_header_load_gc_horizon(const fsqlshm_header* header);
+void fsqlshm_header_store_gc_horizon(fsqlshm_header* header, uint64_t horizon);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FSQLSHM_H_ */
