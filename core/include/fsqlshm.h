@@ -24,6 +24,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* --- What an implementation says of itself ------------------------------------------------------ */
 
 #define FSQLSHM_INTERFACE_VERSION 1u
@@ -53,6 +55,10 @@ enum fsqlshm_promise {
 /* A set of fsqlshm_promise. */
 uint64_t fsqlshm_promises(void);
 
+/* Optional in a subject. The defects of the published protocol that it is known to have, "D2 D3": to
+ * find one of them is expected, not to find it makes a run vacuous. Static; never null. */
+const char* fsqlshm_known_defects(void);
+
 /* --- Errors -------------------------------------------------------------------------------------- */
 
 /* Values are for ever. Those up to FSQLSHM_MISALIGNED are all that the header's functions return. */
@@ -63,7 +69,51 @@ typedef enum fsqlshm_code {
   FSQLSHM_VERSION_MISMATCH = 3,  /* version is not 1 */
   FSQLSHM_INVALID_PAGE_SIZE = 4, /* page_size is not a power of two from 512 to 65536 */
   FSQLSHM_CHECKSUM_MISMATCH = 5, /* layout_checksum is not that of the immutable fields */
-  FSQLSHM_MISALIGNED = 6         /* memory does not start at a multiple of the alignment */
+  FSQLSHM_MISALIGNED = 6,        /* memory does not start at a multiple of the alignment */
+
+  /* Values out of their domain. */
+  FSQLSHM_TXN_ID_OUT_OF_DOMAIN = 7,        /* a transaction id is 0 or above 2^62-1 */
+  FSQLSHM_UNDERIVED_MAX_TXN_SLOTS = 8,     /* max_txn_slots is 0, which creation never writes */
+  FSQLSHM_UNDERIVED_LOCK_TABLE_OFFSET = 9, /* lock_table_offset is not 216 */
+  FSQLSHM_UNDERIVED_WITNESS_OFFSET = 10,   /* not lock table + 64 x slots */
+  FSQLSHM_UNDERIVED_TXN_SLOT_OFFSET = 11,  /* not witness + 128 x slots */
+  FSQLSHM_UNDERIVED_COMMITTED_READERS_OFFSET = 12, /* not txn slots + 128 x slots */
+  FSQLSHM_UNDERIVED_COMMITTED_READERS_BYTES = 13,  /* not ceil(slots / 8) */
+  FSQLSHM_RESERVED_NOT_ZERO = 14,                  /* align0 or padding holds something */
+  FSQLSHM_NEXT_TXN_ID_OUT_OF_DOMAIN = 15,          /* next_txn_id is 0 or above 2^62 */
+  FSQLSHM_SNAPSHOT_SEQ_ODD = 16,            /* a publish is in progress, or its publisher died */
+  FSQLSHM_GC_HORIZON_AHEAD = 17,            /* gc_horizon is above commit_seq */
+  FSQLSHM_WRITER_TXN_ID_OUT_OF_DOMAIN = 18, /* the writer word is neither an id nor a known state */
+  FSQLSHM_WRITER_UNJUDGEABLE = 19,          /* a writer that names nobody: never cleared */
+  FSQLSHM_WRITER_LEFTOVERS = 20,            /* no writer, but pid, birth or lease is not 0 */
+  FSQLSHM_WRITER_LEASE_UNIT = 21, /* the lease ends after the year 9999: hardly in seconds */
+
+  /* Files. */
+  FSQLSHM_FILE_OPEN = 22,               /* cannot be opened; `found` is the errno here and below */
+  FSQLSHM_FILE_NOT_REGULAR = 23,        /* `found` is its type (st_mode & S_IFMT) */
+  FSQLSHM_FILE_EXISTS = 24,             /* to be created, but there is a file of that name */
+  FSQLSHM_FILE_CREATE = 25,             /* cannot be created */
+  FSQLSHM_FILE_NO_SPACE = 26,           /* no room for `expected` bytes */
+  FSQLSHM_FILE_REGIONS_DO_NOT_FIT = 27, /* a region overlaps another or ends beyond 2^63-1 */
+  FSQLSHM_FILE_TRUNCATED = 28,          /* shorter than its header says */
+  FSQLSHM_FILE_MAP = 29,                /* cannot be mapped */
+  FSQLSHM_FILE_SYNC = 30,               /* cannot be written to its disk */
+  FSQLSHM_FILE_CLOSE = 31,              /* closing it failed */
+  FSQLSHM_FILE_LOCK = 32,               /* a lock on it failed */
+  FSQLSHM_FILE_FORKED = 33,             /* opened by a parent of this process: not for the child */
+  FSQLSHM_FILE_OWNER = 34,      /* cannot be given the owner and group that it should have */
+  FSQLSHM_FILE_IN_USE = 35,     /* others have it open, without or under another lock file */
+  FSQLSHM_FILE_REPLACED = 36,   /* the name leads to another file than the one in use */
+  FSQLSHM_NEEDS_RECOVERY = 37,  /* nobody has it open, and `recover` is not given */
+  FSQLSHM_RECOVER_FAILED = 38,  /* `recover` failed; `found` is the database's own */
+  FSQLSHM_NEEDS_RECONCILE = 39, /* the last publisher died half-way: reconcile first */
+  FSQLSHM_GUARD_MOVED = 40,     /* of the C++ interface: a guard that holds no lock */
+  FSQLSHM_FENCED = 41,          /* the serialized writer is `found`, not the `expected` one */
+
+  /* Of the C interface alone. */
+  FSQLSHM_NO_MEMORY = 100,        /* memory ran out */
+  FSQLSHM_INVALID_ARGUMENT = 101, /* a null pointer, or options of a size that is unknown */
+  FSQLSHM_UNEXPECTED = 102        /* a C++ exception that should not have been */
 } fsqlshm_code;
 
 typedef struct fsqlshm_error {
@@ -72,6 +122,14 @@ typedef struct fsqlshm_error {
   uint64_t found;    /* the field's value; bytes for FSQLSHM_TOO_SMALL; errno where files fail */
   uint64_t expected; /* 0 where the expectation is a rule and not a value */
 } fsqlshm_error;
+
+/* The code's name in snake_case: "bad_magic"; "ok"; "unknown". Static; never null. Any. */
+const char* fsqlshm_code_text(int32_t code);
+
+/* One line for a person: the field with its offset, what was found, what was expected. Writes at most
+ * `size` bytes to `text`, the last of them 0, and returns how long the whole text is without the 0, like
+ * snprintf. `text` may be null if `size` is 0. Any. */
+size_t fsqlshm_error_message(const fsqlshm_error* error, char* text, size_t size);
 
 /* --- The header ----------------------------------------------------------------------------------- */
 
@@ -154,7 +212,8 @@ typedef struct fsqlshm_process {
 } fsqlshm_process;
 
 /* Makes `txn_id` (1 to 2^62-1, never used for this before) the serialized writer, on behalf of `self`.
- * `lease_expiry`: seconds since 1970; 0: none. False if there is one, be it dead or alive. */
+ * `lease_expiry`: seconds since 1970; 0: none. False if there is one, be it dead or alive, and for an
+ * id that is none. */
 bool fsqlshm_header_acquire_serialized_writer(fsqlshm_header* header, uint64_t txn_id,
                                               fsqlshm_process self, uint64_t lease_expiry);
 
@@ -164,7 +223,8 @@ bool fsqlshm_header_release_serialized_writer(fsqlshm_header* header, uint64_t t
 /* The serialized writer's transaction id; 0: there is none. */
 uint64_t fsqlshm_header_check_serialized_writer(const fsqlshm_header* header);
 
-/* Who lives. A subject may call it any number of times, from inside of a check only. */
+/* Who lives. A subject may call it any number of times, from inside of a check only. It must return:
+ * no exception, no longjmp. */
 typedef struct fsqlshm_liveness {
   /* False only if none of the process's stores is still to come. */
   bool (*alive)(void* context, uint32_t pid, uint64_t birth);
@@ -181,10 +241,8 @@ typedef enum fsqlshm_exclusion {
 /* Whether a concurrent writer may proceed. Clears a stale serialized writer: one whose lease has run
  * out (now >= expiry; both in seconds since 1970), or one without a lease whose pid and birth are set
  * and that is not alive. On behalf of `self`, which may be written into the header meanwhile. */
-fsqlshm_exclusion fsqlshm_header_check_serialized_writer_exclusion(fsqlshm_header* header,
-                                                                   uint64_t now,
-                                                                   fsqlshm_process self,
-                                                                   const fsqlshm_liveness* liveness);
+fsqlshm_exclusion fsqlshm_header_check_serialized_writer_exclusion(
+    fsqlshm_header* header, uint64_t now, fsqlshm_process self, const fsqlshm_liveness* liveness);
 
 /* Optional in a subject. Clears a writer that nothing can judge, by what the word
  * serialized_writer_txn_id holds; false if that is not `state`, or is 0. The caller knows that who is
@@ -194,7 +252,8 @@ bool fsqlshm_header_clear_serialized_writer(fsqlshm_header* header, uint64_t sta
 
 /* --- Counters ------------------------------------------------------------------------------------------- */
 
-/* A transaction id that nobody else has, 1 to 2^62-1; 0: all are used up. */
+/* A transaction id that nobody else has, 1 to 2^62-1; 0: all are used up (or the counter was 0, which
+ * creation never writes; it is stepped over). */
 uint64_t fsqlshm_header_alloc_txn_id(fsqlshm_header* header);
 
 /* One value of the snapshot by itself. Who sees a commit sees the schema epoch that it needs. */
@@ -206,6 +265,8 @@ uint64_t fsqlshm_header_load_ecs_epoch(const fsqlshm_header* header);
  * visible to who loads it. */
 uint64_t fsqlshm_header_load_gc_horizon(const fsqlshm_header* header);
 void fsqlshm_header_store_gc_horizon(fsqlshm_header* header, uint64_t horizon);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

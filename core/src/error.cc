@@ -37,7 +37,7 @@ constexpr Entry kEntries[] = {
      "layout_checksum (offset 144): found {found:x}, expected {expected:x} (xxh3_64 of the "
      "immutable fields)"},
     {kMisaligned, "misaligned",
-     "header: found at an address with remainder {found} modulo 8, expected a multiple of 8"},
+     "header: found at an address with remainder {found} modulo {expected}, expected 0"},
     {kTxnIdOutOfDomain, "txn_id_out_of_domain",
      "transaction id: found {found}, expected 1 to 2^62-1"},
     {kUnderivedMaxTxnSlots, "underived_max_txn_slots",

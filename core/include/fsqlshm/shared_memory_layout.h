@@ -248,8 +248,8 @@ class InPlaceSharedMemoryLayout : public BasicSharedMemoryLayout<RawWords, Proto
       return std::unexpected(ShmError(ShmErrorCode::kTooSmall, bytes.size(), kHeaderSize));
     }
     const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
-    if (address % alignof(std::uint64_t) != 0) {
-      return std::unexpected(ShmError(ShmErrorCode::kMisaligned, address % alignof(std::uint64_t)));
+    if (const auto off = address % alignof(std::uint64_t); off != 0) {
+      return std::unexpected(ShmError(ShmErrorCode::kMisaligned, off, alignof(std::uint64_t)));
     }
     const RawWords live(reinterpret_cast<std::uint64_t*>(bytes.data()));
     const auto words = ImmutableWords::read(

@@ -1,0 +1,32 @@
+# Compares what the shared library LIBRARY exports with the functions that HEADER declares.
+file(READ ${HEADER} text)
+string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" "" text "${text}")
+string(REGEX MATCHALL "fsqlshm_[a-z_]+\\(" declared "${text}")
+list(TRANSFORM declared REPLACE "\\(" "")
+list(REMOVE_DUPLICATES declared)
+list(SORT declared)
+
+execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY} OUTPUT_VARIABLE text
+                COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL " [A-Z] [^\n]+" exported "${text}")
+list(REMOVE_ITEM exported " A FSQLSHM_1")  # the version itself
+list(TRANSFORM exported REPLACE "^ [A-Z] " "")
+set(expected ${declared})
+list(TRANSFORM expected APPEND "@@FSQLSHM_1")
+list(SORT exported)
+if(NOT exported STREQUAL expected)
+  set(missing ${expected})
+  list(REMOVE_ITEM missing ${exported})
+  list(REMOVE_ITEM exported ${expected})
+  message(FATAL_ERROR "${LIBRARY}: does not export ${missing}; exports, undeclared, ${exported}")
+endif()
+list(LENGTH declared count)
+if(count LESS 29)
+  message(FATAL_ERROR "${HEADER}: found ${count} functions, expected at least 29")
+endif()
+
+execute_process(COMMAND ${READELF} -d ${LIBRARY} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+if(NOT text MATCHES "soname: \\[libfsqlshm.so.1\\]")
+  message(FATAL_ERROR "${LIBRARY}: its soname is not libfsqlshm.so.1")
+endif()
+message("${count} functions, all of them and nothing else exported")

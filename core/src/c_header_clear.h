@@ -1,0 +1,14 @@
+// The optional function of the C interface for protocols that can clear a writer: see
+// c_header_functions.h, which a source includes first.
+
+#ifndef FSQLSHM_SRC_C_HEADER_CLEAR_H_
+#define FSQLSHM_SRC_C_HEADER_CLEAR_H_
+
+#include "c_header_functions.h"
+
+extern "C" bool fsqlshm_header_clear_serialized_writer(fsqlshm_header* header, uint64_t state,
+                                                       fsqlshm_process self) {
+  return fsqlshm::c_interface::layout_of(header, self).clear_serialized_writer(state);
+}
+
+#endif  // FSQLSHM_SRC_C_HEADER_CLEAR_H_
