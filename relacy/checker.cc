@@ -90,7 +90,7 @@ std::ostream& nowhere() {
 
 }  // namespace
 
-Checker::Checker() : Execution(false, false) {
+Checker::Checker() : ScenarioExecution(false, false) {
   steps_.reserve(4096);
   sites_.reserve(256);
 }
@@ -126,8 +126,7 @@ RunReport Checker::run(const Scenario& scenario, Header& header, const Budget& b
   budget_ = budget;
   keep_ = keep;
   for (std::size_t i = 0; i < scenario.threads.size(); ++i) {
-    const int process = scenario.threads[i].process;
-    processes_[i] = process < 0 ? static_cast<int>(i) : process;
+    processes_[i] = scenario.process_of(i);
   }
   weakened_lines_ = {};
   record(keep == Keep::kStepsOfLast);
@@ -291,11 +290,6 @@ bool Checker::alive(std::uint32_t pid, std::uint64_t birth) {
   return false;  // no such process
 }
 
-ProcessIdentity Checker::identity(int process) noexcept {
-  return {.pid = 101 + static_cast<std::uint32_t>(process),
-          .birth = kKnownBirth | (1001 + static_cast<std::uint64_t>(process))};
-}
-
 int Checker::process() const noexcept {
   return phase_ == Phase::kRunning ? process_of(current()) : kMaxProcesses;
 }
@@ -444,6 +438,20 @@ void Checker::pause() {
   if (phase_ != Phase::kRunning) return;
   ThreadState& thread = threads_[static_cast<std::size_t>(current())];
   if (++thread.pauses > scenario_->spins) rl::ctx().yield(1, kInfo);
+}
+
+// The lock has the word of the gc horizon.
+void Checker::lock_publication() {
+  std::uint64_t free = 0;
+  while (!compare_exchange(Field::kGcHorizon, free, 1, std::memory_order::acquire,
+                           std::memory_order::relaxed, std::source_location::current())) {
+    free = 0;
+    pause();
+  }
+}
+
+void Checker::unlock_publication() {
+  store(Field::kGcHorizon, 0, std::memory_order::release, std::source_location::current());
 }
 
 // --- Oracles ----------------------------------------------------------------------------------

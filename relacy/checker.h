@@ -11,8 +11,6 @@
 #ifndef FSQLSHM_RELACY_CHECKER_H_
 #define FSQLSHM_RELACY_CHECKER_H_
 
-#include <fmt/format.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -23,16 +21,15 @@
 
 #include "fsqlshm/process.h"
 #include "fsqlshm/wire_format.h"
-#include "harness/properties/execution.h"
+#include "harness/scenarios/execution.h"
+#include "harness/scenarios/scenario.h"
 #include "step.h"
 
 namespace fsqlshm::relacy {
 
-struct Scenario;
-class Header;
-
-/// The property of what is wrong with a scenario itself.
-inline constexpr std::string_view kBadScenario = "scenario";
+using harness::Header;
+using harness::kBadScenario;
+using harness::Scenario;
 
 enum class Search : std::uint8_t {
   kRandom,   ///< the n-th execution is a function of n
@@ -69,7 +66,7 @@ struct RunReport {
   std::optional<Violation> violation{};
 };
 
-class Checker final : public harness::Execution {
+class Checker final : public harness::ScenarioExecution {
  public:
   static Checker& get() noexcept { return instance; }
 
@@ -93,25 +90,13 @@ class Checker final : public harness::Execution {
 
   // --- For scenarios ------------------------------------------------------------------------
 
-  /// First value of a word; only in Scenario::before, once.
-  void init(Field field, std::uint64_t value);
-  /// The process is dead from the start, and every thread knows; only in Scenario::before.
-  void bury(int process);
-  [[nodiscard]] static ProcessIdentity identity(int process) noexcept;
-  [[nodiscard]] unsigned deaths() const noexcept { return deaths_; }
-  /// Pauses of the running thread so far.
-  [[nodiscard]] unsigned pauses() const noexcept { return state().pauses; }
-  /// The value that the running thread read last from this word.
-  [[nodiscard]] std::uint64_t observed_value(Field field) const noexcept;
-  /// Ends the execution: a property does not hold.
-  template <class... Args>
-  [[noreturn]] void fail(std::string_view property, fmt::format_string<Args...> format,
-                         Args&&... args) {
-    std::array<char, 400> text;
-    const auto end =
-        fmt::format_to_n(text.data(), text.size(), format, std::forward<Args>(args)...).out;
-    fail_with({.property = property, .rule = {text.data(), end}, .detail = {}, .defect = {}});
-  }
+  void init(Field field, std::uint64_t value) override;
+  void bury(int process) override;
+  [[nodiscard]] unsigned deaths() const noexcept override { return deaths_; }
+  [[nodiscard]] unsigned pauses() const noexcept override { return state().pauses; }
+  [[nodiscard]] std::uint64_t observed_value(Field field) const noexcept override;
+  void lock_publication() override;
+  void unlock_publication() override;
 
   // --- For oracles: all-knowing, no step of the execution ------------------------------------
 

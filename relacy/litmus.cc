@@ -125,8 +125,8 @@ std::uint64_t count(const Program& program, const Budget& budget) {
   Scenario scenario;
   scenario.before = [&](Header& h) {
     registers = {};
-    h.checker().init(kX, 0);
-    h.checker().init(kY, 0);
+    h.execution().init(kX, 0);
+    h.execution().init(kY, 0);
   };
   for (const auto thread : program.threads) {
     scenario.threads.push_back(

@@ -3,17 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "harness/mutants/all.h"
 
 namespace fsqlshm::relacy {
 namespace {
-
-std::vector<Scenario>& list() {
-  static std::vector<Scenario> all;
-  return all;
-}
 
 template <class Protocol>
 std::unique_ptr<Header> make_header(const Scenario& scenario) {
@@ -24,15 +18,6 @@ std::unique_ptr<Header> make_header(const Scenario& scenario) {
 }
 
 }  // namespace
-
-const std::vector<Scenario>& scenarios() { return list(); }
-
-const Scenario* find_scenario(std::string_view name) {
-  const auto found = std::ranges::find(list(), name, &Scenario::name);
-  return found == list().end() ? nullptr : &*found;
-}
-
-AddScenario::AddScenario(Scenario scenario) { list().push_back(std::move(scenario)); }
 
 const std::vector<Subject>& subjects() {
   static const std::vector<Subject> kAll = [] {

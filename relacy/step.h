@@ -12,13 +12,14 @@
 
 #include "fsqlshm/wire_format.h"
 #include "harness/describe.h"
+#include "harness/scenarios/execution.h"
 
 namespace fsqlshm::relacy {
 
 using harness::source_name;
 
-inline constexpr int kMaxThreads = 4;
-inline constexpr int kMaxProcesses = 4;
+using harness::kMaxProcesses;
+using harness::kMaxThreads;
 
 enum class Op : std::uint8_t { kLoad, kStore, kCompareExchange, kFetchAdd, kAskAlive, kDie, kNote };
 

@@ -1,15 +1,15 @@
-// A Relacy scenario: a writer may die before any of its steps; a check looks on, another repairs.
+// A scenario: a writer may die before any of its steps; a check looks on, another repairs.
 
-#include "relacy/scenario.h"
+#include "harness/scenarios/scenario.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 
 const AddScenario kWriterDiesNextToCheck(
     {.name = "writer-dies-next-to-check",
      .properties = "P1 P4",
      .description = "a writer may die before any step; a check looks on, another repairs",
      .outcomes = {"died", "released", "busy"},  // a search that misses one is vacuous
-     .defect = {"D2", harness::kP4},            // what it finds in the published protocol
+     .defect = {"D2", kP4},                     // what it finds in the published protocol
      .before = [](Header& h) { h.init_writer(); },
      .threads = {{.title = "writer, may die",
                   .body =
@@ -23,8 +23,8 @@ const AddScenario kWriterDiesNextToCheck(
                   }}},
      .after =
          [](Header& h) {
-           if (h.checker().deaths() > 0) h.reach("died");
+           if (h.execution().deaths() > 0) h.reach("died");
            h.finish_writer();
          }});
 
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness

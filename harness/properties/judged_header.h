@@ -96,8 +96,8 @@ class JudgedHeader {
 template <class Base, Words W, class Protocol>
 class HeaderOf final : public Base {
  public:
-  template <class... Args>
-  explicit HeaderOf(Execution& execution, W words, Args&&... args)
+  template <class BaseExecution, class... Args>
+  explicit HeaderOf(BaseExecution& execution, W words, Args&&... args)
       : Base(execution, std::forward<Args>(args)...),
         execution_(execution),
         layout_(Geometry{}, std::move(words)) {}

@@ -1,8 +1,8 @@
 // Scenarios of the seqlock and of the single fields behind it.
 
-#include "scenario.h"
+#include "harness/scenarios/scenario.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 namespace {
 
 void whole(Header& h) { h.init_snapshot(); }
@@ -21,7 +21,7 @@ Scenario publish_load1(unsigned count) {
     const ShmSnapshot second = h.load();
     if (first == triple(0)) h.reach("old version");
     if (second == triple(count)) h.reach("newest version");
-    if (h.checker().pauses() > 0) h.reach("retry");
+    if (h.execution().pauses() > 0) h.reach("retry");
     if (first != second) h.reach("advance");
   };
   return {.name = fmt::format("publish{}-load1", count),
@@ -93,12 +93,12 @@ const AddScenario kPublisherDies(
                     if (h.try_load().refusal == Refusal::kOdd) h.reach("odd refused");
                   }}},
      .after = [](Header& h) {
-       if (h.checker().deaths() > 0) {
-         const bool odd = h.checker().newest(Field::kSnapshotSeq) % 2 == 1;
+       if (h.execution().deaths() > 0) {
+         const bool odd = h.execution().newest(Field::kSnapshotSeq) % 2 == 1;
          h.reach(odd ? "died in the middle" : "died in between");
          h.reconcile(3);
          if (h.load() != triple(3)) {
-           h.checker().fail(harness::kP4, "reconcile did not put version 3 in");
+           h.execution().fail(kP4, "reconcile did not put version 3 in");
          }
        }
        h.snapshot().at_rest();
@@ -108,7 +108,7 @@ const AddScenario kTwoPublishers(
     {.name = "two-publishers",
      .properties = "I2",
      .description = "two publishers without the publication lock: what the lock is for",
-     .defect = {"D1", harness::kI2Whole},
+     .defect = {"D1", kI2Whole},
      .misuse = true,
      .before = [](Header& h) { h.init_snapshot(true, false); },
      .threads = {{"publisher 1", [](Header& h) { h.publish(1); }},
@@ -126,8 +126,8 @@ const AddScenario kFields({.name = "fields",
                                           const unsigned commit = h.load_field(Field::kCommitSeq);
                                           const unsigned schema = h.load_field(Field::kSchemaEpoch);
                                           if (schema < commit) {
-                                            h.checker().fail(
-                                                harness::kI4Ddl,
+                                            h.execution().fail(
+                                                kI4Ddl,
                                                 "commit version {} was seen with schema version {}",
                                                 commit, schema);
                                           }
@@ -143,4 +143,4 @@ const AddScenario kFields({.name = "fields",
                            .after = at_rest});
 
 }  // namespace
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness

@@ -1,8 +1,8 @@
 // The header as scenarios use it: the operations of the core with the oracles around them, first
 // values, and the outcomes that bodies reach.
 
-#ifndef FSQLSHM_RELACY_HEADER_H_
-#define FSQLSHM_RELACY_HEADER_H_
+#ifndef FSQLSHM_HARNESS_SCENARIOS_HEADER_H_
+#define FSQLSHM_HARNESS_SCENARIOS_HEADER_H_
 
 #include <cstdint>
 #include <optional>
@@ -10,14 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "checker.h"
 #include "harness/properties/judged_header.h"
+#include "harness/scenarios/execution.h"
 
-namespace fsqlshm::relacy {
-
-static_assert(Words<RelacyWords>);
-
-using harness::triple;
+namespace fsqlshm::harness {
 
 /// Leases and times, in seconds. kSoon has run out by kThen, kLater only by kEnd.
 inline constexpr std::uint64_t kNow = 50;
@@ -26,18 +22,17 @@ inline constexpr std::uint64_t kThen = 200;
 inline constexpr std::uint64_t kLater = 500;
 inline constexpr std::uint64_t kEnd = 1'000'000;
 
-using harness::Liveness;
-
 enum class Refusal : std::uint8_t { kNone, kOdd, kChanged, kTorn };
 
-class Header : public harness::JudgedHeader {
+class Header : public JudgedHeader {
  public:
-  /// `strict`: see harness::WriterOracle::Rules. Mutants are not, so that it is the consequences of
+  /// `strict`: see WriterOracle::Rules. Mutants are not, so that it is the consequences of
   /// what is wrong that are noticed. `outcomes`: those that the scenario declares.
   /// `fence_before_lock`: a mutant that looks at the fence too early.
-  Header(harness::Execution& execution, bool strict, bool has_states, bool fence_before_lock,
+  Header(ScenarioExecution& execution, bool strict, bool has_states, bool fence_before_lock,
          const std::vector<std::string>& outcomes)
       : JudgedHeader(execution),
+        execution_(execution),
         strict_(strict),
         has_states_(has_states),
         fence_before_lock_(fence_before_lock),
@@ -48,7 +43,7 @@ class Header : public harness::JudgedHeader {
   void reach(std::string_view outcome);
   /// How often each outcome was reached.
   [[nodiscard]] const std::vector<std::uint64_t>& reached() const noexcept { return reached_; }
-  [[nodiscard]] Checker& checker() const noexcept { return Checker::get(); }
+  [[nodiscard]] ScenarioExecution& execution() const noexcept { return execution_; }
   /// Whether the protocol has states (CLAIMING, CLEANING) that a check can take over.
   [[nodiscard]] bool has_states() const noexcept { return has_states_; }
   /// Whether it is `reference`, which has neither `clear` nor an idea of certainty.
@@ -62,13 +57,13 @@ class Header : public harness::JudgedHeader {
   void init_snapshot(bool whole = true, bool in_turn = true);
   void init_ids(std::uint64_t next);
   void init_horizon();
-  /// For publish_fenced.
+  /// For publish_fenced. The lock has the word of the gc horizon, which such scenarios do not use.
   void init_publication_lock();
 
   // --- Operations, in addition to those of JudgedHeader -----------------------------------------
 
   bool acquire(std::uint64_t id, std::uint64_t lease, bool known_birth = true) {
-    return acquire_as(checker().process(), id, lease, known_birth);
+    return acquire_as(execution_.process(), id, lease, known_birth);
   }
   bool acquire_as(int process, std::uint64_t id, std::uint64_t lease, bool known_birth = true);
   /// A check that ended an owner's tenure.
@@ -86,11 +81,7 @@ class Header : public harness::JudgedHeader {
   void finish_writer();
 
  private:
-  // The publication lock: a kernel lock is a mutex to the memory model. It has the word of the gc
-  // horizon, which such scenarios do not use.
-  void lock_publication();
-  void unlock_publication();
-
+  ScenarioExecution& execution_;
   bool strict_;
   bool has_states_;
   bool fence_before_lock_;
@@ -98,6 +89,6 @@ class Header : public harness::JudgedHeader {
   std::vector<std::uint64_t> reached_;
 };
 
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness
 
-#endif  // FSQLSHM_RELACY_HEADER_H_
+#endif  // FSQLSHM_HARNESS_SCENARIOS_HEADER_H_

@@ -1,27 +1,14 @@
 // Scenarios of what a mapped file adds: a liveness that is certain, `clear`, publishing on behalf of
 // the writer.
 
-#include "scenario.h"
+#include "harness/scenarios/bodies.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 namespace {
-
-using harness::kBusyProperty;
-using harness::kP1;
-using harness::kP4;
-using harness::kP5;
 
 // The published protocol knows nothing of certainty: an owner that died keeps its lease.
 Exclusion check_certainly(Header& h) {
   return h.check(h.is_published() ? kThen : kNow, Liveness::kCertain);
-}
-
-Body check_for_dead(std::string_view evicted) {
-  return [evicted](Header& h) {
-    const unsigned before = h.writer().evictions();
-    check_certainly(h);
-    if (h.writer().evictions() > before) h.reach(evicted);
-  };
 }
 
 const AddScenario kCheckDeadLease(
@@ -35,10 +22,10 @@ const AddScenario kCheckDeadLease(
          [](Header& h) {
            h.init_writer(true);
            h.acquire_as(3, 1, kSoon);
-           h.checker().bury(3);
+           h.execution().bury(3);
          },
-     .threads = {{"check 1", check_for_dead("evicted by 1")},
-                 {"check 2", check_for_dead("evicted by 2")}},
+     .threads = {{"check 1", check_for_dead(check_certainly, "evicted by 1")},
+                 {"check 2", check_for_dead(check_certainly, "evicted by 2")}},
      .after = [](Header& h) { h.finish_writer(); }});
 
 const AddScenario kLeasedOwnerDies(
@@ -56,18 +43,8 @@ const AddScenario kLeasedOwnerDies(
                         h.release(1);
                       },
                   .may_die = true},
-                 {"check, then writer 2",
-                  [](Header& h) {
-                    check_certainly(h);
-                    if (h.writer().evictions() > 0) h.reach("evicted");
-                    if (h.writer().takeovers() > 0) h.reach("takeover");
-                    if (h.acquire(2, kLater) && h.checker().deaths() > 0) h.reach("followed");
-                  }}},
-     .after =
-         [](Header& h) {
-           if (h.checker().deaths() > 0) h.reach("death repaired");
-           h.finish_writer();
-         }});
+                 {"check, then writer 2", check_then_follow(check_certainly)}},
+     .after = finish_after_deaths});
 
 // The published protocol can clear by a check alone.
 const AddScenario kClearReleaseAcquire(
@@ -129,14 +106,15 @@ const AddScenario kFencedPublish(
      .after =
          [](Header& h) {
            h.snapshot().at_rest();
-           const bool both = h.checker().newest(Field::kSnapshotSeq) == 4;
-           const std::uint64_t last = h.checker().newest(Field::kCommitSeq);
+           const bool both = h.execution().newest(Field::kSnapshotSeq) == 4;
+           const std::uint64_t last = h.execution().newest(Field::kCommitSeq);
            if (both) h.reach("published by both");
            if (both && last != triple(2).commit_seq.get()) {
-             h.checker().fail(kP5, "an evicted writer publishes after its successor has published");
+             h.execution().fail(kP5,
+                                "an evicted writer publishes after its successor has published");
            }
            h.finish_writer();
          }});
 
 }  // namespace
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness

@@ -1,30 +1,14 @@
 // Scenarios of the serialized-writer indicator in which a process dies, or is dead from the start.
 
-#include "scenario.h"
+#include "harness/scenarios/bodies.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 namespace {
 
-using harness::kBusyProperty;
-using harness::kP4;
-
 void free_indicator(Header& h) { h.init_writer(); }
-void finish(Header& h) {
-  if (h.checker().deaths() > 0) h.reach("death repaired");
-  h.finish_writer();
-}
 void claim(Header& h) { h.acquire(1, kLater); }
 
-// The second half of a thread: a claim after what the dead process left behind.
-void follow(Header& h) {
-  if (h.acquire(2, kLater) && h.checker().deaths() > 0) h.reach("followed");
-}
-
-Body check_for_dead(std::string_view evicted) {
-  return [evicted](Header& h) {
-    if (h.check_evicts(kNow)) h.reach(evicted);
-  };
-}
+Exclusion check(Header& h) { return h.check(kNow); }
 
 const AddScenario kCheckDeadOwner(
     {.name = "check-dead-owner",
@@ -37,10 +21,10 @@ const AddScenario kCheckDeadOwner(
          [](Header& h) {
            h.init_writer(true);
            h.acquire_as(3, 1, 0);
-           h.checker().bury(3);
+           h.execution().bury(3);
          },
-     .threads = {{"check 1", check_for_dead("evicted by 1")},
-                 {"check 2", check_for_dead("evicted by 2")}},
+     .threads = {{"check 1", check_for_dead(check, "evicted by 1")},
+                 {"check 2", check_for_dead(check, "evicted by 2")}},
      .after = [](Header& h) { h.finish_writer(); }});
 
 const AddScenario kClaimerDies(
@@ -57,7 +41,7 @@ const AddScenario kClaimerDies(
                     if (h.check(kNow) == Exclusion::kBusy) h.reach("busy");
                     if (h.writer().takeovers() > 0) h.reach("takeover");
                   }}},
-     .after = finish});
+     .after = finish_after_deaths});
 
 const AddScenario kOwnerDies(
     {.name = "owner-dies",
@@ -74,14 +58,8 @@ const AddScenario kOwnerDies(
                         h.release(1);
                       },
                   .may_die = true},
-                 {"check, then writer 2",
-                  [](Header& h) {
-                    h.check(kNow);
-                    if (h.writer().evictions() > 0) h.reach("evicted");
-                    if (h.writer().takeovers() > 0) h.reach("takeover");
-                    follow(h);
-                  }}},
-     .after = finish});
+                 {"check, then writer 2", check_then_follow(check)}},
+     .after = finish_after_deaths});
 
 const AddScenario kCleanerDies(
     {.name = "cleaner-dies",
@@ -110,7 +88,7 @@ const AddScenario kCleanerDies(
                         follow(h);
                       },
                   .process = 2}},
-     .after = finish});
+     .after = finish_after_deaths});
 
 const AddScenario kTakeoverRace(
     {.name = "takeover-race",
@@ -127,7 +105,7 @@ const AddScenario kTakeoverRace(
                     if (h.writer().takeovers() > 0) h.reach("takeover");
                     follow(h);
                   }}},
-     .after = finish});
+     .after = finish_after_deaths});
 
 }  // namespace
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness

@@ -1,13 +1,9 @@
 // Scenarios of the serialized-writer indicator in which every process lives.
 
-#include "scenario.h"
+#include "harness/scenarios/scenario.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 namespace {
-
-using harness::kBusyProperty;
-using harness::kP1;
-using harness::kP2;
 
 void free_indicator(Header& h) { h.init_writer(); }
 void finish(Header& h) { h.finish_writer(); }
@@ -258,4 +254,4 @@ const AddScenario kLook({.name = "look",
                          .after = finish});
 
 }  // namespace
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness

@@ -1,8 +1,8 @@
 // Scenarios of the transaction ids and the gc horizon.
 
-#include "scenario.h"
+#include "harness/scenarios/scenario.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 namespace {
 
 void two_ids(Header& h) {
@@ -10,7 +10,7 @@ void two_ids(Header& h) {
   const auto second = h.alloc();
   if (!first || !second) return;
   if (second->get() > first->get() + 1) h.reach("interleaved");
-  if (h.checker().pauses() > 0) h.reach("lost a race");
+  if (h.execution().pauses() > 0) h.reach("lost a race");
 }
 
 const AddScenario kIds(
@@ -22,9 +22,9 @@ const AddScenario kIds(
      .threads = {{"process 1", two_ids}, {"process 2", two_ids}, {"process 3", two_ids}},
      .after =
          [](Header& h) {
-           const std::uint64_t next = h.checker().newest(Field::kNextTxnId);
+           const std::uint64_t next = h.execution().newest(Field::kNextTxnId);
            if (next == 7) return;
-           h.checker().fail(harness::kIdUnique, "six allocations, but next_txn_id is {}", next);
+           h.execution().fail(kIdUnique, "six allocations, but next_txn_id is {}", next);
          }});
 
 void last_id(Header& h) {
@@ -42,9 +42,9 @@ const AddScenario kIdsEnd(
      .threads = {{"process 1", last_id}, {"process 2", last_id}, {"process 3", last_id}},
      .after =
          [](Header& h) {
-           const std::uint64_t next = h.checker().newest(Field::kNextTxnId);
+           const std::uint64_t next = h.execution().newest(Field::kNextTxnId);
            if (next == TxnId::kMaxRaw + 1) return;
-           h.checker().fail(harness::kIdDomain, "next_txn_id is {}", next);
+           h.execution().fail(kIdDomain, "next_txn_id is {}", next);
          }});
 
 const AddScenario kHorizon(
@@ -62,7 +62,7 @@ const AddScenario kHorizon(
                     const std::uint64_t first = h.load_horizon();
                     const std::uint64_t second = h.load_horizon();
                     if (second < first) {
-                      h.checker().fail(harness::kI3Back, "the horizon goes back");
+                      h.execution().fail(kI3Back, "the horizon goes back");
                     }
                     if (first == 0) h.reach("old");
                     if (second == 2) h.reach("new");
@@ -70,4 +70,4 @@ const AddScenario kHorizon(
                   }}}});
 
 }  // namespace
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness

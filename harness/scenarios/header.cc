@@ -1,6 +1,6 @@
-#include "header.h"
+#include "harness/scenarios/header.h"
 
-namespace fsqlshm::relacy {
+namespace fsqlshm::harness {
 
 void Header::reach(std::string_view outcome) {
   for (std::size_t i = 0; i < reached_.size(); ++i) {
@@ -8,40 +8,40 @@ void Header::reach(std::string_view outcome) {
     ++reached_[i];
     return;
   }
-  checker().fail(kBadScenario, "it reaches \"{}\", which it does not declare", outcome);
+  execution_.fail(kBadScenario, "it reaches \"{}\", which it does not declare", outcome);
 }
 
 void Header::init_writer(bool honest_busy) {
   for (const Field field :
        {Field::kSerializedWriterTxnId, Field::kSerializedWriterPidAndGen,
         Field::kSerializedWriterPidBirth, Field::kSerializedWriterLeaseExpiry}) {
-    checker().init(field, 0);
+    execution_.init(field, 0);
   }
   writer_.reset({.strict = strict_, .honest_busy = strict_ || honest_busy});
 }
 
 void Header::init_snapshot(bool whole, bool in_turn) {
-  checker().init(Field::kSnapshotSeq, whole ? 0 : 1);
-  checker().init(Field::kCommitSeq, triple(0).commit_seq.get());
-  checker().init(Field::kSchemaEpoch, triple(whole ? 0 : 1).schema_epoch.get());
-  checker().init(Field::kEcsEpoch, triple(0).ecs_epoch);
+  execution_.init(Field::kSnapshotSeq, whole ? 0 : 1);
+  execution_.init(Field::kCommitSeq, triple(0).commit_seq.get());
+  execution_.init(Field::kSchemaEpoch, triple(whole ? 0 : 1).schema_epoch.get());
+  execution_.init(Field::kEcsEpoch, triple(0).ecs_epoch);
   snapshot_.reset(whole, in_turn);
 }
 
 void Header::init_ids(std::uint64_t next) {
-  checker().init(Field::kNextTxnId, next);
+  execution_.init(Field::kNextTxnId, next);
   ids_.reset();
 }
 
 void Header::init_horizon() {
-  checker().init(Field::kGcHorizon, 0);
+  execution_.init(Field::kGcHorizon, 0);
   horizon_.reset();
 }
 
-void Header::init_publication_lock() { checker().init(Field::kGcHorizon, 0); }
+void Header::init_publication_lock() { execution_.init(Field::kGcHorizon, 0); }
 
 bool Header::acquire_as(int process, std::uint64_t id, std::uint64_t lease, bool known_birth) {
-  ProcessIdentity who = Checker::identity(process);
+  ProcessIdentity who = ScenarioExecution::identity(process);
   if (!known_birth) who.birth = 0;
   return JudgedHeader::acquire(id, process, who, lease);
 }
@@ -55,34 +55,21 @@ bool Header::check_evicts(std::uint64_t now) {
 bool Header::publish_fenced(unsigned version, std::uint64_t writer) {
   const auto is_writer = [&] { return do_look() == TxnId::from_raw(writer).value(); };
   const bool early = fence_before_lock_ && is_writer();
-  lock_publication();
+  execution_.lock_publication();
   const bool allowed = fence_before_lock_ ? early : is_writer();
   if (allowed) publish(version);
-  unlock_publication();
+  execution_.unlock_publication();
   return allowed;
 }
 
-void Header::lock_publication() {
-  std::uint64_t free = 0;
-  while (!RelacyWords().compare_exchange(Field::kGcHorizon, free, 1, std::memory_order::acquire,
-                                         std::memory_order::relaxed)) {
-    free = 0;
-    RelacyWords().pause();
-  }
-}
-
-void Header::unlock_publication() {
-  RelacyWords().store(Field::kGcHorizon, 0, std::memory_order::release);
-}
-
 Header::Attempt Header::try_load() {
-  const unsigned before = checker().operations();
+  const unsigned before = execution_.operations();
   Attempt attempt{.snapshot = JudgedHeader::try_load(1)};
   if (attempt.snapshot) return attempt;
-  const ShmSnapshot read = {CommitSeq(checker().observed_value(Field::kCommitSeq)),
-                            SchemaEpoch(checker().observed_value(Field::kSchemaEpoch)),
-                            checker().observed_value(Field::kEcsEpoch)};
-  attempt.refusal = checker().operations() - before == 1 ? Refusal::kOdd
+  const ShmSnapshot read = {CommitSeq(execution_.observed_value(Field::kCommitSeq)),
+                            SchemaEpoch(execution_.observed_value(Field::kSchemaEpoch)),
+                            execution_.observed_value(Field::kEcsEpoch)};
+  attempt.refusal = execution_.operations() - before == 1 ? Refusal::kOdd
                     : read != triple(read.commit_seq.get() - triple(0).commit_seq.get())
                         ? Refusal::kTorn
                         : Refusal::kChanged;
@@ -90,11 +77,11 @@ Header::Attempt Header::try_load() {
 }
 
 void Header::finish_writer() {
-  if (checker().deaths() == 0 && checker().newest(Field::kSerializedWriterTxnId) == 0) {
+  if (execution_.deaths() == 0 && execution_.newest(Field::kSerializedWriterTxnId) == 0) {
     writer_.at_rest();
   } else {
     writer_.repaired(check(kEnd));
   }
 }
 
-}  // namespace fsqlshm::relacy
+}  // namespace fsqlshm::harness
