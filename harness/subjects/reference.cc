@@ -1,0 +1,17 @@
+// The published protocol as a subject.
+
+#include <cstdint>
+
+#include "fsqlshm.h"
+#include "fsqlshm/protocol.h"
+
+namespace fsqlshm::c_interface {
+
+using Protocol = ReferenceProtocol;
+constexpr const char* kImplementation = "fsqlshm " FSQLSHM_VERSION ", reference";
+constexpr std::uint64_t kPromises = FSQLSHM_P6_PROGRESS | FSQLSHM_SNAPSHOT | FSQLSHM_IDS;
+constexpr const char* kKnownDefects = "D2 D3 D4 D5 D6";
+
+}  // namespace fsqlshm::c_interface
+
+#include "c_header_functions.h"
