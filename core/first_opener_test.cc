@@ -76,7 +76,8 @@ TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
     std::span<const std::byte> bytes;
     std::uint64_t size;
   };
-  for (const Case& ruin : {Case{{}, 0}, Case{{}, size}, Case{torn, size}, Case{good, size - 1}}) {
+  for (const Case& ruin : {Case{{}, 0}, Case{{}, size}, Case{torn, size}, Case{good, size - 1},
+                           Case{good, 215}, Case{good, 12}}) {
     write(path(), ruin.bytes, ruin.size);
     EXPECT_FALSE(ShmFile::open(path(), trust()));
     const auto file = ShmFile::open_or_create(path());
@@ -92,6 +93,8 @@ TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
   newer[offsets::kVersion] = std::byte{2};
   write(path(), newer, size);
   expect_error(ShmFile::open_or_create(path()), Code::kVersionMismatch);
+  write(path(), newer, 215);
+  expect_error(ShmFile::open_or_create(path()), Code::kTooSmall);
   const std::string text(4096, 'x');
   write(path(), std::as_bytes(std::span(text)), text.size());
   expect_error(ShmFile::open_or_create(path()), Code::kBadMagic);
@@ -125,7 +128,14 @@ TEST_F(ShmFileTest, AFileThatIsNotTheOneInUseIsRefused) {
   EXPECT_TRUE(file->lock_publication());
   EXPECT_TRUE(ShmFile::open(path()));
   // The lock file too.
-  fs::remove(path("foo.db.fsqlite-shm-lock"));
+  const fs::path lock = path("foo.db.fsqlite-shm-lock");
+  fs::rename(lock, path("away"));
+  expect_error(file->check_file(), Code::kFileReplaced);
+  write(lock, {}, 0);
+  expect_error(file->check_file(), Code::kFileReplaced);
+  fs::rename(path("away"), lock);
+  EXPECT_TRUE(file->check_file());
+  fs::remove(lock);
   expect_error(file->check_file(), Code::kFileReplaced);
   expect_error(ShmFile::open(path(), trust()), Code::kFileInUse);
 }
@@ -167,6 +177,21 @@ TEST_F(ShmFileTest, UsersAreTheOpens) {
   }
   EXPECT_TRUE(users->publication_locked);
   EXPECT_FALSE(users->first_opener_at_work);
+}
+
+TEST_F(ShmFileTest, UsersAreFoundAroundTheLocksOfOtherPrograms) {
+  const auto file = ShmFile::create(path());
+  ASSERT_TRUE(file);
+  const int fd = ::open((path().string() + "-lock").c_str(), O_RDWR | O_CLOEXEC);
+  struct flock strange = {};
+  strange.l_type = F_WRLCK;
+  strange.l_start = off_t{1} << 62;
+  strange.l_len = 1000;
+  ASSERT_EQ(::fcntl(fd, F_OFD_SETLK, &strange), 0);
+  const auto users = users_of(path());
+  ::close(fd);
+  ASSERT_TRUE(users);
+  EXPECT_EQ(users->opens, std::vector{file->identity()});
 }
 
 }  // namespace

@@ -83,12 +83,13 @@ TEST_F(ShmFileTest, DeathFreesTheLockAndAnOddSequenceMustBeReconciled) {
 }
 
 TEST_F(ShmFileTest, AForkedChildIsToldToOpenTheFileItself) {
-  const auto file = ShmFile::create(path());
+  auto file = ShmFile::create(path());
   ASSERT_TRUE(file);
   EXPECT_EQ(in_child([&] {
               const auto inherited = file->try_lock_publication();
               if (inherited || inherited.error() != Code::kFileForked) return 1;
               if (file->lock_publication() || file->check_file()) return 2;
+              if (file->publication_locked() || file->sync().error() != Code::kFileForked) return 4;
               const auto own = ShmFile::open(path());
               return own && own->lock_publication() ? 0 : 3;
             }),

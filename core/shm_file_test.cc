@@ -60,6 +60,20 @@ TEST_F(ShmFileTest, OpenFillsHoles) {
   EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, size);
 }
 
+// Where a file system cannot reserve space, glibc's posix_fallocate writes zeros to what reads as zero,
+// and another user may have written there meanwhile.
+TEST_F(ShmFileTest, WhoJoinsFillsNoHoles) {
+  const auto first = ShmFile::create(path(), {.max_txn_slots = 1000});
+  ASSERT_TRUE(first);
+  const int fd = ::open(path().c_str(), O_RDWR | O_CLOEXEC);
+  const int hole = ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 65536, 65536);
+  ::close(fd);
+  if (hole != 0) GTEST_SKIP() << "no holes here";
+  const ScopedBeforeCall refuse(
+      [](const char* call) { return std::string_view(call) == "posix_fallocate" ? EIO : 0; });
+  EXPECT_TRUE(ShmFile::open(path()));
+}
+
 TEST_F(ShmFileTest, ModeIsExactWhateverTheUmask) {
   const mode_t old = ::umask(0);
   ASSERT_TRUE(ShmFile::create(path("private")));
@@ -334,6 +348,21 @@ TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCallOrGetsOver) {
     EXPECT_TRUE(ShmFile::open(path(), trust())) << failing;
   }
   EXPECT_GE(errors, 15);
+}
+
+// What the process writes to its standard output or error must not end up in a file.
+TEST_F(ShmFileTest, FilesKeepOffTheStandardDescriptors) {
+  EXPECT_EQ(in_child([&] {
+              for (const int fd : {0, 1, 2}) ::close(fd);
+              const auto file = ShmFile::create(path());
+              const auto reader = ReadOnlyShmFile::open(path());
+              if (!file || !reader || !file->lock_publication()) return 1;
+              for (const int fd : {0, 1, 2}) {
+                if (::fcntl(fd, F_GETFD) != -1) return 2 + fd;
+              }
+              return 0;
+            }),
+            0);
 }
 
 TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {

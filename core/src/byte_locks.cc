@@ -55,7 +55,7 @@ std::expected<bool, int> locked_by_others(int fd, LockRange range, LockKind kind
 std::expected<std::vector<ProcessIdentity>, int> names_in_use(int fd) {
   constexpr off_t kEnd = std::numeric_limits<off_t>::max();
   std::vector<ProcessIdentity> names;
-  // The kernel names any one of the locks in a range; the others are before and behind it.
+  // The kernel names any one of the write locks in a range; the others are before and behind it.
   struct Part {
     off_t first;
     off_t last;
@@ -70,10 +70,12 @@ std::expected<std::vector<ProcessIdentity>, int> names_in_use(int fd) {
       return std::unexpected(error);
     }
     if (question.l_type == F_UNLCK) continue;
+    // One of another length is no name, but another program's.
     const off_t found = question.l_start;
-    names.push_back(hardened::process_of(static_cast<std::uint64_t>(found)));
+    const off_t last = question.l_len == 0 ? kEnd : found + (question.l_len - 1);
+    if (last == found) names.push_back(hardened::process_of(static_cast<std::uint64_t>(found)));
     if (found > part.first) parts.push_back({part.first, found - 1});
-    if (found < part.last) parts.push_back({found + 1, part.last});
+    if (last < part.last) parts.push_back({last + 1, part.last});
   }
   return names;
 }

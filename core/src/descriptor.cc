@@ -68,6 +68,17 @@ bool install_handlers(Registry& all) noexcept {
 // would wait for that thread for ever. What fails here is tried again by the first open.
 [[maybe_unused]] const bool kReadyForForks = install_handlers(registry());
 
+// A program that closed its standard descriptors gets their numbers for what it opens next, and
+// what it then writes to its standard error would go into that.
+int above_the_standard_ones(int fd) noexcept {
+  if (fd > STDERR_FILENO) return fd;
+  const int above = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return above;
+}
+
 // Opening and closing are cancellation points, and glibc may cancel a thread right after the kernel
 // has opened a file: then nobody would have the descriptor.
 class CancellationDisabled {
@@ -106,6 +117,7 @@ Descriptor Descriptor::open_at(int directory, const char* name, int flags, mode_
   do {
     opened.fd_ = ::openat(directory, name, flags | O_CLOEXEC | O_NOCTTY, mode);
   } while (opened.fd_ < 0 && errno == EINTR);
+  if (opened.ok()) opened.fd_ = above_the_standard_ones(opened.fd_);
   if (opened.ok()) all.descriptors.push_back(opened.fd_);
   return opened;
 }

@@ -8,7 +8,9 @@
 //
 // Limits: the locks of a parent that dies before its child is out of fork end when that is. Handlers
 // do not run in a child made by posix_spawn(3), vfork(2), _Fork(3) or a bare clone(2): it keeps the
-// descriptions, and with them the locks of a parent that dies, until it execs or exits.
+// descriptions, and with them the locks of a parent that dies, until it execs or exits. A signal
+// handler must not fork: the thread that it interrupts may be opening or closing, and fork waits for
+// that (POSIX has _Fork for handlers).
 
 #ifndef FSQLSHM_SRC_DESCRIPTOR_H_
 #define FSQLSHM_SRC_DESCRIPTOR_H_
@@ -29,8 +31,8 @@ namespace fsqlshm::internal {
 /// A descriptor that is closed at the end of its scope, in forked children and on exec.
 class Descriptor {
  public:
-  /// openat(2), with O_CLOEXEC and O_NOCTTY; begins again after EINTR. On failure not
-  /// ok(), and errno says why.
+  /// openat(2), with O_CLOEXEC and O_NOCTTY; begins again after EINTR. Never one of the standard
+  /// descriptors. On failure not ok(), and errno says why.
   [[nodiscard]] static Descriptor open_at(int directory, const char* name, int flags,
                                           mode_t mode = 0);
 

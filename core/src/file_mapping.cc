@@ -52,7 +52,7 @@ std::expected<HeaderBytes, ShmError> read_header_bytes(const std::filesystem::pa
 std::expected<std::uint64_t, ShmError> required_size(const Geometry& geometry) {
   constexpr std::uint64_t kMaxFileSize = (std::uint64_t{1} << 63) - 1;
   const std::uint64_t slots = geometry.max_txn_slots;
-  // Every size is below 2^40, so only an offset can make the sum overflow.
+  // Slots are below 2^32, so their products do not overflow; the sum can.
   struct Region {
     std::uint64_t offset;
     std::uint64_t size;
@@ -82,7 +82,11 @@ bool is_ruin(const HeaderBytes& header, const ShmError& problem) {
   auto words = std::bit_cast<std::array<std::uint64_t, kHeaderWords>>(header);
   for (const Field field : kAtomicFields) words[word_index(field)] = 0;
   const bool blank = std::ranges::all_of(words, [](std::uint64_t word) { return word == 0; });
-  const Code code = problem.code();
+  // What is left of one that was cut may say that it is ours.
+  const auto whole = SharedMemoryLayout::open(header);
+  const Code code = problem.code() != Code::kTooSmall ? problem.code()
+                    : whole                           ? Code::kFileTruncated
+                                                      : whole.error().code();
   return blank || code == Code::kInvalidPageSize || code == Code::kChecksumMismatch ||
          code == Code::kFileTruncated;
 }
@@ -156,6 +160,7 @@ std::expected<void, ShmError> FileMapping::remove(const std::filesystem::path& p
 }
 
 std::expected<void, ShmError> FileMapping::sync() {
+  if (!file_->of_this_process()) return std::unexpected(internal::forked());
   const std::span<std::byte> all = bytes();
   if (::msync(all.data(), all.size(), MS_SYNC) != 0 || ::fsync(file_->file.get()) != 0) {
     return failure_errno(Code::kFileSync);

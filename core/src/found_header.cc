@@ -46,7 +46,6 @@ std::expected<FoundHeader, ShmError> find_header(int fd) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return failure_errno(Code::kFileOpen);
   FoundHeader found;
-  found.device = status.st_dev;
   found.inode = status.st_ino;
   const auto bytes = read_words(fd, found);
   if (!bytes) return std::unexpected(bytes.error());

@@ -17,7 +17,6 @@ namespace fsqlshm::internal {
 
 struct FoundHeader {
   std::array<std::uint64_t, kHeaderWords> words{};  // 0 where the file ends before
-  dev_t device = 0;
   ino_t inode = 0;
   bool holes = false;
   ImmutableWords immutable{};              // not valid() if the file is too short for a header

@@ -56,6 +56,15 @@ std::expected<Descriptor, ShmError> open_regular(int directory, const std::strin
   return file;
 }
 
+std::expected<struct stat, ShmError> FileName::same_file(const std::string& of_name, int fd) const {
+  struct stat open = {};
+  struct stat named = {};  // inode 0: there is none
+  const bool found = ::fstatat(directory.get(), of_name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0;
+  if ((!found && errno != ENOENT) || ::fstat(fd, &open) != 0) return failure_errno(Code::kFileOpen);
+  if (named.st_ino == open.st_ino && named.st_dev == open.st_dev) return open;
+  return failure(Code::kFileReplaced, named.st_ino, open.st_ino);
+}
+
 ShmError forked() noexcept {
   return ShmError(Code::kFileForked, static_cast<std::uint64_t>(::getpid()));
 }
@@ -67,28 +76,29 @@ void Turns::take() {
 
 std::expected<void, ShmError> OpenFile::check() {
   if (!of_this_process()) return std::unexpected(forked());
-  struct stat status = {};
-  if (::fstatat(where.directory.get(), where.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno != ENOENT) return failure_errno(Code::kFileOpen);
-    return failure(Code::kFileReplaced, 0, inode);
-  }
-  if (status.st_ino != inode || status.st_dev != device) {
-    return failure(Code::kFileReplaced, status.st_ino, inode);
-  }
-  if (static_cast<std::uint64_t>(status.st_size) < size) {
-    return failure(Code::kFileTruncated, static_cast<std::uint64_t>(status.st_size), size);
-  }
-  if (lock_file.ok()) {
-    if (::fstat(lock_file.get(), &status) != 0) return failure_errno(Code::kFileOpen);
-    if (status.st_nlink == 0) return failure(Code::kFileReplaced, 0, status.st_ino);
-  }
-  checked_ns.store(coarse_now_ns(), std::memory_order::relaxed);
-  return check_often();
+  const std::int64_t now = coarse_now_ns();
+  if (const auto named = check_names(); !named) return named;
+  checked_ns.store(now, std::memory_order::relaxed);
+  return check_words();
 }
 
 std::expected<void, ShmError> OpenFile::check_often() {
   const std::int64_t age = coarse_now_ns() - checked_ns.load(std::memory_order::relaxed);
-  if (age >= kLookIntervalNs || !of_this_process()) return check();
+  return age >= kLookIntervalNs || !of_this_process() ? check() : check_words();
+}
+
+std::expected<void, ShmError> OpenFile::check_names() const {
+  const auto found = where.same_file(where.name, file.get());
+  if (!found) return std::unexpected(found.error());
+  const auto found_size = static_cast<std::uint64_t>(found->st_size);
+  if (found_size < size) return failure(Code::kFileTruncated, found_size, size);
+  if (!lock_file.ok()) return {};  // a reader's
+  const auto locks = where.same_file(where.lock_file(), lock_file.get());
+  if (!locks) return std::unexpected(locks.error());
+  return {};
+}
+
+std::expected<void, ShmError> OpenFile::check_words() const {
   const RawWords live = words();
   const auto found = ImmutableWords::read(
       [&](std::size_t i) { return live.load_word(i, std::memory_order::relaxed); });

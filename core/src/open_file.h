@@ -21,6 +21,7 @@
 #define FSQLSHM_SRC_OPEN_FILE_H_
 
 #include <semaphore.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -49,6 +50,10 @@ struct FileName {
   /// Fails with kFileOpen.
   [[nodiscard]] static std::expected<FileName, ShmError> of(const std::filesystem::path& path);
   [[nodiscard]] std::string lock_file() const;
+  /// What is known of the open file `fd`, if `of_name`, in this directory, leads to it. Fails with
+  /// kFileReplaced or kFileOpen.
+  [[nodiscard]] std::expected<struct stat, ShmError> same_file(const std::string& of_name,
+                                                               int fd) const;
 };
 
 [[nodiscard]] inline bool is_missing(const ShmError& error) {
@@ -84,7 +89,6 @@ struct OpenFile {
   FileName where{};
   Descriptor lock_file{};  // not for readers
   Descriptor file{};
-  dev_t device = 0;
   ino_t inode = 0;
   ImmutableWords immutable{};  // as checked when it was opened
   Geometry geometry{};
@@ -100,12 +104,16 @@ struct OpenFile {
     return RawWords(reinterpret_cast<std::uint64_t*>(mapping.bytes().data()));
   }
 
-  /// Whether the name still leads to this file, the lock file to its name, and size and immutable
-  /// words are as they were. Fails with kFileForked, kFileReplaced, kFileTruncated, kFileOpen or
-  /// the errors of SharedMemoryLayout::open.
+  /// Whether the names still lead to this file and its lock file, and size and immutable words are
+  /// as they were. Fails with kFileForked, kFileReplaced, kFileTruncated, kFileOpen or the errors of
+  /// SharedMemoryLayout::open.
   [[nodiscard]] std::expected<void, ShmError> check();
   /// The same, but what needs system calls only if the last look is some milliseconds old.
   [[nodiscard]] std::expected<void, ShmError> check_often();
+
+  /// The parts of `check`: what needs system calls, and what does not.
+  [[nodiscard]] std::expected<void, ShmError> check_names() const;
+  [[nodiscard]] std::expected<void, ShmError> check_words() const;
 
   /// False only if it is certain that nobody has a file open under this name.
   [[nodiscard]] bool alive(ProcessIdentity who) const noexcept;

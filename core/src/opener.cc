@@ -28,6 +28,7 @@ namespace {
 
 // For a file that somebody keeps deleting, and first openers that keep dying.
 constexpr int kMaxAttempts = 1000;
+constexpr std::chrono::microseconds kShortestPause{250};  // between attempts; at most 64 times this
 // How long the locks of a process that dies may stay on one file when they are gone from the other.
 constexpr std::chrono::milliseconds kExitTime{1000};
 
@@ -41,15 +42,6 @@ FileAccess lock_file_access(FileAccess access) {
 }
 
 std::unexpected<ShmError> lock_failure(int error) { return failure_errno(Code::kFileLock, error); }
-
-/// Whether `name` leads to the open file `fd`.
-bool leads_to(const FileName& where, const std::string& name, int fd) {
-  struct stat by_name = {};
-  struct stat by_fd = {};
-  return ::fstatat(where.directory.get(), name.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
-         ::fstat(fd, &by_fd) == 0 && by_name.st_ino == by_fd.st_ino &&
-         by_name.st_dev == by_fd.st_dev;
-}
 
 class Opener {
  public:
@@ -97,15 +89,18 @@ class Opener {
       const auto alone = lock_open();
       if (!alone) return std::unexpected(alone.error());
       // Somebody may have removed the lock file while we waited; then our lock is on one that is gone.
-      if (leads_to(open_->where, open_->where.lock_file(), lock_fd())) {
-        const Attempt done = use(*alone);
-        if (!done) return std::unexpected(done.error());
-        if (*done) return {};
-      }
+      const auto locks = open_->where.same_file(open_->where.lock_file(), lock_fd());
+      if (!locks && locks.error() != Code::kFileReplaced) return std::unexpected(locks.error());
+      const Attempt done = locks ? use(*alone) : false;
+      if (!done) return std::unexpected(done.error());
+      if (*done) return {};
       if (attempts == kMaxAttempts) return failure_errno(Code::kFileOpen, EBUSY);
       open_->lock_file = {};
       open_->file = {};
-      std::this_thread::sleep_for(std::chrono::microseconds(50 + random() % 500));
+      // Each keeps the others from being alone, so many have to come ever less often.
+      const auto longest = kShortestPause.count() << std::min(attempts, 6);
+      std::this_thread::sleep_for(kShortestPause / 8 +
+                                  std::chrono::microseconds(random() % longest));
     }
   }
 
@@ -306,8 +301,9 @@ class Opener {
   Attempt finish(const std::expected<FoundHeader, ShmError>& found, bool first) {
     if (!found) return std::unexpected(found.error());
     if (!found->usable) return std::unexpected(found->usable.error());
-    // Another program may have made or copied this file and left holes in it.
-    if (found->holes) {
+    // Another program may have made or copied this file and left holes in it. Once it is in use it is
+    // too late: where a file system cannot reserve space, posix_fallocate writes to the file.
+    if (first && found->holes) {
       if (const auto reserved = reserve(fd(), found->size); !reserved) {
         return std::unexpected(reserved.error());
       }
@@ -324,7 +320,6 @@ class Opener {
   }
 
   std::expected<void, ShmError> map(const FoundHeader& found, int protection) {
-    open_->device = found.device;
     open_->inode = found.inode;
     open_->immutable = found.immutable;
     open_->geometry = found.immutable.geometry();

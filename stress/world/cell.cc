@@ -319,26 +319,27 @@ Visit Cell::newcomer(std::string who) const {
           .property = event_.property};
 }
 
-// Whether those who have the file open have another one than the name leads to, or a damaged one.
-bool Cell::name_leads_elsewhere() {
+// Whether those who have the files open have others than the names lead to, or a damaged one.
+Cell::Lost Cell::names_lead_elsewhere() {
   const pid_t holder = peer_ ? peer_->puppet().child().pid() : process();
-  if (!peer_ && subject_over_) return false;
-  bool elsewhere = false;
+  Lost lost;
+  if (!peer_ && subject_over_) return lost;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", holder), ignored)) {
     const std::string target = fs::read_symlink(entry.path(), ignored);
-    if (!target.starts_with(lab_.path().string())) continue;
     const bool lock = target.starts_with(lab_.lock_path().string());
+    if (!lock && !target.starts_with(lab_.path().string())) continue;
+    const fs::path name = lock ? lab_.lock_path() : lab_.path();
     struct stat open = {};
     struct stat named = {};
     if (::stat(entry.path().c_str(), &open) != 0) continue;
-    const fs::path& name = lock ? lab_.lock_path() : lab_.path();
-    elsewhere |= ::stat(name.c_str(), &named) != 0 || named.st_ino != open.st_ino;
-    if (lock || elsewhere) continue;
-    elsewhere |= std::ifstream(name, std::ios::binary).get() != 'F' ||
+    const bool other = ::stat(name.c_str(), &named) != 0 || named.st_ino != open.st_ino;
+    (lock ? lost.lock_file : lost.file) |= other;
+    if (lock || other) continue;
+    lost.file |= std::ifstream(name, std::ios::binary).get() != 'F' ||
                  pages_mapped(holder, name) != (fs::file_size(name, ignored) + 4095) / 4096;
   }
-  return elsewhere;
+  return lost;
 }
 
 void Cell::send_newcomers() {
@@ -349,14 +350,15 @@ void Cell::send_newcomers() {
     rival_.end();
   }
   if (peer_ && holder_holds_) ask_peer(PeerOrder::kLetGo);
-  const bool lost = name_leads_elsewhere();
+  const auto [file_lost, lock_file_lost] = names_lead_elsewhere();
+  const bool lost = file_lost || lock_file_lost;
   if (lost) world_->note("  the name leads elsewhere than those who have the file open");
   if (peer_) ask_peer(lost ? PeerOrder::kExpectLost : PeerOrder::kExpectFine);
   Visit first = newcomer("a newcomer");
   first.others_use_it = peer_ != nullptr;
   first.file_is_lost = lost;
-  const bool slow = lost && !fs::exists(lab_.lock_path());  // it waits for names to end
-  if (!slow || place_.first <= 1) send_newcomer(*world_, lab_.path(), first);
+  // Where the lock file was replaced it waits for names to end.
+  if (!lock_file_lost || place_.first <= 1) send_newcomer(*world_, lab_.path(), first);
   if (peer_) {
     first.who = "a reader";
     first.may_read_only = true;

@@ -116,7 +116,11 @@ class Cell {
   void finish_subject();
   void judge_remains();
   [[nodiscard]] Visit newcomer(std::string who) const;
-  [[nodiscard]] bool name_leads_elsewhere();
+  struct Lost {
+    bool file = false;
+    bool lock_file = false;
+  };
+  [[nodiscard]] Lost names_lead_elsewhere();
 
   Lab& lab_;
   const Operation& operation_;
@@ -133,7 +137,6 @@ class Cell {
   bool ordered_ = false;  // an order was given and not yet obeyed
   bool holder_holds_ = false;
   bool draft_may_stay_ = false;
-  std::string tracer_trouble_;
 };
 
 /// Whether a process sleeps in a futex or in a lock of a file, or is over.

@@ -83,7 +83,15 @@ std::vector<Event> forks() {
 }
 
 std::vector<Event> processes() {
+  Event standard = orders("close-standard",
+                          "another thread closes the standard descriptors, and writes to them when "
+                          "the operation is over",
+                          Order::kCloseStandard);
+  standard.when_over = [](Cell& cell) { cell.order(Order::kWriteStandard); };
+  standard.at_exits = false;
+  standard.property = kW5;
   return {
+      standard,
       {.name = "exec",
        .about = "another thread execs",
        .applies = any,
@@ -169,6 +177,12 @@ std::vector<Event> files() {
             [](Cell& cell) { ::unlink(cell.lab().path().c_str()); }),
       harms("unlink-lock", "the lock file is unlinked",
             [](Cell& cell) { ::unlink(cell.lab().lock_path().c_str()); }),
+      harms("replace-lock", "another lock file takes its name; it keeps a name of its own",
+            [](Cell& cell) {
+              ::link(cell.lab().lock_path().c_str(), (cell.lab().folder() / "kept").c_str());
+              ::close(::open(aside(cell).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+              ::rename(aside(cell).c_str(), cell.lab().lock_path().c_str());
+            }),
       away,
       harms("copy-over", "another file is copied over it",
             [](Cell& cell) { cell.lab().write_file(cell.lab().path(), 4, true); }),

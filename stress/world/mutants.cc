@@ -49,9 +49,11 @@ struct LockCall {
 };
 
 std::optional<LockCall> lock_call(std::string_view call, Arguments a) {
-  if (call != "fcntl") return std::nullopt;
-  return LockCall{static_cast<int>(a[0]), static_cast<int>(a[1]),
-                  reinterpret_cast<struct flock*>(a[2])};
+  const int command = call == "fcntl" ? static_cast<int>(a[1]) : 0;
+  if (command != F_OFD_GETLK && command != F_OFD_SETLK && command != F_OFD_SETLKW) {
+    return std::nullopt;
+  }
+  return LockCall{static_cast<int>(a[0]), command, reinterpret_cast<struct flock*>(a[2])};
 }
 
 Answer token_not_locked(std::string_view call, Arguments a) {
@@ -103,6 +105,11 @@ Answer liveness_by_pid(std::string_view call, Arguments a) {
 Answer nobody_dies(std::string_view call, Arguments a) {
   const auto lock = lock_call(call, a);
   return lock && lock->asks() && lock->on_one_name() ? Answer(lock->answer(F_WRLCK)) : kTruth;
+}
+
+Answer lowest_descriptor(std::string_view call, Arguments a) {
+  if (call != "fcntl" || static_cast<int>(a[1]) != F_DUPFD_CLOEXEC) return kTruth;
+  return ::fcntl(static_cast<int>(a[0]), F_DUPFD_CLOEXEC, 0);
 }
 
 // --- Fork -------------------------------------------------------------------------------------------
@@ -231,6 +238,11 @@ const std::vector<Mutant>& mutants() {
        {"exec:acquire"},
        liveness_by_pid},
       {"nobody-dies", "nobody counts as dead", kW2, {"kill:acquire"}, nobody_dies},
+      {"lowest-descriptor",
+       "a file may have the number of a standard descriptor",
+       kW5,
+       {"close-standard:create"},
+       lowest_descriptor},
       {"turn-not-raii",
        "a thread that is cancelled keeps its turn",
        kW6,

@@ -1,5 +1,6 @@
 #include "stress/world/subject.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -73,6 +74,11 @@ class Actor {
         return ::pthread_cancel(worker_.native_handle());
       case Order::kCloseOther:
         return stage_.other && stage_.other->close() ? 0 : 1;
+      case Order::kCloseStandard:
+        for (const int fd : {0, 1, 2}) ::close(fd);
+        return 0;
+      case Order::kWriteStandard:
+        return write_standard();
       case Order::kLetGo:
         stage_.others_guard.reset();
         return 0;
@@ -165,6 +171,17 @@ class Actor {
     ::dup2(plan_.life, STDIN_FILENO);
     ::execl("/bin/cat", "cat", static_cast<char*>(nullptr));
     ::_exit(127);
+  }
+
+  // As a library does that has something to say. They lead nowhere again then.
+  static int write_standard() {
+    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (const int fd : {0, 1, 2}) {
+      static_cast<void>(::write(fd, "rubbish", 7));
+      if (fd != nowhere) ::dup2(nowhere, fd);
+    }
+    if (nowhere > 2) ::close(nowhere);
+    return 0;
   }
 
   void use_in_child() {

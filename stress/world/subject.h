@@ -82,9 +82,11 @@ enum class Order : char {
   kExec,
   kCancel,
   kCloseOther,
-  kLetGo,   // of the publication lock
-  kUse,     // the file, after the operation's thread was cancelled
-  kFinish,  // closes everything and ends
+  kCloseStandard,  // input, output and error
+  kWriteStandard,  // to these
+  kLetGo,          // of the publication lock
+  kUse,            // the file, after the operation's thread was cancelled
+  kFinish,         // closes everything and ends
 };
 
 /// What of the lab the subject needs to know.

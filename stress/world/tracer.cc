@@ -24,7 +24,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
 
-// The second of them is GETREGSET's rival; SYS_ptrace itself, because glibc's ptrace is variadic.
+// glibc's ptrace(2) takes an enum that lacks some requests, and variadic arguments.
 long trace(long request, pid_t thread, std::uintptr_t address, std::uintptr_t data) {
   return ::syscall(SYS_ptrace, request, thread, address, data);
 }

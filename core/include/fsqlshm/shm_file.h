@@ -281,7 +281,7 @@ class BasicShmFile {
   /// Whether other opens of the file live.
   [[nodiscard]] KernelLiveness liveness() const noexcept { return file_.liveness(); }
 
-  /// Writes the file to its disk. Fails with kFileSync.
+  /// Writes the file to its disk. Fails with kFileSync, or kFileForked as lock_publication does.
   [[nodiscard]] std::expected<void, ShmError> sync() { return file_.sync(); }
 
   /// Unmaps and closes; the destructor does the same but cannot say what went wrong. Fails with
