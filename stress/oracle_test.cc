@@ -19,6 +19,27 @@
 namespace fsqlshm::stress {
 namespace {
 
+// --- KillLog -----------------------------------------------------------------------------------
+
+TEST(KillLog, WhoWasKilledStaysSoWhenItsSuccessorIs) {
+  const auto log = std::make_unique<KillLog>();
+  std::atomic<std::uint64_t> last = 1;
+  log->about_to_kill(0, 1, 1);
+  std::thread parent([&] {
+    for (std::uint64_t n = 2; n <= 300'000; ++n) {
+      log->about_to_kill(0, n, n);
+      last = n;
+    }
+  });
+  std::uint64_t lives = 0;
+  for (std::uint64_t n = 0; n < 300'000;) {
+    n = last;
+    lives += log->killed(0, n, n) ? 0 : 1;
+  }
+  parent.join();
+  EXPECT_EQ(lives, 0U);
+}
+
 // --- RegisterLog -------------------------------------------------------------------------------
 
 TEST(RegisterLog, AReadDuringAWriteMayReturnEither) {

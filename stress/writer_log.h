@@ -34,8 +34,10 @@ class KillLog {
  public:
   /// REQUIRES: the parent calls, before it sends the signal; incarnations ascend.
   void about_to_kill(std::size_t worker, std::uint64_t incarnation, std::uint64_t now_ns) {
-    entries_[worker].when_ns.store(now_ns);
+    // In this order: an earlier incarnation counts as killed all the time. This one may do so too
+    // early, by the time between the two stores.
     entries_[worker].incarnation.store(incarnation);
+    entries_[worker].when_ns.store(now_ns);
   }
   /// Whether this incarnation's kill was sent at or before `now_ns`.
   [[nodiscard]] bool killed(std::size_t worker, std::uint64_t incarnation,
@@ -45,7 +47,7 @@ class KillLog {
       const std::uint64_t last = entry.incarnation.load();
       if (last != incarnation) return last > incarnation;
       const std::uint64_t when = entry.when_ns.load();
-      if (entry.incarnation.load() == last && entry.when_ns.load() == when) return when <= now_ns;
+      if (entry.incarnation.load() == last) return when <= now_ns;
     }
   }
 
