@@ -104,9 +104,12 @@ class Inspection {
  private:
   // --- Repairs: why not, if not --------------------------------------------------------------------
 
+  // Both join those who have the file open. Where nobody has, the next opener establishes the state;
+  // one that trusted what it finds would let others in without that.
+
   // The command line has all three values with --repair.
   std::optional<std::string> repair() const {
-    const auto file = ShmFile::open(options_.file, {.trust_found_state = true});
+    const auto file = ShmFile::open(options_.file);
     if (!file) return file.error().message();
     auto locked = file->try_lock_publication();
     if (!locked) return locked.error().message();
@@ -129,7 +132,7 @@ class Inspection {
   }
 
   std::optional<std::string> clear_writer() const {
-    auto file = ShmFile::open(options_.file, {.trust_found_state = true});
+    auto file = ShmFile::open(options_.file);
     if (!file) return file.error().message();
     const auto users = users_of(options_.file);
     if (!users) return users.error().message();
@@ -260,9 +263,12 @@ class Inspection {
     if (locked) result_.details["publication"]["locked"] = *locked;
     if (stays_odd && locked) {
       wrong("a publisher died half-way and readers get nothing",
-            "repair with --repair and the durable values");
+            nobody_has_it_open() ? "the next opener establishes the state"
+                                 : "repair with --repair and the durable values");
     }
   }
+
+  [[nodiscard]] bool nobody_has_it_open() const { return users_ && users_->opens.empty(); }
 
   [[nodiscard]] std::optional<bool> publication_locked() const {
     const auto users = users_of(options_.file);
@@ -274,7 +280,7 @@ class Inspection {
     const auto report = stress::writer_report(
         bytes, now_epoch_secs(), users_ ? liveness(*users_) : stress::Liveness(cannot_tell));
     fmt::print("writer: {}\n", report.text());
-    if (report.state != "free" && report.process.pid == 0) {
+    if (report.state != "free" && report.process.pid == 0 && !nobody_has_it_open()) {
       fmt::print("nothing can tell whether it lives; if it does not: --clear-writer {}\n",
                  harness::word_at(bytes, Field::kSerializedWriterTxnId));
     }

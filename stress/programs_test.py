@@ -166,12 +166,19 @@ class Inspect(unittest.TestCase):
 
         self.lock_file = pathlib.Path(f"{self.file}-lock")
 
-    def lock(self, byte: int) -> None:
-        """A write lock on a byte of the lock file, as an open of the file holds it, up to the end of the test."""
+    def lock(self, byte: int, kind: int = fcntl.F_WRLCK) -> None:
+        """A lock on a byte of the lock file, as an open of the file holds it, up to the end of the test."""
         holder = self.lock_file.open("a+b")
         self.addCleanup(holder.close)
         # struct flock: type, whence, start, length, pid; F_OFD_SETLK is 37 on Linux.
-        fcntl.fcntl(holder, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, byte, 1, 0))
+        fcntl.fcntl(holder, 37, struct.pack("hhqqi4x", kind, 0, byte, 1, 0))
+
+    def keep_open(self) -> None:
+        """Somebody has the file open: OPEN and ESTABLISHED are locked, up to the end of the test."""
+        (checksum,) = struct.unpack_from("<Q", self.file.read_bytes(), 144)
+        file = (self.file.stat().st_ino ^ checksum) & (1 << 61) - 1
+        for byte in (0, 1 << 61 | file):
+            self.lock(byte, fcntl.F_RDLCK)
 
     def poke(self, offset: int, value: int) -> None:
         with self.file.open("r+b") as out:
@@ -215,11 +222,25 @@ class Inspect(unittest.TestCase):
         for incomplete in commands:
             self.assertEqual(self.inspect(*incomplete)[0].returncode, 2, incomplete)
             self.assertEqual(self.file.read_bytes(), before)
+        self.keep_open()
         done, document = self.inspect("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(struct.unpack_from("<QQQQ", self.file.read_bytes(), 32), (8, 10, 11, 12))
 
+    def test_what_nobody_has_open_is_left_to_the_next_opener(self) -> None:
+        """It establishes the state; who opens it to mend one word would keep it from that."""
+        self.poke(32, 7)
+        self.poke_writer((5, 0, 0, 0))
+        before = self.file.read_bytes()
+        repair = ("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
+        for arguments in (repair, ("--clear-writer", 5)):
+            done, _ = self.inspect(*arguments)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("nobody has it open", done.stderr)
+            self.assertEqual(self.file.read_bytes(), before)
+
     def test_repair_lowers_nothing_in_force_unasked(self) -> None:
+        self.keep_open()
         for offset, value in ((40, 10), (48, 11), (56, 12)):
             self.poke(offset, value)
         before = self.file.read_bytes()
@@ -237,6 +258,7 @@ class Inspect(unittest.TestCase):
     def test_repair_refuses_while_a_publisher_holds_the_lock(self) -> None:
         self.poke(32, 7)
         before = self.file.read_bytes()
+        self.keep_open()
         self.lock(1)
         done, document = self.inspect()
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -298,6 +320,7 @@ class Inspect(unittest.TestCase):
             self.assertIn(text, done.stdout)
 
     def test_clear_writer(self) -> None:
+        self.keep_open()
         birth = self.TOKEN | 1 << 63
         for words in (
             (5, 0, 0, 0),  # names nobody
@@ -319,6 +342,7 @@ class Inspect(unittest.TestCase):
             self.assertEqual(struct.unpack_from("<QQQQ", self.file.read_bytes(), 72), (0, 0, 0, 0))
 
     def test_clear_writer_refuses_one_that_lives(self) -> None:
+        self.keep_open()
         name = self.PID << 40 | self.TOKEN
         self.lock(1 << 62 | name)
         for words in (
@@ -336,6 +360,7 @@ class Inspect(unittest.TestCase):
 
     def test_no_signal_when_the_file_is_truncated_under_it(self) -> None:
         whole = self.file.read_bytes()
+        self.keep_open()
         truncator = subprocess.Popen(
             [
                 sys.executable,
