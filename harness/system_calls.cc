@@ -76,7 +76,7 @@ Result ask(const char* name, Result (*real)(Parameters...),
 
 extern "C" {
 
-// A call that ends in a variadic argument, which is `type` in every use that we make of it.
+// fcntl is variadic; its last argument, whatever it is, is passed on as it came.
 #define FSQLSHM_WRAP(result, name, parameters, ...) \
   result __real_##name parameters;                  \
   result __wrap_##name parameters;                  \
@@ -129,8 +129,9 @@ FSQLSHM_WRAP(int, pthread_atfork, (void (*prepare)(), void (*parent)(), void (*c
 int __real_posix_fallocate(int fd, off_t at, off_t size);
 int __wrap_posix_fallocate(int fd, off_t at, off_t size);
 int __wrap_posix_fallocate(int fd, off_t at, off_t size) {
-  const int error = ScopedBeforeCall::ask("posix_fallocate");
-  return error != 0 ? error : __real_posix_fallocate(fd, at, size);
+  if (const int error = ScopedBeforeCall::ask("posix_fallocate"); error != 0) return error;
+  const auto lie = lie_about("posix_fallocate", fd, at, size);
+  return lie ? from_word<int>(*lie) : __real_posix_fallocate(fd, at, size);
 }
 
 }  // extern "C"

@@ -13,7 +13,7 @@
 namespace fsqlshm::example {
 
 // Runs `work` in this many processes until each has ended well: one that fails or dies is replaced.
-// False if the file cannot be opened.
+// False if the file cannot be opened or a process not be made.
 template <class Work>
 bool serve(const std::filesystem::path& database, int workers, Work work) {
   // Kept open, so that the state in the file outlives all workers.
@@ -21,7 +21,9 @@ bool serve(const std::filesystem::path& database, int workers, Work work) {
   if (!keeper) return false;
   for (int running = 0; workers > 0;) {
     for (; running < workers; ++running) {
-      if (::fork() != 0) continue;
+      const pid_t worker = ::fork();
+      if (worker < 0) return false;
+      if (worker > 0) continue;
       // What the parent has open is not for the child: this is another user of the file, with locks
       // of its own, which end when it ends.
       auto file = open(database);

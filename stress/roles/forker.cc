@@ -58,28 +58,30 @@ class Forker {
     });
   }
 
-  // Runs `body`, which may not start threads, in a child.
+  // Runs `body`, which may not start threads, in a child whose exit status is what it returns. Counts
+  // `what`.
   template <class Body>
-  void fork(auto& me, const Body& body) {
+  void fork(auto& me, std::uint8_t what, const Body& body) {
     KillLog& kills = me.control.kills;
     const auto [worker, incarnation, thread] = me.name();
     kills.fork_begins(worker, incarnation);
     const pid_t child = ::fork();
     if (child <= 0) kills.fork_ends(worker, incarnation);
-    if (child == 0) {
-      body();
-      ::_exit(0);
-    }
+    if (child == 0) ::_exit(body());
     if (child < 0) return;
     children_.push_back(child);
     me.count(kForks);
+    if (what != kForks) me.count(what);
     me.record("forked", static_cast<std::uint64_t>(child));
   }
 
   // Outlives its parent, if that is killed meanwhile.
   void fork_an_idler(auto& me) {
     const std::uint64_t ns = me.random.below(30'000'000);
-    fork(me, [&] { sleep_ns(ns); });
+    fork(me, kForks, [&] {
+      sleep_ns(ns);
+      return 0;
+    });
   }
 
   // The child ends the guard that it inherited; the parent goes on holding it.
@@ -87,14 +89,18 @@ class Forker {
     auto guard = me.file.lock_publication();
     if (!guard) return me.violation(kNoGuard, {static_cast<std::uint64_t>(guard.error().code())});
     const PublisherName name(me);
-    fork(me, [&] { const auto ended = std::move(*guard); });
-    me.count(kUnwinds);
+    fork(me, kUnwinds, [&] {
+      const auto ended = std::move(*guard);
+      return 0;
+    });
     sleep_ns(me.random.below(2'000'000));
   }
 
   void fork_an_exec(auto& me) {
-    fork(me, [] { ::execl("/bin/true", "true", nullptr); });
-    me.count(kExecs);
+    fork(me, kExecs, [] {
+      ::execl("/bin/true", "true", nullptr);
+      return 127;
+    });
   }
 
   // A waiter for the lock that others keep taking: cancelled in its turn's queue, in the kernel's,
