@@ -112,19 +112,28 @@ bool wait(Child& child, const Doing& doing, std::chrono::nanoseconds patience) {
   return true;
 }
 
+void keep(std::array<char, 128>& text, std::string_view what) noexcept {
+  const std::size_t size = std::min(what.size(), text.size() - 1);
+  std::memcpy(text.data(), what.data(), size);
+  text[size] = 0;
+}
+
 }  // namespace
 
 void Doing::operator()(std::string_view what) noexcept {
-  const std::size_t size = std::min(what.size(), text_.size() - 1);
-  std::memcpy(text_.data(), what.data(), size);
-  text_[size] = 0;
+  keep(text_, what);
   operator()();
 }
 
-std::string GuardedFailure::text() const {
+void Doing::during(std::string_view what) noexcept {
+  keep(context_, what);
+  operator()();
+}
+
+std::string GuardedFailure::what() const {
   const char* const verb =
       kind == Kind::kCrashed ? "crashed" : (kind == Kind::kHung ? "hung" : "threw an exception");
-  return fmt::format("{} in {}: {}", verb, doing.empty() ? "nothing yet" : doing, how);
+  return fmt::format("{} in {}", verb, doing);
 }
 
 std::expected<std::string, GuardedFailure> guarded(const std::function<std::string(Doing&)>& body,
@@ -136,8 +145,10 @@ std::expected<std::string, GuardedFailure> guarded(const std::function<std::stri
   const bool ended = wait(child, legacy->doing, patience);
   child.end();
   const auto fail = [&](Kind kind, std::string how) {
+    const std::string doing = legacy->doing.text();
     return std::unexpected(GuardedFailure{.kind = kind,
-                                          .doing = legacy->doing.text(),
+                                          .doing = doing.empty() ? "nothing yet" : doing,
+                                          .context = legacy->doing.context(),
                                           .how = std::move(how),
                                           .address = legacy->address.load()});
   };

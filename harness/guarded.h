@@ -19,17 +19,21 @@ class Doing {
  public:
   /// "fsqlshm_header_open"; cut after 127 bytes. Cheap; thread safety: one thread at a time.
   void operator()(std::string_view what) noexcept;
+  /// On behalf of what it does it: "traces.jsonl:3"; cut likewise.
+  void during(std::string_view what) noexcept;
   /// Only a sign of life.
   void operator()() noexcept { signs_.fetch_add(1, std::memory_order::relaxed); }
 
   /// For the parent.
   [[nodiscard]] std::string text() const { return text_.data(); }
+  [[nodiscard]] std::string context() const { return context_.data(); }
   [[nodiscard]] std::uint64_t signs() const noexcept {
     return signs_.load(std::memory_order::relaxed);
   }
 
  private:
   std::array<char, 128> text_{};
+  std::array<char, 128> context_{};
   std::atomic<std::uint64_t> signs_{0};
 };
 
@@ -37,12 +41,15 @@ class Doing {
 struct GuardedFailure {
   enum class Kind : std::uint8_t { kCrashed, kHung, kThrew };
   Kind kind = Kind::kCrashed;
-  std::string doing{};            ///< what it said last
+  std::string doing{};            ///< what it said last; "nothing yet" if it did not
+  std::string context{};          ///< on behalf of what
   std::string how{};              ///< "died of signal 11", "gave no sign of life for 10 s" ...
   const void* address = nullptr;  ///< that a signal of the hardware named; or null
 
+  /// "crashed in DOING".
+  [[nodiscard]] std::string what() const;
   /// "crashed in DOING: HOW".
-  [[nodiscard]] std::string text() const;
+  [[nodiscard]] std::string text() const { return what() + ": " + how; }
 };
 
 /// Runs `body` in a child and gives what it returned. A child that gives no sign of life for

@@ -11,15 +11,15 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
-#include <optional>
-#include <span>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fsqlshm.h"
 #include "fsqlshm/wire_format.h"
+#include "harness/program.h"
+#include "harness/subject_memory.h"
 
 namespace fsqlshm::harness {
 
@@ -114,40 +114,8 @@ class Subject {
   SubjectFunctions functions_{};
 };
 
-/// Memory for one header of a subject: shared with every child forked from now on, between pages that
-/// cannot be touched, and between bytes that are watched. The header ends where the page ends, as far as
-/// its alignment allows, so an access beyond either end of its pages is a SIGSEGV.
-class SubjectMemory {
- public:
-  /// Throws std::system_error if there is no memory.
-  explicit SubjectMemory(const Subject& subject)
-      : SubjectMemory(subject.header_size(), subject.alignment()) {}
-  /// REQUIRES: `alignment` is a power of two; both are at most 4096.
-  SubjectMemory(std::size_t size, std::size_t alignment);
-  SubjectMemory(SubjectMemory&& other) noexcept;
-  SubjectMemory& operator=(SubjectMemory&&) = delete;
-  ~SubjectMemory();
-
-  [[nodiscard]] fsqlshm_header* header() const noexcept {
-    return reinterpret_cast<fsqlshm_header*>(object_);
-  }
-  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {object_, size_}; }
-  /// An atomic word; relaxed.
-  [[nodiscard]] std::uint64_t load(const Subject& subject, Field field) const noexcept;
-  void store(const Subject& subject, Field field, std::uint64_t value) const noexcept;
-
-  /// What was written next to the header since it was made, as a sentence; none if nothing was.
-  [[nodiscard]] std::optional<std::string> written_outside() const;
-  /// An address in the words of a person: "8 bytes behind the end of the header"; none if it is not
-  /// within the pages around it.
-  [[nodiscard]] std::optional<std::string> describe(const void* address) const;
-
- private:
-  std::byte* base_ = nullptr;  // the first guard page
-  std::size_t pages_ = 0;      // bytes between the guard pages
-  std::byte* object_ = nullptr;
-  std::size_t size_ = 0;
-};
+/// --subject PATH.so.
+[[nodiscard]] Option subject_option(std::string& path);
 
 }  // namespace fsqlshm::harness
 

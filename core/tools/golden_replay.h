@@ -1,4 +1,4 @@
-// Replays vectors that were made by running the Rust original, on either protocol.
+// Replays vectors that were made by running the Rust original, on either protocol or on a subject.
 //
 // A folder of vectors holds three JSON Lines files:
 //   headers.jsonl  creation: page_size, requested_max_txn_slots, the derived fields, bytes
@@ -13,6 +13,9 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+
+#include "harness/guarded.h"
+#include "harness/subject.h"
 
 namespace fsqlshm::golden {
 
@@ -34,6 +37,11 @@ struct Report {
 /// Throws BadVectors; also for a missing or empty file, so that nothing passes by being absent.
 template <class Protocol>
 [[nodiscard]] Report replay(const std::filesystem::path& folder);
+
+/// The same through the C interface, on one header in `memory`. For a child (guarded.h): the subject may
+/// crash. It is told of each vector and of each call.
+[[nodiscard]] Report replay(const std::filesystem::path& folder, const harness::Subject& subject,
+                            const harness::SubjectMemory& memory, harness::Doing& doing);
 
 }  // namespace fsqlshm::golden
 

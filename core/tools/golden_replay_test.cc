@@ -1,5 +1,6 @@
 #include "tools/golden_replay.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -207,8 +208,83 @@ TEST_F(Golden, UnknownOperationsAndWrongArgumentsAreErrors) {
   }
 }
 
+// The result document of the program on a subject, and its exit status.
+struct SubjectRun {
+  int status = -1;
+  json document;
+};
+
+SubjectRun run_on_subject(const std::filesystem::path& folder, const std::string& subject) {
+  const std::filesystem::path document = folder / "golden.json";
+  const std::string command =
+      fmt::format("{} {} --subject {} --json {} >/dev/null 2>&1", GOLDEN_PROGRAM, folder.string(),
+                  subject, document.string());
+  const int status = std::system(command.c_str());
+  std::ifstream in(document);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, json::parse(in)};
+}
+
+std::string broken(const std::string& name) { return FSQLSHM_SUBJECTS "/" + name + ".so"; }
+
+TEST_F(Golden, AllMatchThroughTheCInterface) {
+  for (const std::string& path : {broken("hardened"), broken("reference"), std::string(LIBRARY)}) {
+    const auto [status, document] = run_on_subject(folder_, path);
+    EXPECT_EQ(status, 0) << document.dump(2);
+    const std::string name = std::filesystem::path(path).filename();
+    EXPECT_EQ(document["subject"], name);
+    EXPECT_EQ(document["counts"][name + "_headers"], 160U);
+    EXPECT_EQ(document["counts"][name + "_opens"], 400U);
+    EXPECT_EQ(document["counts"][name + "_traces"], 120U);
+    EXPECT_EQ(document["counts"][name + "_steps"], 2138U);
+    EXPECT_EQ(document["details"]["subject"]["file"], path);
+  }
+}
+
+// The one finding of a subject that is broken.
+json finding(const std::filesystem::path& folder, const std::string& name) {
+  const auto [status, document] = run_on_subject(folder, broken(name));
+  EXPECT_EQ(status, 1) << name;
+  EXPECT_EQ(document["findings"].size(), 1U) << document.dump(2);
+  EXPECT_EQ(document["findings"][0]["severity"], "violation");
+  return document["findings"][0];
+}
+
+TEST_F(Golden, ASubjectThatAnswersDifferentlyIsFound) {
+  const json found = finding(folder_, "differs");
+  EXPECT_THAT(found["detail"].get<std::string>(),
+              HasSubstr("alloc_txn_id[]: return value: found 2"));
+  EXPECT_THAT(found["replay"].get<std::string>(), HasSubstr("--subject " + broken("differs")));
+}
+
+TEST_F(Golden, ASubjectThatCrashesIsFound) {
+  const json found = finding(folder_, "crashes");
+  EXPECT_EQ(found["title"], "crashed in fsqlshm_header_alloc_txn_id");
+  EXPECT_THAT(found["detail"].get<std::string>(), HasSubstr("traces.jsonl:1 step 0"));
+}
+
+TEST_F(Golden, ASubjectThatHangsIsFound) {
+  EXPECT_EQ(finding(folder_, "hangs")["title"], "hung in fsqlshm_header_publish_snapshot");
+}
+
+TEST_F(Golden, ASubjectThatWritesOutsideOfItsHeaderIsFound) {
+  EXPECT_EQ(finding(folder_, "writes-outside")["detail"], "it wrote 8 bytes before its header");
+  EXPECT_THAT(finding(folder_, "writes-far-outside")["detail"].get<std::string>(),
+              HasSubstr("touching 0 bytes behind the end of its header"));
+}
+
+TEST_F(Golden, ASubjectThatIsNoneCouldNotRun) {
+  const auto [status, document] = run_on_subject(folder_, broken("other-version"));
+  EXPECT_EQ(status, 2);
+  EXPECT_THAT(document["reason"].get<std::string>(),
+              testing::EndsWith("other-version.so: has interface version 2, expected 1"));
+  std::filesystem::remove(folder_ / "open.jsonl");
+  EXPECT_EQ(run_on_subject(folder_, broken("hardened")).status, 2);
+}
+
 TEST_F(Golden, BadFlagsCouldNotRun) {
-  for (const char* flags : {"", "--no-such-flag", "x --protocol both-of-them", "x y"}) {
+  for (const char* flags :
+       {"", "--no-such-flag", "x --protocol both-of-them", "x y", "x --subject /nowhere.so",
+        GOLDEN_FOLDER " --protocol hardened --subject " LIBRARY}) {
     const std::string command = std::string(GOLDEN_PROGRAM) + " " + flags + " >/dev/null 2>&1";
     EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 2) << flags;
   }

@@ -1,0 +1,67 @@
+// The operations of a subject in the library's types: what engines that were written for layouts of ours
+// call. Operations on files, and what is optional in a subject, are not here.
+
+#ifndef FSQLSHM_HARNESS_SUBJECT_HEADER_H_
+#define FSQLSHM_HARNESS_SUBJECT_HEADER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+
+#include "fsqlshm/geometry.h"
+#include "fsqlshm/process.h"
+#include "fsqlshm/shared_memory_layout.h"
+#include "fsqlshm/types.h"
+#include "harness/guarded.h"
+#include "harness/subject.h"
+
+namespace fsqlshm::harness {
+
+/// One header of a subject, in memory that is made for it. Says what it calls to `doing`, for engines
+/// that run in a child (guarded.h).
+///
+/// Thread safety: that of the subject.
+class SubjectHeader {
+ public:
+  /// REQUIRES: all three outlive it. A header has to be made by `create` or `open` before other calls.
+  SubjectHeader(const Subject& subject, const SubjectMemory& memory, Doing& doing) noexcept
+      : subject_(subject), memory_(memory), doing_(doing) {}
+
+  [[nodiscard]] std::expected<void, fsqlshm_error> create(std::uint32_t page_size,
+                                                          std::uint32_t max_txn_slots);
+  [[nodiscard]] std::expected<void, fsqlshm_error> open(std::span<const std::byte> bytes);
+  [[nodiscard]] HeaderBytes to_bytes() const;
+  /// The fields as they are; not even the page size need be valid.
+  [[nodiscard]] fsqlshm_geometry geometry() const;
+
+  void begin_snapshot_publish();
+  void end_snapshot_publish();
+  void publish_snapshot(const ShmSnapshot& next);
+  void reconcile(const ShmSnapshot& durable);
+  [[nodiscard]] ShmSnapshot load_consistent_snapshot() const;
+
+  bool acquire_serialized_writer(TxnId id, ProcessIdentity self, std::uint64_t lease_expiry);
+  bool release_serialized_writer(TxnId id);
+  /// None for 0. The subject's answer may be no id: that is 0 and above 2^62-1.
+  [[nodiscard]] std::uint64_t check_serialized_writer() const;
+  [[nodiscard]] fsqlshm_exclusion check_serialized_writer_exclusion(
+      std::uint64_t now, ProcessIdentity self, const fsqlshm_liveness& liveness);
+
+  [[nodiscard]] std::uint64_t alloc_txn_id();
+  [[nodiscard]] std::uint64_t load_commit_seq() const;
+  [[nodiscard]] std::uint64_t load_schema_epoch() const;
+  [[nodiscard]] std::uint64_t load_ecs_epoch() const;
+  [[nodiscard]] std::uint64_t load_gc_horizon() const;
+  void store_gc_horizon(std::uint64_t horizon);
+
+ private:
+  const Subject& subject_;
+  const SubjectMemory& memory_;
+  Doing& doing_;
+};
+
+}  // namespace fsqlshm::harness
+
+#endif  // FSQLSHM_HARNESS_SUBJECT_HEADER_H_
