@@ -139,7 +139,8 @@ Loaded load_object(const std::filesystem::path& file, Doing* doing) {
   // Not by its bare name, for which dlopen looks elsewhere.
   void* const object =
       ::dlopen(std::filesystem::absolute(file).c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (object == nullptr) throw Refusal{::dlerror()};  // NOLINT(concurrency-mt-unsafe)
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc has an error for each thread
+  if (object == nullptr) throw Refusal{::dlerror()};
   Symbols symbols(object);
   Loaded loaded{};
   loaded.about = find_about(symbols);

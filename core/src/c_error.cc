@@ -105,14 +105,14 @@ std::size_t copy(std::string_view message, char* text, std::size_t size) noexcep
 }
 
 }  // namespace
-}  // namespace fsqlshm::c_interface
 
+// Functions of C are the same in every namespace, but for g++ their visibility is not.
+#pragma GCC visibility push(default)
 extern "C" {
 
 const char* fsqlshm_code_text(int32_t code) {
-  using namespace fsqlshm::c_interface;  // NOLINT(google-build-using-namespace)
   // Names are literals, so they end with a 0.
-  if (from_c(code)) return fsqlshm::to_string(code_of(code)).data();
+  if (from_c(code)) return to_string(code_of(code)).data();
   switch (code) {
     case FSQLSHM_OK:
       return "ok";
@@ -128,7 +128,6 @@ const char* fsqlshm_code_text(int32_t code) {
 }
 
 size_t fsqlshm_error_message(const fsqlshm_error* error, char* text, size_t size) {
-  using namespace fsqlshm::c_interface;  // NOLINT(google-build-using-namespace)
   try {
     return copy(message_of(*error), text, size);
   } catch (...) {  // no memory for the sentence: its name must do
@@ -137,3 +136,6 @@ size_t fsqlshm_error_message(const fsqlshm_error* error, char* text, size_t size
 }
 
 }  // extern "C"
+#pragma GCC visibility pop
+
+}  // namespace fsqlshm::c_interface

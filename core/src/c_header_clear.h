@@ -6,9 +6,15 @@
 
 #include "c_header_functions.h"
 
+namespace fsqlshm::c_interface {
+
+#pragma GCC visibility push(default)
 extern "C" bool fsqlshm_header_clear_serialized_writer(fsqlshm_header* header, uint64_t state,
                                                        fsqlshm_process self) {
-  return fsqlshm::c_interface::layout_of(header, self).clear_serialized_writer(state);
+  return layout_of(header, self).clear_serialized_writer(state);
 }
+#pragma GCC visibility pop
+
+}  // namespace fsqlshm::c_interface
 
 #endif  // FSQLSHM_SRC_C_HEADER_CLEAR_H_

@@ -92,38 +92,36 @@ std::optional<TxnId> alloc(BasicSharedMemoryLayout<WordsOf, P> layout) {
   }
 }
 
-}  // namespace fsqlshm::c_interface
-
+// Functions of C are the same in every namespace, but for g++ their visibility is not.
+#pragma GCC visibility push(default)
 extern "C" {
 
 uint32_t fsqlshm_interface_version() { return FSQLSHM_INTERFACE_VERSION; }
-const char* fsqlshm_implementation() { return fsqlshm::c_interface::kImplementation; }
-uint64_t fsqlshm_promises() { return fsqlshm::c_interface::kPromises; }
-const char* fsqlshm_known_defects() { return fsqlshm::c_interface::kKnownDefects; }
+const char* fsqlshm_implementation() { return kImplementation; }
+uint64_t fsqlshm_promises() { return kPromises; }
+const char* fsqlshm_known_defects() { return kKnownDefects; }
 
 size_t fsqlshm_header_size() { return sizeof(fsqlshm_header); }
 size_t fsqlshm_header_alignment() { return alignof(fsqlshm_header); }
 
 fsqlshm_code fsqlshm_header_create(void* memory, uint32_t page_size, uint32_t max_txn_slots,
                                    fsqlshm_error* error) {
-  using namespace fsqlshm;  // NOLINT(google-build-using-namespace): a function of one line less
   const auto size = PageSize::from_raw(page_size);
-  if (!size) return c_interface::report(size.error(), error);
-  const fsqlshm_code aligned = c_interface::check_alignment(memory, error);
+  if (!size) return report(size.error(), error);
+  const fsqlshm_code aligned = check_alignment(memory, error);
   if (aligned != FSQLSHM_OK) return aligned;
   auto* const header = new (memory)
       fsqlshm_header{.words = HeaderBlock(), .geometry = Geometry::derive(*size, max_txn_slots)};
-  c_interface::WordsOf(*header).store(Field::kNextTxnId, 1, std::memory_order::relaxed);
+  WordsOf(*header).store(Field::kNextTxnId, 1, std::memory_order::relaxed);
   return FSQLSHM_OK;
 }
 
 fsqlshm_code fsqlshm_header_open(void* memory, const void* bytes, size_t size,
                                  fsqlshm_error* error) {
-  using namespace fsqlshm;  // NOLINT(google-build-using-namespace)
   const std::span all(static_cast<const std::byte*>(bytes), size);
-  const auto opened = OwnedSharedMemoryLayout<c_interface::Protocol>::open(all);
-  if (!opened) return c_interface::report(opened.error(), error);
-  const fsqlshm_code aligned = c_interface::check_alignment(memory, error);
+  const auto opened = OwnedSharedMemoryLayout<Protocol>::open(all);
+  if (!opened) return report(opened.error(), error);
+  const fsqlshm_code aligned = check_alignment(memory, error);
   if (aligned != FSQLSHM_OK) return aligned;
   new (memory) fsqlshm_header{.words = HeaderBlock(all.first<kHeaderSize>()),
                               .geometry = opened->geometry()};
@@ -131,12 +129,12 @@ fsqlshm_code fsqlshm_header_open(void* memory, const void* bytes, size_t size,
 }
 
 void fsqlshm_header_to_bytes(const fsqlshm_header* header, uint8_t bytes[FSQLSHM_HEADER_BYTES]) {
-  const fsqlshm::HeaderBytes all = fsqlshm::c_interface::layout_of(header).to_bytes();
+  const HeaderBytes all = layout_of(header).to_bytes();
   std::memcpy(bytes, all.data(), all.size());
 }
 
 void fsqlshm_header_geometry(const fsqlshm_header* header, fsqlshm_geometry* geometry) {
-  const fsqlshm::Geometry& found = header->geometry;
+  const Geometry& found = header->geometry;
   *geometry = {.page_size = found.page_size.get(),
                .max_txn_slots = found.max_txn_slots,
                .lock_table_offset = found.lock_table_offset,
@@ -148,32 +146,29 @@ void fsqlshm_header_geometry(const fsqlshm_header* header, fsqlshm_geometry* geo
 }
 
 void fsqlshm_header_begin_snapshot_publish(fsqlshm_header* header) {
-  fsqlshm::c_interface::layout_of(header).begin_snapshot_publish();
+  layout_of(header).begin_snapshot_publish();
 }
 
 void fsqlshm_header_end_snapshot_publish(fsqlshm_header* header) {
-  fsqlshm::c_interface::layout_of(header).end_snapshot_publish();
+  layout_of(header).end_snapshot_publish();
 }
 
 void fsqlshm_header_publish_snapshot(fsqlshm_header* header, fsqlshm_snapshot next) {
-  fsqlshm::c_interface::layout_of(header).publish_snapshot(
-      fsqlshm::CommitSeq(next.commit_seq), fsqlshm::SchemaEpoch(next.schema_epoch), next.ecs_epoch);
+  layout_of(header).publish_snapshot(CommitSeq(next.commit_seq), SchemaEpoch(next.schema_epoch),
+                                     next.ecs_epoch);
 }
 
 void fsqlshm_header_reconcile(fsqlshm_header* header, fsqlshm_snapshot durable) {
-  fsqlshm::c_interface::layout_of(header).reconcile(fsqlshm::CommitSeq(durable.commit_seq),
-                                                    fsqlshm::SchemaEpoch(durable.schema_epoch),
-                                                    durable.ecs_epoch);
+  layout_of(header).reconcile(CommitSeq(durable.commit_seq), SchemaEpoch(durable.schema_epoch),
+                              durable.ecs_epoch);
 }
 
 fsqlshm_snapshot fsqlshm_header_load_consistent_snapshot(const fsqlshm_header* header) {
-  using namespace fsqlshm::c_interface;  // NOLINT(google-build-using-namespace)
   return to_c(layout_of(header).load_consistent_snapshot());
 }
 
 bool fsqlshm_header_try_load_consistent_snapshot(const fsqlshm_header* header, uint64_t attempts,
                                                  fsqlshm_snapshot* snapshot) {
-  using namespace fsqlshm::c_interface;  // NOLINT(google-build-using-namespace)
   const auto found = layout_of(header).try_load_consistent_snapshot(attempts);
   if (!found) return false;
   *snapshot = to_c(*found);
@@ -182,57 +177,58 @@ bool fsqlshm_header_try_load_consistent_snapshot(const fsqlshm_header* header, u
 
 bool fsqlshm_header_acquire_serialized_writer(fsqlshm_header* header, uint64_t txn_id,
                                               fsqlshm_process self, uint64_t lease_expiry) {
-  const auto id = fsqlshm::TxnId::from_raw(txn_id);
-  return id && fsqlshm::c_interface::layout_of(header, self)
-                   .acquire_serialized_writer(*id, self.pid, self.birth, lease_expiry);
+  const auto id = TxnId::from_raw(txn_id);
+  return id &&
+         layout_of(header, self).acquire_serialized_writer(*id, self.pid, self.birth, lease_expiry);
 }
 
 bool fsqlshm_header_release_serialized_writer(fsqlshm_header* header, uint64_t txn_id) {
-  const auto id = fsqlshm::TxnId::from_raw(txn_id);
-  return id && fsqlshm::c_interface::layout_of(header).release_serialized_writer(*id);
+  const auto id = TxnId::from_raw(txn_id);
+  return id && layout_of(header).release_serialized_writer(*id);
 }
 
 uint64_t fsqlshm_header_check_serialized_writer(const fsqlshm_header* header) {
-  const auto id = fsqlshm::c_interface::layout_of(header).check_serialized_writer();
+  const auto id = layout_of(header).check_serialized_writer();
   return id ? id->get() : 0;
 }
 
 fsqlshm_exclusion fsqlshm_header_check_serialized_writer_exclusion(
     fsqlshm_header* header, uint64_t now, fsqlshm_process self, const fsqlshm_liveness* liveness) {
-  using namespace fsqlshm::c_interface;  // NOLINT(google-build-using-namespace)
   Layout layout = layout_of(header, self);
   const auto answer = liveness->certain
                           ? layout.check_serialized_writer_exclusion(now, Alive<true>{*liveness})
                           : layout.check_serialized_writer_exclusion(now, Alive<false>{*liveness});
-  return answer == fsqlshm::Exclusion::kOk ? FSQLSHM_NO_WRITER : FSQLSHM_BUSY;
+  return answer == Exclusion::kOk ? FSQLSHM_NO_WRITER : FSQLSHM_BUSY;
 }
 
 uint64_t fsqlshm_header_alloc_txn_id(fsqlshm_header* header) {
-  using namespace fsqlshm::c_interface;  // NOLINT(google-build-using-namespace)
   const auto id = alloc<Protocol>(layout_of(header));
   return id ? id->get() : 0;
 }
 
 uint64_t fsqlshm_header_load_commit_seq(const fsqlshm_header* header) {
-  return fsqlshm::c_interface::layout_of(header).load_commit_seq().get();
+  return layout_of(header).load_commit_seq().get();
 }
 
 uint64_t fsqlshm_header_load_schema_epoch(const fsqlshm_header* header) {
-  return fsqlshm::c_interface::layout_of(header).load_schema_epoch().get();
+  return layout_of(header).load_schema_epoch().get();
 }
 
 uint64_t fsqlshm_header_load_ecs_epoch(const fsqlshm_header* header) {
-  return fsqlshm::c_interface::layout_of(header).load_ecs_epoch();
+  return layout_of(header).load_ecs_epoch();
 }
 
 uint64_t fsqlshm_header_load_gc_horizon(const fsqlshm_header* header) {
-  return fsqlshm::c_interface::layout_of(header).load_gc_horizon().get();
+  return layout_of(header).load_gc_horizon().get();
 }
 
 void fsqlshm_header_store_gc_horizon(fsqlshm_header* header, uint64_t horizon) {
-  fsqlshm::c_interface::layout_of(header).store_gc_horizon(fsqlshm::CommitSeq(horizon));
+  layout_of(header).store_gc_horizon(CommitSeq(horizon));
 }
 
 }  // extern "C"
+#pragma GCC visibility pop
+
+}  // namespace fsqlshm::c_interface
 
 #endif  // FSQLSHM_SRC_C_HEADER_FUNCTIONS_H_
