@@ -222,6 +222,25 @@ def interrupted(night: pathlib.Path) -> list[pathlib.Path]:
     return [folder for folder in (night / "slices").iterdir() if not (folder / "slice.json").exists()]
 
 
+SEEDS = SCRIPTS.parent.parent / "shared" / "seeds"
+
+
+def original(folder: pathlib.Path) -> pathlib.Path | None:
+    """The shm.rs of the Rust original: what $FSQLSHM_SHM_RS names, or made in `folder` from ../shared/seeds, where
+    lines that are no source come before it. None if there is neither."""
+    named = os.environ.get("FSQLSHM_SHM_RS")
+    if named:
+        return pathlib.Path(named)
+    for seed in sorted(SEEDS.glob("*.txt")):
+        lines = seed.read_text(encoding="utf-8").splitlines(keepends=True)
+        begin = next((i for i, line in enumerate(lines) if line.startswith("//!")), None)
+        if begin is not None and any("SharedMemoryLayout" in line for line in lines):
+            path = folder / "shm.rs"
+            path.write_text("".join(lines[begin:]), encoding="utf-8")
+            return path
+    return None
+
+
 class FolderTest(unittest.TestCase):
     """Tests with a folder of their own, self.top."""
 
