@@ -1,5 +1,7 @@
 // Who establishes the state of a file, and that all have one file open.
 
+#include <stdexcept>
+
 #include "shm_file_test.h"
 
 namespace fsqlshm {
@@ -100,6 +102,66 @@ TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
   expect_error(ShmFile::open_or_create(path()), Code::kBadMagic);
 }
 
+// Such an open would wait for itself.
+TEST_F(ShmFileTest, ARecoverThatOpensItsOwnFileIsAnError) {
+  ::alarm(20);
+  ShmFileOptions plain;
+  plain.recover = [] { return Recovered(DurableState{}); };
+  ShmFileOptions nested;
+  nested.recover = [&] {
+    // Another file, and in its `recover` the outer one.
+    ShmFileOptions other;
+    other.recover = [&]() -> Recovered {
+      expect_error(ShmFile::open_or_create(path(), plain), Code::kFileLock);
+      return DurableState{};
+    };
+    EXPECT_TRUE(ShmFile::open_or_create(path("other"), other));
+    const auto inner = ShmFile::open_or_create(path(), plain);
+    expect_error(inner, Code::kFileLock);
+    EXPECT_EQ(inner.error().found(), static_cast<std::uint64_t>(EDEADLK));
+    return Recovered(DurableState{});
+  };
+  EXPECT_TRUE(ShmFile::open_or_create(path(), nested));
+  EXPECT_TRUE(ShmFile::open_or_create(path(), nested)) << "found, not made";
+  EXPECT_TRUE(ShmFile::open(path(), plain)) << "over when the call is over";
+
+  // A child that is forked in there is another user: it waits, and joins.
+  int joined = -1;
+  ShmFileOptions forking;
+  forking.recover = [&]() -> Recovered {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(ShmFile::open(path(), plain) ? 0 : 1);
+    joined = child;
+    return DurableState{};
+  };
+  const auto file = ShmFile::open(path(), forking);
+  int status = -1;
+  ASSERT_EQ(::waitpid(joined, &status, 0), joined);
+  ::alarm(0);
+  EXPECT_TRUE(file);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(ShmFileTest, WhatRecoverThrowsFailsTheOpenAndNothingElse) {
+  ShmFileOptions options;
+  bool throws = true;
+  options.recover = [&]() -> Recovered {
+    if (throws) throw std::runtime_error("the log cannot be read");
+    return DurableState{.commit_seq = CommitSeq(7)};
+  };
+  const int before = open_fds();
+  for (const bool exists : {false, true}) {
+    throws = true;
+    EXPECT_THROW(static_cast<void>(ShmFile::open_or_create(path(), options)), std::runtime_error);
+    EXPECT_EQ(open_fds(), before);
+    EXPECT_EQ(fs::exists(path()), exists);
+    throws = false;
+    const auto file = ShmFile::open_or_create(path(), options);
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(file->layout().load_commit_seq(), CommitSeq(7));
+  }
+}
+
 // --- One file ----------------------------------------------------------------------------------
 
 TEST_F(ShmFileTest, RemoveNeedsAFileThatNobodyHasOpen) {
@@ -120,6 +182,10 @@ TEST_F(ShmFileTest, AFileThatIsNotTheOneInUseIsRefused) {
   expect_error(file->check_file(), Code::kFileReplaced);
   expect_error(ShmFile::create(path()), Code::kFileReplaced);
   expect_error(ShmFile::open_or_create(path()), Code::kFileReplaced);
+  EXPECT_EQ(
+      ShmFile::open_or_create(path()).error().message(),
+      "file or lock file: removed, replaced or overwritten while in use: found none, expected "
+      "what its users opened");
   fs::copy_file(path("away"), path());
   expect_error(file->check_file(), Code::kFileReplaced);
   expect_error(ShmFile::open(path(), trust()), Code::kFileReplaced);
@@ -158,6 +224,21 @@ TEST_F(ShmFileTest, AFileThatWasCutOrOverwrittenIsRefused) {
       .write(reinterpret_cast<const char*>(SharedMemoryLayout({}, 9).to_bytes().data()),
              kHeaderSize);
   expect_error(file->lock_publication(), Code::kFileReplaced);
+}
+
+// Who changed the mode of one file and not of the other is told which.
+TEST_F(ShmFileTest, AnErrorSaysIfItIsOfTheLockFile) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  const fs::path lock_file = path("foo.db.fsqlite-shm-lock");
+  fs::remove(lock_file);
+  fs::create_directory(lock_file);
+  const auto open = [&] { return ShmFile::open(path(), trust()); };
+  expect_error(open(), Code::kFileNotRegular);
+  EXPECT_EQ(open().error().message(), "lock file: found a directory, expected a regular file");
+  EXPECT_EQ(users_of(path()).error(), open().error());
+  expect_error(ShmFile::open(lock_file), Code::kFileNotRegular);
+  EXPECT_EQ(ShmFile::open(lock_file).error().message(),
+            "file: found a directory, expected a regular file");
 }
 
 TEST_F(ShmFileTest, UsersAreTheOpens) {

@@ -20,7 +20,9 @@ struct Entry {
   ShmErrorCode code;
   std::string_view name;
   // {found} and {expected} stand for the values, as ":x" hexadecimal, ":bytes" bytes in memory order,
-  // ":errno" the text of an errno, ":type" a kind of file, ":reserved" the reserved field there.
+  // ":errno" the text of an errno, ":type" a kind of file, ":reserved" the reserved field there,
+  // ":inode" a file or none, ":in_use" the same of one that others opened, ":which" the file or
+  // its lock file.
   std::string_view message;
 };
 
@@ -77,10 +79,11 @@ constexpr Entry kEntries[] = {
     {kWriterLeaseUnit, "writer_lease_unit",
      "serialized_writer_lease_expiry (offset 96): found {found}, expected seconds since 1970: this "
      "is after the year 9999"},
-    {kFileOpen, "file_open", "file: cannot open: {found:errno}"},
-    {kFileNotRegular, "file_not_regular", "file: found {found:type}, expected a regular file"},
+    {kFileOpen, "file_open", "{expected:which}: cannot open: {found:errno}"},
+    {kFileNotRegular, "file_not_regular",
+     "{expected:which}: found {found:type}, expected a regular file"},
     {kFileExists, "file_exists", "file: cannot create: it exists"},
-    {kFileCreate, "file_create", "file: cannot create: {found:errno}"},
+    {kFileCreate, "file_create", "{expected:which}: cannot create: {found:errno}"},
     {kFileNoSpace, "file_no_space", "file: cannot reserve {expected} bytes: {found:errno}"},
     {kFileRegionsDoNotFit, "file_regions_do_not_fit",
      "file: a region at offset {found} does not fit: what lies before it ends at {expected}, and "
@@ -93,11 +96,12 @@ constexpr Entry kEntries[] = {
     {kFileLock, "file_lock", "file: cannot lock: {found:errno}"},
     {kFileForked, "file_forked",
      "file: used by process {found}, but it was opened before a fork; open it again"},
-    {kFileOwner, "file_owner", "file: cannot give it to its owner and group: {found:errno}"},
+    {kFileOwner, "file_owner",
+     "{expected:which}: cannot give it to its owner and group: {found:errno}"},
     {kFileInUse, "file_in_use", "file: others have it open"},
     {kFileReplaced, "file_replaced",
-     "file: removed or replaced while it was in use: found inode {found} (0: none), expected "
-     "{expected}"},
+     "file or lock file: removed, replaced or overwritten while in use: found {found:inode}, "
+     "expected {expected:in_use}"},
     {kNeedsRecovery, "needs_recovery",
      "file: nobody has it open, so its state must be given (recover) or trusted"},
     {kRecoverFailed, "recover_failed", "file: the database cannot give its state: {found}"},
@@ -155,6 +159,10 @@ std::string show(std::uint64_t value, std::string_view how) {
   if (how == ":reserved") {
     return value < offsets::kPadding ? "align0 (offset 20)" : "padding (offset 152)";
   }
+  if (how == ":which") return value == kOfLockFile ? "lock file" : "file";
+  if (how == ":inode" && value == 0) return "none";
+  if (how == ":in_use" && value == 0) return "what its users opened";
+  if (how == ":inode" || how == ":in_use") return "inode " + std::to_string(value);
   if (how != ":bytes") return std::to_string(value);
   std::string text;
   for (int byte = 0; byte < 8; ++byte) {

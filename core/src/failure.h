@@ -22,6 +22,11 @@ inline std::unexpected<ShmError> failure_errno(Code code, int error = errno) {
   return failure(code, static_cast<std::uint64_t>(error));
 }
 
+/// The same error, of the lock file.
+inline std::unexpected<ShmError> failure_of_lock_file(const ShmError& error) {
+  return failure(error.code(), error.found(), kOfLockFile);
+}
+
 }  // namespace fsqlshm::internal
 
 #endif  // FSQLSHM_SRC_FAILURE_H_

@@ -100,7 +100,7 @@ std::expected<FileUsers, ShmError> users_of(const std::filesystem::path& path) {
   const auto locks = internal::open_regular(where->directory.get(), where->lock_file(), O_RDWR);
   FileUsers users;
   if (!locks && internal::is_missing(locks.error())) return users;
-  if (!locks) return std::unexpected(locks.error());
+  if (!locks) return internal::failure_of_lock_file(locks.error());
   const auto names = internal::names_in_use(locks->get());
   const auto publisher =
       internal::locked_by_others(locks->get(), internal::kPublicationByte, LockKind::kWrite);
@@ -233,7 +233,7 @@ std::expected<bool, ShmError> FileMapping::publication_locked() const {
   if (!file_->lock_file.ok()) {
     auto locks =
         internal::open_regular(file_->where.directory.get(), file_->where.lock_file(), O_RDONLY);
-    if (!locks) return std::unexpected(locks.error());
+    if (!locks) return internal::failure_of_lock_file(locks.error());
     opened = std::move(*locks);
     fd = opened.get();
   }

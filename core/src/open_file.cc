@@ -104,7 +104,7 @@ std::expected<void, ShmError> OpenFile::check_words() const {
       [&](std::size_t i) { return live.load_word(i, std::memory_order::relaxed); });
   if (found == immutable) return {};
   if (!found.valid()) return std::unexpected(found.first_error());
-  return failure(Code::kFileReplaced, inode, inode);  // another header was copied over it
+  return failure(Code::kFileReplaced, inode);  // another header was copied over it
 }
 
 bool OpenFile::alive(ProcessIdentity who) const noexcept {

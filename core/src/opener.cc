@@ -43,6 +43,40 @@ FileAccess lock_file_access(FileAccess access) {
 
 std::unexpected<ShmError> lock_failure(int error) { return failure_errno(Code::kFileLock, error); }
 
+bool same_file(int fd, int other_fd) {
+  struct stat one = {};
+  struct stat other = {};
+  return ::fstat(fd, &one) == 0 && ::fstat(other_fd, &other) == 0 && one.st_ino == other.st_ino &&
+         one.st_dev == other.st_dev;
+}
+
+// That this thread is in a call of `recover`, and for which file. An open of the same file in there
+// would wait for itself for ever.
+class Recovering {
+ public:
+  explicit Recovering(int lock_fd) : lock_fd_(lock_fd), outer_(innermost) { innermost = this; }
+  Recovering(const Recovering&) = delete;
+  Recovering& operator=(const Recovering&) = delete;
+  ~Recovering() { innermost = outer_; }
+
+  static bool concerns(int lock_fd) {
+    for (const Recovering* each = innermost; each != nullptr; each = each->outer_) {
+      // A child that was forked in there is another user, and may wait.
+      if (each->generation_ == process_generation() && same_file(each->lock_fd_, lock_fd)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  static inline thread_local const Recovering* innermost = nullptr;
+
+  int lock_fd_;
+  const Recovering* outer_;
+  std::uint64_t generation_ = process_generation();
+};
+
 class Opener {
  public:
   Opener(OpenMode mode, ShmFileOptions options)
@@ -123,6 +157,7 @@ class Opener {
     const auto alone = try_lock(lock_fd(), kOpenByte, LockKind::kWrite);
     if (!alone) return lock_failure(alone.error());
     const bool waits = !*alone && mode_ != OpenMode::kRemove;
+    if (waits && Recovering::concerns(lock_fd())) return lock_failure(EDEADLK);
     const int error = waits ? lock(lock_fd(), kOpenByte, LockKind::kRead) : 0;
     if (error != 0) return lock_failure(error);
     return *alone;
@@ -136,9 +171,9 @@ class Opener {
         open_->lock_file = std::move(*opened);
         return {};
       }
-      if (!is_missing(opened.error())) return std::unexpected(opened.error());
+      if (!is_missing(opened.error())) return failure_of_lock_file(opened.error());
       const auto made = make_lock_file(lock_name);
-      if (!made && made.error() != Code::kFileExists) return made;
+      if (!made && made.error() != Code::kFileExists) return failure_of_lock_file(made.error());
     }
   }
 
@@ -195,6 +230,7 @@ class Opener {
   }
 
   std::expected<DurableState, ShmError> recover() {
+    const Recovering now(lock_fd());
     auto state = options_.recover();
     // It may have forked, and this may be the child.
     if (!open_->of_this_process()) return std::unexpected(forked());
@@ -266,7 +302,7 @@ class Opener {
     const auto established =
         locked_by_others(lock_fd(), established_byte(*found), LockKind::kWrite);
     if (!established) return lock_failure(established.error());
-    if (!*established) return replaced_or_again();
+    if (!*established) return replaced_or_again(ShmError(Code::kFileReplaced, found->inode));
     if (mode_ == OpenMode::kCreate) return failure(Code::kFileExists, EEXIST);
     return finish(found, false);
   }

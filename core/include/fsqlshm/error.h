@@ -37,7 +37,8 @@ enum class ShmErrorCode : std::uint8_t {
   kWriterLeftovers,    ///< no writer, but pid, birth or lease is not 0
   kWriterLeaseUnit,    ///< the lease ends after the year 9999: it is hardly in seconds
 
-  kFileOpen,             ///< cannot be opened; `found` is the errno here and below
+  kFileOpen,  ///< cannot be opened; `found` is the errno here and below, `expected` kOfLockFile
+              ///< if it is the lock file that cannot
   kFileNotRegular,       ///< not a regular file; `found` is its type (st_mode & S_IFMT)
   kFileExists,           ///< to be created, but there is a file of that name
   kFileCreate,           ///< cannot be created
@@ -58,6 +59,10 @@ enum class ShmErrorCode : std::uint8_t {
   kGuardMoved,           ///< the guard was moved from: it holds no lock
   kFenced,               ///< the serialized writer is `found`, not the `expected` one (any more)
 };
+
+/// What an error of the lock file, not of the file itself, has as `expected`: kFileOpen,
+/// kFileNotRegular, kFileCreate, kFileOwner.
+inline constexpr std::uint64_t kOfLockFile = 1;
 
 /// The code's name without the k, in snake_case: "bad_magic".
 [[nodiscard]] std::string_view to_string(ShmErrorCode code) noexcept;

@@ -284,8 +284,8 @@ class BasicShmFile {
   /// Writes the file to its disk. Fails with kFileSync, or kFileForked as lock_publication does.
   [[nodiscard]] std::expected<void, ShmError> sync() { return file_.sync(); }
 
-  /// Unmaps and closes; the destructor does the same but cannot say what went wrong. Fails with
-  /// kFileClose.
+  /// Unmaps and closes; the destructor does the same but cannot say what went wrong. No call but
+  /// this one may follow. Fails with kFileClose.
   [[nodiscard]] std::expected<void, ShmError> close() { return file_.close(); }
 
  private:

@@ -39,7 +39,10 @@ struct DurableState {
 };
 
 /// Called while the caller is the only process that has the file open, before anybody else gets in.
-/// REQUIRES: it does not open the same file. An error, for example kRecoverFailed, fails the open.
+/// An error, for example kRecoverFailed, fails the open, and so does what it throws; then the next to
+/// open the file is the first. It may fork; the child has no part in this open.
+/// REQUIRES: it neither opens the same file nor waits for somebody who does. An open by its own thread
+/// fails with kFileLock (EDEADLK).
 using Recover = std::function<std::expected<DurableState, ShmError>()>;
 
 struct ShmFileOptions {
