@@ -1,6 +1,7 @@
 // The examples of docs/database.md: each does what the page says of it.
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -84,6 +85,21 @@ TEST_F(DatabaseExample, WorkersShareTheFileAndTheirDeathFreesIt) {
   EXPECT_EQ(*turns, 6);
   fs::remove(database());
   EXPECT_FALSE(serve(database(), 1, work));
+}
+
+TEST_F(DatabaseExample, AServerThatGetsNoProcessesHasNotServed) {
+  fs::permissions(folder_, fs::perms::all);
+  const auto server = run_in_child([&] {
+    // Root may have as many as there are.
+    if (::geteuid() == 0 && (::chown(database().c_str(), 65534, 65534) != 0 ||
+                             ::setgid(65534) != 0 || ::setuid(65534) != 0)) {
+      return 2;
+    }
+    const struct rlimit none = {0, 0};
+    if (::setrlimit(RLIMIT_NPROC, &none) != 0) return 3;
+    return serve(database(), 2, [](ShmFile&) { return true; }) ? 1 : 0;
+  });
+  EXPECT_TRUE(server.exited()) << server.text();
 }
 
 TEST_F(DatabaseExample, AHelperKeepsNoLockOfAProcessThatDied) {

@@ -30,7 +30,7 @@ bool serve(const std::filesystem::path& database, int workers, Work work) {
       ::_exit(file && work(*file) ? 0 : 1);
     }
     int status = 0;
-    ::wait(&status);
+    if (::wait(&status) < 0) return false;
     --running;
     if (status == 0) --workers;
   }
