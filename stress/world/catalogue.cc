@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "harness/child.h"
+#include "harness/program.h"
 #include "harness/random.h"
 #include "stress/run_dir.h"
 #include "stress/world/cell.h"
@@ -30,6 +31,8 @@ using nlohmann::json;
 
 // An operation that waits a little has no fixed number of moments.
 constexpr std::size_t kMostMoments = 150;
+// Exit status of a worker that could not write what it found.
+constexpr int kNoRoom = 3;
 
 std::uint64_t hash(std::string_view text, std::uint64_t seed) {
   for (const char c : text) seed = harness::mix(seed ^ static_cast<unsigned char>(c));
@@ -275,8 +278,9 @@ void run_catalogue(const CatalogueSetting& setting, Result& result) {
     fs::create_directory(folder);
     workers.push_back(std::make_unique<harness::Child>([&, i, folder] {
       Worker worker(setting, folder, abilities, i, count, *common);
-      std::ofstream(document(i)) << worker.run();
-      return 0;
+      std::ofstream out(document(i));
+      out << worker.run() << std::flush;
+      return out ? 0 : kNoRoom;
     }));
   }
   for (const auto& worker : workers) {
@@ -285,7 +289,9 @@ void run_catalogue(const CatalogueSetting& setting, Result& result) {
       progress.update(fmt::format("{} cells", common->done.load()));
     }
     if (!worker->state().exited()) {
-      result.could_not_run = "a worker " + worker->state().text();
+      result.could_not_run = worker->state().exited(kNoRoom)
+                                 ? "there is no room for what was found in " + dir->path().string()
+                                 : "a worker " + worker->state().text();
       common->stop = true;
     }
   }
@@ -301,44 +307,68 @@ void run_catalogue(const CatalogueSetting& setting, Result& result) {
   if (harness::stop_requested()) result.could_not_run = "interrupted before every cell was tried";
 }
 
-void replay_cell(const CatalogueSetting& setting, const std::string& cell, Result& result) {
-  const std::size_t first = cell.find(':');
-  const std::size_t second = cell.find(':', first + 1);
-  if (first == cell.npos) throw std::invalid_argument("--replay takes EVENT:OPERATION:MOMENT");
-  const std::string row = cell.substr(0, first);
-  const std::string column = cell.substr(first + 1, second - first - 1);
-  Place place;
-  if (second != cell.npos) {
-    const std::string where = cell.substr(second + 1);
-    const std::size_t plus = where.find('+');
-    place.first = std::stoull(where);
-    if (plus != where.npos) place.second = std::stoull(where.substr(plus + 1));
+namespace {
+
+std::uint64_t moment_number(const std::string& text, std::uint64_t least) {
+  if (const std::string wrong = harness::whole_number(least)(text); !wrong.empty()) {
+    throw std::invalid_argument("--replay: moment " + wrong);
   }
-  const auto event = std::ranges::find(events(), row, &Event::name);
-  const auto operation = std::ranges::find(operations(), column, &Operation::name);
-  if (operation == operations().end() || (event == events().end() && row != no_event().name)) {
-    throw std::invalid_argument("no such event or operation: " + row + ":" + column);
+  return std::stoull(text);
+}
+
+// One cell by its name: EVENT:OPERATION:MOMENT, or MOMENT+MOMENT of two calls that fail.
+struct NamedCell {
+  const Event* event = nullptr;
+  const Operation* operation = nullptr;
+  Place place{};
+
+  explicit NamedCell(const std::string& name) {
+    const std::size_t first = name.find(':');
+    const std::size_t second = first == name.npos ? first : name.find(':', first + 1);
+    if (second == name.npos) {
+      throw std::invalid_argument("--replay takes EVENT:OPERATION:MOMENT, for example kill:lock:3");
+    }
+    const std::string row = name.substr(0, first);
+    const std::string column = name.substr(first + 1, second - first - 1);
+    const auto named = std::ranges::find(events(), row, &Event::name);
+    const auto acting = std::ranges::find(operations(), column, &Operation::name);
+    if (acting == operations().end() || (named == events().end() && row != no_event().name)) {
+      throw std::invalid_argument("no such event or operation: " + row + ":" + column);
+    }
+    event = named == events().end() ? &no_event() : &*named;
+    operation = &*acting;
+    const std::string moments = name.substr(second + 1);
+    const std::size_t plus = moments.find('+');
+    place.first = moment_number(moments.substr(0, plus), event == &no_event() ? 0 : 1);
+    if (plus != moments.npos) place.second = moment_number(moments.substr(plus + 1), 1);
   }
-  const Event& chosen = event == events().end() ? no_event() : *event;
+};
+
+}  // namespace
+
+void replay_cell(const CatalogueSetting& setting, const std::string& name, Result& result) {
+  const NamedCell cell(name);
   const auto dir = stress::RunDir::make(setting.dir);
   if (!dir) throw std::runtime_error(dir.error());
   let_others_in(dir->path());
   const Abilities abilities = Abilities::find(dir->path());
-  if (const std::string why = chosen.cannot(abilities); !why.empty()) {
+  if (const std::string why = cell.event->cannot(abilities); !why.empty()) {
     result.could_not_run = why;
     return;
   }
   harness::Shared<SharedText<65536>> told;
   harness::Shared<SharedText<16384>> violations;
+  const harness::Shared<std::atomic<bool>> happened;
   const auto end = harness::run_in_child([&] {
     Lab lab(dir->path(), abilities);
-    Cell one(lab, *operation, chosen, place);
+    Cell one(lab, *cell.operation, *cell.event, cell.place);
     const Verdict verdict = one.run();
+    *happened = verdict.struck || cell.place.first == 0;
     told->add(verdict.trace);
     for (const auto& [property, what] : verdict.violations) {
-      violations->add(json{{"event", row},
-                           {"operation", column},
-                           {"place", place_text(place)},
+      violations->add(json{{"event", cell.event->name},
+                           {"operation", cell.operation->name},
+                           {"place", place_text(cell.place)},
                            {"moment", ""},
                            {"property", property},
                            {"what", what},
@@ -348,7 +378,13 @@ void replay_cell(const CatalogueSetting& setting, const std::string& cell, Resul
     return 0;
   });
   fmt::print("{}", told->text());
-  if (!end.exited()) result.could_not_run = "the cell's process " + end.text();
+  if (!end.exited()) {
+    result.could_not_run = "the cell's process " + end.text();
+  } else if (!*happened) {
+    result.could_not_run =
+        fmt::format("{} has no moment {}: {} did not happen", cell.operation->name,
+                    place_text(cell.place), cell.event->name);
+  }
   json all = json::array();
   std::istringstream lines(violations->text());
   for (std::string line; std::getline(lines, line);) all.push_back(json::parse(line));

@@ -156,7 +156,10 @@ ExitCode attack(const Program& program, Options& options) {
   }
   print(result);
   const ExitCode code = program.finish(result);
-  fmt::print("{}\n", code == kExitClean   ? "clean"
+  const std::uint64_t tried = result.counts.value("cells", std::uint64_t{0}) +
+                              result.counts.value("power_loss_images", std::uint64_t{0}) +
+                              result.counts.value("calls", std::uint64_t{0});
+  fmt::print("{}\n", code == kExitClean   ? (tried != 0 ? "clean" : "nothing was tried")
                      : code == kExitFound ? fmt::format("{} finding(s)", result.findings.size())
                                           : std::string("could not run"));
   return code;

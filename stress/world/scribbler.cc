@@ -236,6 +236,10 @@ class Run {
       }
       look_for_stuck(Clock::now() - start_time);
     }
+    if (harness::stop_requested()) {
+      result_.could_not_run =
+          fmt::format("interrupted after {:.1f} of {} s", progress.elapsed(), options_.seconds);
+    }
   }
 
   // A thread that makes no call in all the time that others need for many.
@@ -280,6 +284,9 @@ class Run {
   }
 
   void report() {
+    if (state_->scribbled == 0 && !result_.could_not_run && !blamed_) {
+      result_.could_not_run = "there was no file to write to: " + errors();
+    }
     std::uint64_t calls = 0;
     for (std::size_t call = 0; call < kCalls; ++call) {
       const CallCount& count = state_->calls[call];
@@ -313,8 +320,18 @@ class Run {
         harness::human(static_cast<double>(state_->reads)), state_->unpublished.load());
   }
 
+  // By name: what the calls answered.
+  [[nodiscard]] std::string errors() const {
+    std::string all;
+    for (std::size_t code = 0; code < state_->errors.size(); ++code) {
+      if (state_->errors[code] == 0) continue;
+      all += (all.empty() ? "" : ", ") + std::string(to_string(static_cast<ShmErrorCode>(code)));
+    }
+    return all;
+  }
+
   void vacuous(const std::string& title) {
-    if (harness::stop_requested()) return;
+    if (result_.could_not_run) return;
     result_.findings.push_back(
         {.severity = "vacuous", .property = std::string(kW8), .title = title});
   }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "harness/child.h"
+#include "harness/program.h"
 #include "stress/world/power_loss/newcomer.h"
 
 namespace fsqlshm::world::power_loss {
@@ -320,13 +321,18 @@ void skip(harness::Result& result, const std::string& what, const std::string& w
 template <class Range, class Name>
 const auto& find_named(const Range& all, const Name& name_of, std::string_view name) {
   const auto found = std::ranges::find(all, name, name_of);
-  if (found == std::end(all)) throw std::runtime_error(fmt::format("there is no '{}'", name));
+  if (found == std::end(all))
+    throw std::runtime_error(fmt::format("--image: there is no '{}'", name));
   return *found;
 }
 
 std::uint64_t number_after(std::string_view text, std::string_view before) {
-  if (!text.starts_with(before)) throw std::runtime_error(fmt::format("no '{}N'", before));
-  return std::stoull(std::string(text.substr(before.size())));
+  const std::string number(text.substr(std::min(before.size(), text.size())));
+  if (!text.starts_with(before) || !harness::whole_number(0)(number).empty()) {
+    throw std::runtime_error(
+        fmt::format("--image: found '{}', expected '{}' and a whole number", text, before));
+  }
+  return std::stoull(number);
 }
 
 std::pair<Cell, Image> parse(std::string_view name) {
@@ -336,7 +342,11 @@ std::pair<Cell, Image> parse(std::string_view name) {
     parts.push_back(name.substr(0, end));
     name.remove_prefix(end == name.npos ? 0 : end + 1);
   }
-  if (parts.size() != 5) throw std::runtime_error("not FILE SYSTEM/OPERATION/WHAT@N/cut N/drop N");
+  if (parts.size() != 5) {
+    throw std::runtime_error(
+        "--image takes FILE SYSTEM/OPERATION/WHAT@N/cut N/drop N, for example "
+        "'ext4/create/data@12/cut 34/drop 0'");
+  }
   const std::string_view writeback = parts[2].substr(0, parts[2].find('@'));
   Cell cell{
       .type = &find_named(file_systems(), &FileSystem::name, parts[0]),
