@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
@@ -105,12 +106,27 @@ class Inspection {
   // --- Repairs: why not, if not --------------------------------------------------------------------
 
   // Both join those who have the file open. Where nobody has, the next opener establishes the state;
-  // one that trusted what it finds would let others in without that.
+  // one that trusted what it finds would let others in without that. Nothing is left behind then, not
+  // even a lock file.
+  std::expected<ShmFile, std::string> join() const {
+    constexpr const char* kNobody =
+        "nobody has it open, so the next opener establishes its state and there is nothing to "
+        "repair";
+    const auto users = users_of(options_.file);
+    if (users && users->opens.empty() && !users->first_opener_at_work) {
+      const auto file = ReadOnlyShmFile::open(options_.file, {.trust_found_state = true});
+      return std::unexpected(file ? kNobody : file.error().message());
+    }
+    auto file = ShmFile::open(options_.file);
+    if (file) return std::move(*file);
+    return std::unexpected(file.error() == ShmErrorCode::kNeedsRecovery ? kNobody
+                                                                        : file.error().message());
+  }
 
   // The command line has all three values with --repair.
   std::optional<std::string> repair() const {
-    const auto file = ShmFile::open(options_.file);
-    if (!file) return file.error().message();
+    const auto file = join();
+    if (!file) return file.error();
     auto locked = file->try_lock_publication();
     if (!locked) return locked.error().message();
     auto& guard = *locked;
@@ -132,8 +148,8 @@ class Inspection {
   }
 
   std::optional<std::string> clear_writer() const {
-    auto file = ShmFile::open(options_.file);
-    if (!file) return file.error().message();
+    const auto file = join();
+    if (!file) return file.error();
     const auto users = users_of(options_.file);
     if (!users) return users.error().message();
     const HeaderBytes bytes = file->header_bytes();
@@ -264,7 +280,8 @@ class Inspection {
     if (stays_odd && locked) {
       wrong("a publisher died half-way and readers get nothing",
             nobody_has_it_open() ? "the next opener establishes the state"
-                                 : "repair with --repair and the durable values");
+                                 : "the next publisher reconciles; if there is none: --repair "
+                                   "with the durable values");
     }
   }
 
@@ -280,9 +297,12 @@ class Inspection {
     const auto report = stress::writer_report(
         bytes, now_epoch_secs(), users_ ? liveness(*users_) : stress::Liveness(cannot_tell));
     fmt::print("writer: {}\n", report.text());
-    if (report.state != "free" && report.process.pid == 0 && !nobody_has_it_open()) {
-      fmt::print("nothing can tell whether it lives; if it does not: --clear-writer {}\n",
-                 harness::word_at(bytes, Field::kSerializedWriterTxnId));
+    if (report.state != "free" && report.process.pid == 0) {
+      fmt::print("nothing can tell whether it lives; {}\n",
+                 nobody_has_it_open()
+                     ? "the next opener clears it"
+                     : fmt::format("if it does not: --clear-writer {}",
+                                   harness::word_at(bytes, Field::kSerializedWriterTxnId)));
     }
     result_.details["writer"] = {
         {"state", report.state},           {"id", report.id},
@@ -324,7 +344,9 @@ int main(int argc, char** argv) {
   }
   program.add({.name = "--repair",
                .target = &options.repair,
-               .help = "put these three values in force; refused while a publisher holds the lock",
+               .help =
+                   "put these three values in force; refused while a publisher holds the lock,\n"
+                   "and if nobody has the file open: the next opener establishes its state",
                .needs = {"--commit-seq", "--schema-epoch", "--ecs-epoch"}});
   program.add({.name = "--lower",
                .target = &options.lower,
@@ -333,7 +355,7 @@ int main(int argc, char** argv) {
   program.add({.name = "--clear-writer",
                .target = &options.clear_writer,
                .help = "clear the serialized writer with this id or state word; refused while its\n"
-                       "process has the file open",
+                       "process has the file open, and if nobody has",
                .check = harness::whole_number(1),
                .excludes = {"--repair"}});
   return program.run(argc, argv, [&] { return Inspection(program, options).run(); });

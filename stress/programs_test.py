@@ -174,11 +174,12 @@ class Inspect(unittest.TestCase):
         fcntl.fcntl(holder, 37, struct.pack("hhqqi4x", kind, 0, byte, 1, 0))
 
     def keep_open(self) -> None:
-        """Somebody has the file open: OPEN and ESTABLISHED are locked, up to the end of the test."""
+        """Somebody has the file open: OPEN, ESTABLISHED and a NAME are locked, up to the end of the test."""
         (checksum,) = struct.unpack_from("<Q", self.file.read_bytes(), 144)
         file = (self.file.stat().st_ino ^ checksum) & (1 << 61) - 1
         for byte in (0, 1 << 61 | file):
             self.lock(byte, fcntl.F_RDLCK)
+        self.lock(1 << 62 | 77 << 40 | 1)
 
     def poke(self, offset: int, value: int) -> None:
         with self.file.open("r+b") as out:
@@ -232,12 +233,22 @@ class Inspect(unittest.TestCase):
         self.poke(32, 7)
         self.poke_writer((5, 0, 0, 0))
         before = self.file.read_bytes()
-        repair = ("--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12)
-        for arguments in (repair, ("--clear-writer", 5)):
+        repair: list[str | int] = ["--repair", "--commit-seq", 10, "--schema-epoch", 11, "--ecs-epoch", 12]
+        clear: list[str | int] = ["--clear-writer", 5]
+        for arguments in (repair, clear):
             done, _ = self.inspect(*arguments)
             self.assertEqual(done.returncode, 2, done.stdout)
             self.assertIn("nobody has it open", done.stderr)
             self.assertEqual(self.file.read_bytes(), before)
+            self.assertFalse(self.lock_file.exists(), "nothing is left behind")
+        said = self.inspect()[0].stdout
+        self.assertIn("the next opener establishes the state", said)
+        self.assertIn("the next opener clears it", said)
+        self.assertNotIn("--", said)
+        self.keep_open()
+        said = self.inspect()[0].stdout
+        self.assertIn("with the durable values", said)
+        self.assertIn("--clear-writer 5", said)
 
     def test_repair_lowers_nothing_in_force_unasked(self) -> None:
         self.keep_open()
