@@ -76,7 +76,10 @@ def print_results(documents: Sequence[Document]) -> None:
                 continue
             severity = colour(finding["severity"], COLOURS["found"], sys.stdout)
             print(f"\n{document['engine']} {severity}: {finding['title']}")
-            print(f"  property: {finding['property']}\n  reproduce: {finding['replay']}")
+            # Of what was not met there is often nothing to run again, but a sentence on it.
+            why = finding["detail"].strip().partition("\n")[0]
+            shown = f"  reproduce: {finding['replay']}" if finding["replay"] else f"  {why}"
+            print(f"  property: {finding['property']}\n{shown}".rstrip())
         if document["status"] == "could_not_run":
             words = colour("could not run", COLOURS["could_not_run"], sys.stdout)
             print(f"\n{document['engine']} {words}: {document.get('reason', 'no reason given')}")

@@ -18,7 +18,7 @@ def _suite(document: results.Document, label: str) -> junit_xml.TestSuite:
     for finding in document["findings"]:
         case = junit_xml.TestCase(_encodable(finding["title"]), label)
         if finding["severity"] != "expected":
-            text = f"{finding['detail']}\nreproduce: {finding['replay']}\n"
+            text = f"{finding['detail']}\n" + (f"reproduce: {finding['replay']}\n" if finding["replay"] else "")
             case.add_failure_info(_encodable(finding["property"]), _encodable(text), finding["severity"])
         cases.append(case)
     reason = document.get("reason") or ("no reason given" if document["status"] == "could_not_run" else "")

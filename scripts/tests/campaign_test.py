@@ -1,5 +1,7 @@
 """A campaign sums up what its engines did, also when they fail."""
 
+import contextlib
+import io
 import os
 import pathlib
 import pty
@@ -65,6 +67,14 @@ class CampaignTest(support.FolderTest):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("reproduce: relacy 1", done.stdout)
         self.assertIn("wrote no result", done.stdout)
+
+    def test_what_has_no_command_to_show_it_again(self) -> None:
+        said = io.StringIO()
+        vacuous = support.finding(severity="vacuous", replay="", detail="nothing met\nin 5 iterations")
+        with contextlib.redirect_stdout(said):
+            campaign.print_results([support.document(status="found", findings=[vacuous])])
+        self.assertNotIn("reproduce", said.getvalue())
+        self.assertTrue(said.getvalue().endswith("  property: P2 integrity\n  nothing met\n"), said.getvalue())
 
     def test_engines_that_misbehave(self) -> None:
         bad = {

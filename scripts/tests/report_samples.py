@@ -127,7 +127,17 @@ WORLD = {
         {"event": "kill", "operation": "join", "cells": 2, "found": 1},
         {"event": "cancel", "operation": "join", "cells": 2, "found": 0},
     ],
+    "about": {
+        "events": {"kill": "the process is killed", "cancel": "the thread is cancelled"},
+        "operations": {"create": "make the file", "join": "open a file that others have open"},
+    },
     "skipped": {"pid-namespace": "cannot make a pid namespace"},
+    "power_loss": [
+        {"file_system": "ext4", "operation": "publish", "moments": 28, "runs": 5, "images": 14, "blocks_lost": 9}
+        | {"file_missing": 0, "drafts_left": 0, "found": 3}
+    ],
+    "scribbler": [{"call": "alloc_txn_id", "times": 4321, "max_steps": 3}],
+    "scribbler_errors": {"file_truncated": 17},
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import support
-from report_samples import BENCH, TRACE, Json, Page, everything, load, night
+from report_samples import BENCH, TRACE, WORLD, Json, Page, everything, load, night
 
 from fsqlshm import ROOT, junit, results
 from fsqlshm.report import findings, main, sarif, text, trace
@@ -203,6 +203,21 @@ class ReportTest(unittest.TestCase):
     def test_the_same_document_gives_the_same_page(self) -> None:
         self.assertEqual(draw(everything()), draw(everything()))
 
+    def test_events_around_the_words(self) -> None:
+        page = self.page(support.summary([support.document(engine="world", counts={"cells": 7}, details=WORLD)]))
+        said = " ".join(page.text.split())
+        for row in (
+            "kill ✗ 1: join 5 the process is killed",
+            "cancel ✓ nothing 2 the thread is cancelled",
+            "pid-namespace skipped cannot make a pid namespace",
+            "create ✓ nothing 3 make the file",
+            "join ✗ 1: kill 4 open a file that others have open",
+            "ext4 publish ✗ 3 14 5 0 9 0",
+            "alloc_txn_id 4 321 3",
+            "file truncated 17",
+        ):
+            self.assertIn(row, said.replace("\u202f", " ").replace("\xa0", " "))
+
     def test_order_audit(self) -> None:
         def row(killed: bool) -> Json:
             return {
@@ -355,6 +370,8 @@ class FormatsTest(unittest.TestCase):
         failure = root.find(".//failure")
         assert failure is not None
         self.assertIn("reproduce: fsqlshm-relacy --replay", failure.text or "")
+        plain = junit.text([support.document(findings=[support.finding(replay="")])])
+        self.assertNotIn("reproduce", plain)
 
     def test_markdown(self) -> None:
         said = markdown(everything())

@@ -194,12 +194,15 @@ void add_rows(const std::vector<json>& parts, const Abilities& abilities,
   std::uint64_t cells = 0;
   std::uint64_t skips = 0;
   std::set<std::string_view> rows;
+  json about = {{"events", json::object()}, {"operations", json::object()}};
   for (const Event& event : events()) {
     std::uint64_t struck = 0;
     std::uint64_t tried = 0;
     for (const Operation& operation : operations()) {
       if (!event.applies(operation) || !selected(setting.only, event, operation)) continue;
       rows.insert(event.name);
+      about["events"][event.name] = event.about;
+      about["operations"][operation.name] = operation.about;
       if (const std::string why = event.cannot(abilities); !why.empty()) {
         skipped[event.name] = why;
         ++skips;
@@ -226,6 +229,7 @@ void add_rows(const std::vector<json>& parts, const Abilities& abilities,
     }
   }
   result.details["world"] = std::move(table);
+  result.details["about"] = std::move(about);
   result.details["skipped"] = std::move(skipped);
   result.counts = {{"events", rows.size()},
                    {"operations", operations().size()},

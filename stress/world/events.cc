@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <deque>
 #include <memory>
 #include <string_view>
 
@@ -337,21 +338,21 @@ std::vector<Event> limits() {
 
 // One row for each errno, and one for pairs of calls.
 std::vector<Event> failures() {
-  static std::vector<std::string> names;  // their addresses stay
-  names.reserve(std::size(kErrnos));
+  static std::deque<std::string> texts;  // their addresses stay
   std::vector<Event> all;
-  const auto add = [&](const char* name, std::vector<int> errors) {
+  const auto add = [&](const char* name, const char* about, std::vector<int> errors) {
     all.push_back({.name = name,
-                   .about = "a call fails",
+                   .about = about,
                    .applies = any,
                    .strike = {},
                    .fails = std::move(errors),
                    .property = kW6});
   };
   for (const int error : kErrnos) {
-    add(names.emplace_back(errno_name(error)).c_str(), {error});
+    const char* const name = texts.emplace_back(errno_name(error)).c_str();
+    add(name, texts.emplace_back(std::string("a call fails with ") + name).c_str(), {error});
   }
-  add("two-fail", {std::begin(kErrnos), std::end(kErrnos)});
+  add("two-fail", "two calls fail, one after the other", {std::begin(kErrnos), std::end(kErrnos)});
   return all;
 }
 

@@ -83,7 +83,8 @@ std::vector<Option> options_of(Options& o) {
 void describe() {
   nlohmann::json all = {{"events", {}}, {"operations", {}}, {"mutants", {}}};
   for (const Event& event : events()) all["events"][event.name] = event.about;
-  for (const Operation& operation : operations()) all["operations"].push_back(operation.name);
+  for (const Operation& operation : operations())
+    all["operations"][operation.name] = operation.about;
   for (const Mutant& mutant : mutants()) {
     all["mutants"].push_back({{"name", mutant.name},
                               {"about", mutant.about},

@@ -1,6 +1,8 @@
 // What a subject does while something happens to it.
 
 #include <algorithm>
+#include <stdexcept>
+#include <utility>
 
 #include "stress/world/subject.h"
 
@@ -242,6 +244,36 @@ std::vector<Operation> other_uses() {
   return all;
 }
 
+constexpr std::pair<std::string_view, std::string_view> kAbout[] = {
+    {"create", "make the file"},
+    {"open-or-create", "open the file, which is not there"},
+    {"recover", "open a file that nobody has open"},
+    {"recover-unlocked", "open a file that nobody has open and that has no lock file"},
+    {"trust", "open a file that nobody has open, with trust_found_state"},
+    {"join", "open a file that others have open"},
+    {"read-only", "open a file that others have open, for reading"},
+    {"read-header", "read_header_bytes"},
+    {"users-of", "users_of"},
+    {"remove", "remove a file that nobody has open"},
+    {"lock", "take the publication lock"},
+    {"lock-waits", "wait for the publication lock of another process"},
+    {"lock-takes-turns", "wait for the publication lock of another thread"},
+    {"try-lock", "try for 5 ms to take the publication lock"},
+    {"try-lock-held", "try to take the publication lock that another process holds"},
+    {"publish", "publish"},
+    {"publish-fenced", "publish as the serialized writer"},
+    {"reconcile", "take the lock after the death of a publisher, and reconcile"},
+    {"unlock", "give the publication lock back"},
+    {"acquire", "become the serialized writer"},
+    {"release", "end being the serialized writer"},
+    {"check",
+     "check whether a concurrent writer may proceed, after the death of the serialized one"},
+    {"alloc", "allocate a transaction id"},
+    {"check-file", "check that the name still leads to the file"},
+    {"sync", "sync the file"},
+    {"close", "close the file"},
+};
+
 }  // namespace
 
 const std::vector<Operation>& operations() {
@@ -249,6 +281,12 @@ const std::vector<Operation>& operations() {
     std::vector<Operation> together;
     for (auto&& part : {openings(), publications(), other_uses()}) {
       together.insert(together.end(), part.begin(), part.end());
+    }
+    for (Operation& operation : together) {
+      const auto known =
+          std::ranges::find(kAbout, operation.name, [](const auto& a) { return a.first; });
+      if (known == std::end(kAbout)) throw std::logic_error("an operation without a description");
+      operation.about = known->second;
     }
     return together;
   }();

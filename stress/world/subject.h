@@ -55,6 +55,7 @@ using Outcome = std::expected<void, ShmError>;
 
 struct Operation {
   const char* name;
+  std::string_view about{};  ///< for people; from a table of its own
   Scene scene;
   std::function<Outcome(Stage&)> run;
   /// Errors that it documents for calls that fail.
