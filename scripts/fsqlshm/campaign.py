@@ -51,8 +51,8 @@ def choose_engines(options: argparse.Namespace) -> dict[runner.Row, engine.Descr
     if options.subject is not None:
         able = {row: description for row, description in able.items() if description.subject}
     if options.engines is not None and len(able) < len(rows):
-        names = ", ".join(row.engine for row in able) or "none"
-        raise CouldNotRun(f"with --subject only these engines: {names}; see --help")
+        names = ", ".join(row.engine for row in rows if row not in able)
+        raise CouldNotRun(f"--subject: {names} cannot attack a chosen subject alone; see --help")
     return able
 
 

@@ -1,6 +1,7 @@
 """What all commands have in common: how they refuse arguments, and how they end."""
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -47,17 +48,34 @@ def shard(text: str) -> str:
     return text
 
 
+def sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error}; scripts/bootstrap installs what is missing"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def run(name: str, body: Callable[[Sequence[str]], int]) -> NoReturn:
     """Ends the process with what `body` returns for the command line's arguments, or with a sentence."""
+    status, complaint = results.COULD_NOT_RUN, ""
     try:
         status = body(sys.argv[1:])
-    except (CouldNotRun, BadDocument, OSError, subprocess.SubprocessError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        status = results.COULD_NOT_RUN
-    except ModuleNotFoundError as error:
-        print(f"{name}: {error}; scripts/bootstrap installs what is missing", file=sys.stderr)
-        status = results.COULD_NOT_RUN
+        print(end="", flush=True)
+    except (CouldNotRun, BadDocument, OSError, subprocess.SubprocessError, ModuleNotFoundError) as error:
+        # What was found before the output was lost is still found.
+        status, complaint = status or results.COULD_NOT_RUN, f"{name}: {sentence(error)}\n"
     except Exception:  # a fault of ours is nothing that was found, which is what Python's own status 1 would say
-        traceback.print_exc()
-        status = results.COULD_NOT_RUN
+        complaint = traceback.format_exc()
+    try:
+        print(complaint, end="", file=sys.stderr, flush=True)
+    except OSError:
+        status = status or results.COULD_NOT_RUN
+    # What Python could not write it would try again at its end, and end with a status of its own.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)

@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,21 @@ class CampaignTest(support.FolderTest):
         self.assertIn("reproduce: relacy 1", done.stdout)
         self.assertIn("wrote no result", done.stdout)
 
+    def test_a_closed_pipe_is_neither_clean_nor_a_finding(self) -> None:
+        for arguments, streams in (((), ("stdout", "stderr")), ((), ("stdout",)), (("--nonsense",), ("stderr",))):
+            reader, writer = os.pipe()
+            os.close(reader)
+            ends: Any = {name: writer for name in streams}
+            done = subprocess.run(
+                self.command(*arguments),
+                **({"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | ends),
+                check=False,
+                timeout=100,
+            )
+            os.close(writer)
+            shutil.rmtree(self.top / "out", ignore_errors=True)
+            self.assertEqual(done.returncode, 2, streams)
+
     def test_what_has_no_command_to_show_it_again(self) -> None:
         said = io.StringIO()
         vacuous = support.finding(severity="vacuous", replay="", detail="nothing met\nin 5 iterations")
@@ -106,7 +122,7 @@ class CampaignTest(support.FolderTest):
     def test_subject(self) -> None:
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("with --subject only these engines: none", done.stderr)
+        self.assertIn("--subject: relacy cannot attack a chosen subject alone", done.stderr)
         text = NOTHING.replace("DESCRIPTION", '{"subject": True}').replace(
             '"out", "shard"', '"out", "shard", "subject"'
         )

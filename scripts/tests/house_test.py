@@ -29,7 +29,8 @@ def blocks(lines: list[str]) -> Iterator[tuple[int, int, bool]]:
     """Number, length and kind (class or function) of the blocks that a formatted C++ file opens at column 0."""
     start, is_class = -1, False
     for number, line in enumerate(lines):
-        if start < 0 and re.match(r"[A-Za-z].*\{$| .*\{$", line) and not re.match(r"(namespace|extern|enum|typedef|#)", line):
+        opens = re.match(r"[A-Za-z].*\{$| .*\{$", line)
+        if start < 0 and opens and not re.match(r"(namespace|extern|enum|typedef|#)", line):
             opened = number
             while opened > 0 and re.match(r"(    |template|  requires)", lines[opened]):
                 opened -= 1
