@@ -111,9 +111,10 @@ typedef enum fsqlshm_code {
   FSQLSHM_FENCED = 41,          /* the serialized writer is `found`, not the `expected` one */
 
   /* Of the C interface alone. */
-  FSQLSHM_NO_MEMORY = 100,        /* memory ran out */
-  FSQLSHM_INVALID_ARGUMENT = 101, /* a null pointer, or options of a size that is unknown */
-  FSQLSHM_UNEXPECTED = 102        /* a C++ exception that should not have been */
+  FSQLSHM_NO_MEMORY = 100, /* memory ran out */
+  FSQLSHM_INVALID_ARGUMENT =
+      101,                 /* a null pointer, options of unknown size, a file opened for reading */
+  FSQLSHM_UNEXPECTED = 102 /* a C++ exception that should not have been */
 } fsqlshm_code;
 
 typedef struct fsqlshm_error {
@@ -265,6 +266,15 @@ uint64_t fsqlshm_header_load_ecs_epoch(const fsqlshm_header* header);
  * visible to who loads it. */
 uint64_t fsqlshm_header_load_gc_horizon(const fsqlshm_header* header);
 void fsqlshm_header_store_gc_horizon(fsqlshm_header* header, uint64_t horizon);
+
+/* --- Processes: of the library, not of a subject ------------------------------------------------------- */
+
+/* The calling process. Reads /proc on every call; the birth is 0 where /proc cannot be read. Any. */
+fsqlshm_process fsqlshm_this_process(void);
+
+/* False only if it is certain that the process is gone: for fsqlshm_liveness.alive. `context` is not used.
+ * Both processes must be in one pid namespace. Any. */
+bool fsqlshm_process_alive(void* context, uint32_t pid, uint64_t birth);
 
 #pragma GCC visibility pop
 

@@ -87,7 +87,8 @@ std::string message_of(const fsqlshm_error& error) {
     case FSQLSHM_NO_MEMORY:
       return "memory ran out";
     case FSQLSHM_INVALID_ARGUMENT:
-      return "an argument is invalid: a null pointer, or options of unknown size";
+      return "an argument is invalid: a null pointer, options of unknown size, or a file that was "
+             "opened for reading";
     case FSQLSHM_UNEXPECTED:
       return "an exception that was not expected";
     default:

@@ -3,6 +3,10 @@
 #ifndef FSQLSHM_SRC_C_ERROR_H_
 #define FSQLSHM_SRC_C_ERROR_H_
 
+#include <cxxabi.h>
+
+#include <expected>
+#include <new>
 #include <utility>
 
 #include "fsqlshm.h"
@@ -23,6 +27,32 @@ inline fsqlshm_code report(const ShmError& problem, fsqlshm_error* error) noexce
         .code = code, .reserved = 0, .found = problem.found(), .expected = problem.expected()};
   }
   return code;
+}
+
+/// The same for a code that the library does not have.
+inline fsqlshm_code report(fsqlshm_code code, fsqlshm_error* error) noexcept {
+  if (error != nullptr) *error = {.code = code, .reserved = 0, .found = 0, .expected = 0};
+  return code;
+}
+
+inline fsqlshm_code report(const std::expected<void, ShmError>& outcome,
+                           fsqlshm_error* error) noexcept {
+  return outcome ? FSQLSHM_OK : report(outcome.error(), error);
+}
+
+/// What `body` returns; exceptions become codes. But for the unwinding of a thread that is cancelled or
+/// calls pthread_exit in a callback, which must not be stopped.
+template <class Body>
+fsqlshm_code without_exceptions(fsqlshm_error* error, const Body& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return report(FSQLSHM_NO_MEMORY, error);
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (...) {
+    return report(FSQLSHM_UNEXPECTED, error);
+  }
 }
 
 }  // namespace fsqlshm::c_interface

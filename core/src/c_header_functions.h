@@ -24,6 +24,7 @@
 #include <span>
 #include <type_traits>
 
+#include "c_convert.h"
 #include "c_error.h"
 #include "fsqlshm.h"
 #include "fsqlshm/geometry.h"
@@ -68,12 +69,6 @@ struct Alive {
     return liveness.alive(liveness.context, pid, birth);
   }
 };
-
-inline fsqlshm_snapshot to_c(const ShmSnapshot& snapshot) noexcept {
-  return {.commit_seq = snapshot.commit_seq.get(),
-          .schema_epoch = snapshot.schema_epoch.get(),
-          .ecs_epoch = snapshot.ecs_epoch};
-}
 
 /// kMisaligned as an error of C; FSQLSHM_OK if the memory is aligned.
 inline fsqlshm_code check_alignment(const void* memory, fsqlshm_error* error) noexcept {
@@ -134,15 +129,7 @@ void fsqlshm_header_to_bytes(const fsqlshm_header* header, uint8_t bytes[FSQLSHM
 }
 
 void fsqlshm_header_geometry(const fsqlshm_header* header, fsqlshm_geometry* geometry) {
-  const Geometry& found = header->geometry;
-  *geometry = {.page_size = found.page_size.get(),
-               .max_txn_slots = found.max_txn_slots,
-               .lock_table_offset = found.lock_table_offset,
-               .witness_offset = found.witness_offset,
-               .txn_slot_offset = found.txn_slot_offset,
-               .committed_readers_offset = found.committed_readers_offset,
-               .committed_readers_bytes = found.committed_readers_bytes,
-               .layout_checksum = found.layout_checksum};
+  *geometry = to_c(header->geometry);
 }
 
 void fsqlshm_header_begin_snapshot_publish(fsqlshm_header* header) {
