@@ -203,7 +203,10 @@ TEST_F(ShmFileTest, AFileThatIsNotTheOneInUseIsRefused) {
   EXPECT_TRUE(file->check_file());
   fs::remove(lock);
   expect_error(file->check_file(), Code::kFileReplaced);
-  expect_error(ShmFile::open(path(), trust()), Code::kFileInUse);
+  const auto second = ShmFile::open(path(), trust());
+  expect_error(second, Code::kFileInUse);
+  EXPECT_EQ(second.error().message(),
+            "file: others have it open with a lock file that was there before");
 }
 
 TEST_F(ShmFileTest, AFileThatWasCutOrOverwrittenIsRefused) {

@@ -22,7 +22,7 @@ struct Entry {
   // {found} and {expected} stand for the values, as ":x" hexadecimal, ":bytes" bytes in memory order,
   // ":errno" the text of an errno, ":type" a kind of file, ":reserved" the reserved field there,
   // ":inode" a file or none, ":in_use" the same of one that others opened, ":which" the file or
-  // its lock file.
+  // its lock file, ":lock" under which lock file.
   std::string_view message;
 };
 
@@ -98,7 +98,7 @@ constexpr Entry kEntries[] = {
      "file: used by process {found}, but it was opened before a fork; open it again"},
     {kFileOwner, "file_owner",
      "{expected:which}: cannot give it to its owner and group: {found:errno}"},
-    {kFileInUse, "file_in_use", "file: others have it open"},
+    {kFileInUse, "file_in_use", "file: others have it open{expected:lock}"},
     {kFileReplaced, "file_replaced",
      "file or lock file: removed, replaced or overwritten while in use: found {found:inode}, "
      "expected {expected:in_use}"},
@@ -159,6 +159,7 @@ std::string show(std::uint64_t value, std::string_view how) {
   if (how == ":reserved") {
     return value < offsets::kPadding ? "align0 (offset 20)" : "padding (offset 152)";
   }
+  if (how == ":lock") return value == kOfLockFile ? " with a lock file that was there before" : "";
   if (how == ":which") return value == kOfLockFile ? "lock file" : "file";
   if (how == ":inode" && value == 0) return "none";
   if (how == ":in_use" && value == 0) return "what its users opened";

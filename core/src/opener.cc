@@ -224,7 +224,9 @@ class Opener {
       const auto used = locked_by_others(fd(), kNameBytes, LockKind::kRead);
       if (!used) return lock_failure(used.error());
       if (!*used) return {};
-      if (std::chrono::steady_clock::now() > deadline) return failure(Code::kFileInUse, 0);
+      if (std::chrono::steady_clock::now() > deadline) {
+        return failure(Code::kFileInUse, 0, kOfLockFile);
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }

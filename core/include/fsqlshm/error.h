@@ -61,7 +61,7 @@ enum class ShmErrorCode : std::uint8_t {
 };
 
 /// What an error of the lock file, not of the file itself, has as `expected`: kFileOpen,
-/// kFileNotRegular, kFileCreate, kFileOwner.
+/// kFileNotRegular, kFileCreate, kFileOwner; and kFileInUse, if its users have another lock file.
 inline constexpr std::uint64_t kOfLockFile = 1;
 
 /// The code's name without the k, in snake_case: "bad_magic".
