@@ -133,7 +133,7 @@ class File:
         whole = snapshot_of(found.commit_seq)
         if (found.schema_epoch, found.ecs_epoch) != (whole.schema_epoch, whole.ecs_epoch):
             raise Broken(f"snapshot {found.commit_seq} {found.schema_epoch} {found.ecs_epoch}")
-        return found.commit_seq
+        return int(found.commit_seq)
 
     def close(self) -> None:
         self.call("fsqlshm_file_close", self.file)
