@@ -132,7 +132,8 @@ class Opener {
       open_->lock_file = {};
       open_->file = {};
       // Each keeps the others from being alone, so many have to come ever less often.
-      const auto longest = kShortestPause.count() << std::min(attempts, 6);
+      const auto longest = static_cast<std::uint64_t>(kShortestPause.count())
+                           << std::min(attempts, 6);
       std::this_thread::sleep_for(kShortestPause / 8 +
                                   std::chrono::microseconds(random() % longest));
     }
