@@ -124,6 +124,10 @@ typedef struct fsqlshm_error {
   uint64_t expected; /* 0 where the expectation is a rule and not a value */
 } fsqlshm_error;
 
+/* `expected` of an error of the lock file, not of the file itself: FSQLSHM_FILE_OPEN, _FILE_NOT_REGULAR,
+ * _FILE_CREATE, _FILE_OWNER; and _FILE_IN_USE, if its users have another lock file. */
+#define FSQLSHM_OF_LOCK_FILE 1u
+
 /* The code's name in snake_case: "bad_magic"; "ok"; "unknown". Static; never null. Any. */
 const char* fsqlshm_code_text(int32_t code);
 

@@ -72,7 +72,9 @@ static_assert([] {
   return std::size(kPairs) == static_cast<std::size_t>(kFenced) + 1;
 }());
 
-// An error of C as the library's; none for codes that the library does not know.
+static_assert(kOfLockFile == FSQLSHM_OF_LOCK_FILE);
+
+// Whether a code of C is one of the library's.
 bool from_c(std::int32_t code) noexcept { return code > 0 && code <= FSQLSHM_FENCED; }
 
 ShmErrorCode code_of(std::int32_t code) noexcept { return kPairs[code - 1].cpp; }
