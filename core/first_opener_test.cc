@@ -68,6 +68,25 @@ TEST_F(ShmFileTest, AFirstOpenerThatFailsLeavesItToTheNext) {
   EXPECT_TRUE(ShmFile::open(path(), trust()));
 }
 
+// Hundreds that wait for a first opener that dies keep each other from being the next one.
+TEST_F(ShmFileTest, WhoCanNeitherJoinNorBeFirstPausesEverLonger) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  const int fd = ::open((path().string() + "-lock").c_str(), O_RDWR | O_CLOEXEC);
+  struct flock waits = {};  // as one who has not joined yet
+  waits.l_type = F_RDLCK;
+  waits.l_len = 1;
+  ASSERT_EQ(::fcntl(fd, F_OFD_SETLK, &waits), 0);
+  const auto start = std::chrono::steady_clock::now();
+  int opens = 0;
+  const ScopedBeforeCall stop([&](const char* call) {
+    opens += std::string_view(call) == "openat" ? 1 : 0;
+    return std::chrono::steady_clock::now() - start < std::chrono::milliseconds(400) ? 0 : EIO;
+  });
+  EXPECT_FALSE(ShmFile::open(path(), trust()));
+  ::close(fd);
+  EXPECT_LT(opens, 400);  // without: some thousand
+}
+
 TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
   const SharedMemoryLayout header;
   const HeaderBytes good = header.to_bytes();

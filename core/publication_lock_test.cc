@@ -260,14 +260,43 @@ TEST_F(ShmFileTest, AWriterThatNothingCanJudgeIsClearedByItsState) {
   EXPECT_TRUE(layout.acquire_serialized_writer(id, 0));
 }
 
+// The numbers of this process's descriptors of a file.
+std::vector<int> descriptors_of(const fs::path& file) {
+  std::vector<int> found;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (fs::equivalent(entry, file, gone)) found.push_back(std::stoi(entry.path().filename()));
+  }
+  return found;
+}
+
 TEST_F(ShmFileTest, FilesAreClosedOnExec) {
   const auto file = ShmFile::create(path());
   ASSERT_TRUE(file);
-  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
-    std::error_code gone;
-    if (fs::read_symlink(entry, gone).string().find(path().string()) != 0) continue;
-    EXPECT_NE(::fcntl(std::stoi(entry.path().filename()), F_GETFD) & FD_CLOEXEC, 0);
+  for (const fs::path& each : {path(), path("foo.db.fsqlite-shm-lock"), folder_}) {
+    const std::vector<int> found = descriptors_of(each);
+    ASSERT_EQ(found.size(), 1U) << each;
+    EXPECT_NE(::fcntl(found.front(), F_GETFD) & FD_CLOEXEC, 0) << each;
   }
+}
+
+// As a program does that becomes a daemon, and opens files of its own then.
+TEST_F(ShmFileTest, ADescriptorThatTheProgramClosedIsSeen) {
+  const fs::path lock = path("foo.db.fsqlite-shm-lock");
+  const int result = in_child([&] {
+    const auto file = ShmFile::create(path());
+    const std::vector<int> found = descriptors_of(lock);
+    if (!file || found.size() != 1) return 1;
+    ::close(found.front());
+    if (file->lock_publication() || file->check_file()) return 2;
+    write(path("other"), {}, 0);
+    const int other = ::open(path("other").c_str(), O_RDWR | O_CLOEXEC);
+    ::dup2(other, found.front());
+    const auto checked = file->check_file();
+    if (checked || checked.error() != Code::kFileReplaced) return 3;
+    return file->lock_publication() ? 4 : 0;
+  });
+  EXPECT_EQ(result, 0);
 }
 
 }  // namespace

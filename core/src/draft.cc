@@ -1,6 +1,8 @@
 #include "draft.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -25,6 +27,15 @@ std::expected<void, ShmError> write_all(int fd, std::span<const std::byte> bytes
     done += static_cast<std::size_t>(written);
   }
   return {};
+}
+
+// Where each write to a block takes new space (btrfs), reserved space helps only a file that is written
+// in place, and a file can only be made one while it is empty. Others decline, and need not do it.
+void write_in_place(int fd) noexcept {
+  int flags = 0;
+  if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return;
+  flags = (flags & ~FS_COMPR_FL) | FS_NOCOW_FL;  // one that is compressed cannot be
+  static_cast<void>(::ioctl(fd, FS_IOC_SETFLAGS, &flags));
 }
 
 // How kernels and file systems without O_TMPFILE decline it.
@@ -89,6 +100,7 @@ std::string Draft::next_temporary_name() const {
 
 std::expected<void, ShmError> Draft::fill(std::span<const std::byte> start,
                                           std::uint64_t size) const {
+  write_in_place(file_.get());
   if (const auto reserved = reserve(file_.get(), size); !reserved) return reserved;
   return write_all(file_.get(), start);
 }

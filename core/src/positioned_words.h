@@ -1,7 +1,10 @@
 // The seam over a file's bytes by pread and pwrite: for the one process that has the file open for
 // writing. A file that somebody truncates meanwhile is an error here, where a mapping would be a
-// SIGBUS. The kernel copies an aligned word whole on the processors that we run on, so readers that
-// have the file mapped see every store as one.
+// SIGBUS.
+//
+// Who may have the file mapped meanwhile is a reader that kept it from before. No document says that the
+// kernel copies an aligned word whole. On x86-64 with fast short `rep movsb` (Linux 6.18) none of 3.1
+// million changes that another thread saw through a mapping was torn, of 12 million that were written.
 
 #ifndef FSQLSHM_SRC_POSITIONED_WORDS_H_
 #define FSQLSHM_SRC_POSITIONED_WORDS_H_

@@ -40,6 +40,7 @@ constexpr CallText kCalls[] = {
     {SYS_madvise, "madvise", "xna"},
     {SYS_msync, "msync", "xn"},
     {SYS_fsync, "fsync", "d"},
+    {SYS_ioctl, "ioctl", "dx"},
     {SYS_fchmod, "fchmod", "dx"},
     {SYS_fchown, "fchown", "dnn"},
     {SYS_fallocate, "fallocate", "dnnn"},

@@ -25,6 +25,7 @@ const CallErrors kTable[] = {
     {SYS_madvise, {ENOMEM, EAGAIN, EIO}},
     {SYS_msync, {EIO, ENOMEM}},
     {SYS_fsync, {EIO, ENOSPC, EDQUOT, EINTR}},
+    {SYS_ioctl, {EIO, ENOMEM, EACCES}},
     {SYS_fchmod, {EIO, EACCES, EDQUOT}},
     {SYS_fchown, {EIO, EACCES, EDQUOT}},
     {SYS_fallocate, {EIO, ENOSPC, EDQUOT, EINTR}},
@@ -64,7 +65,7 @@ std::vector<int> errors_of(const Stop& stop, const Tracer& tracer) {
   if (stop.number == SYS_fcntl) {
     struct flock lock = {};
     if (!tracer.read(stop.arguments[2], &lock, sizeof lock)) return {};
-    if (lock.l_type == F_UNLCK) return {EINTR};  // nothing else can be in the way of an unlock
+    if (lock.l_type == F_UNLCK) return {EINTR};  // or ENOLCK, if the kernel has no memory left
     if (stop.arguments[1] == F_OFD_SETLK) errors.push_back(EAGAIN);
   }
   return errors;

@@ -29,7 +29,10 @@
 // any bytes there, and by truncating the file kill a process that touches the mapping (SIGBUS).
 // Opening a file and read_header_bytes touch no mapping. That a triple was published and not made up
 // cannot be told in this format. Processes with other implementations cannot share the file: they
-// know nothing of these locks. Network file systems: mappings of two machines are not coherent.
+// know nothing of these locks. Network file systems: mappings of two machines are not coherent. A full
+// disk, where a write to space that was reserved takes new space: ZFS, btrfs after a snapshot or in
+// mixed block groups; it kills who touches the mapping. On overlayfs, a reader that trusts a state that
+// it finds in a lower layer keeps that file when the first writer copies it up.
 
 #ifndef FSQLSHM_SHM_FILE_H_
 #define FSQLSHM_SHM_FILE_H_

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -81,6 +82,39 @@ TEST_F(PowerLossTest, NothingIsFound) {
     if (row["operation"] == "create") missing = row["file_missing"];
   }
   EXPECT_GT(missing, 0U);  // else every cut came after the creation
+}
+
+// The files' space was reserved when they were made.
+TEST_F(PowerLossTest, AFullDiskKillsNobodyWhoWritesToAMapping) {
+  // With block groups for data alone, which ask for a larger disk.
+  const FileSystem btrfs = {"btrfs", {"mkfs.btrfs", "-q", "-f"}, std::uint64_t{128} << 20, {}};
+  for (const FileSystem& type : {file_systems()[0], file_systems()[1], btrfs}) {
+    if (!type.can_be_made()) continue;
+    SCOPED_TRACE(type.name);
+    const auto start = make_start(type, Found::kUsed);
+    const LoopDevice device(start->disk.fd());
+    const Mount mount = type.mount(device.path());
+    const auto ended = harness::run_in_child([&] {
+      Promises promises;
+      Database database(mount.path(), promises);
+      database.open();
+      database.sync();
+      const OwnedFd filler(
+          ::open((mount.path() / "filler").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+      const std::string block(65536, 'x');
+      for (const std::size_t size : {block.size(), kBlockSize}) {
+        while (::write(filler.get(), block.data(), size) > 0) {
+        }
+        ::fsync(filler.get());
+      }
+      for (int i = 0; i < 20; ++i) {
+        std::ranges::fill(database.file().regions(), std::byte(i));
+        if (!database.file().sync()) return 1;
+      }
+      return 0;
+    });
+    EXPECT_TRUE(ended.exited()) << ended.text();
+  }
 }
 
 struct MutantFinding {
