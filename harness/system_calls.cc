@@ -76,13 +76,14 @@ Result ask(const char* name, Result (*real)(Parameters...),
 
 extern "C" {
 
-// fcntl is variadic; its last argument, whatever it is, is passed on as it came.
+// fcntl and ioctl are variadic; their last argument, whatever it is, is passed on as it came.
 #define FSQLSHM_WRAP(result, name, parameters, ...) \
   result __real_##name parameters;                  \
   result __wrap_##name parameters;                  \
   result __wrap_##name parameters { return ask(#name, &__real_##name, __VA_ARGS__); }
 
 FSQLSHM_WRAP(int, fcntl, (int fd, int command, void* argument), fd, command, argument)
+FSQLSHM_WRAP(int, ioctl, (int fd, unsigned long request, void* argument), fd, request, argument)
 FSQLSHM_WRAP(int, fstat, (int fd, struct stat* status), fd, status)
 FSQLSHM_WRAP(int, fstatat, (int d, const char* name, struct stat* status, int flags), d, name,
              status, flags)

@@ -98,7 +98,10 @@ std::string lock_text(std::uint64_t command, std::uint64_t address, const Tracer
   const char* const kind = lock.l_type == F_WRLCK   ? "write"
                            : lock.l_type == F_RDLCK ? "read"
                                                     : "unlock";
-  using namespace internal;
+  using internal::kEstablishedBytes;
+  using internal::kNameBytes;
+  using internal::kOpenByte;
+  using internal::kPublicationByte;
   const bool range = lock.l_len != 1;
   std::string where = fmt::format("byte {}", lock.l_start);
   if (lock.l_start == kOpenByte.offset) where = "OPEN";

@@ -359,7 +359,7 @@ std::vector<Event> failures() {
 }  // namespace
 
 const std::vector<Event>& events() {
-  static const std::vector<Event> all = [] {
+  static const std::vector<Event> kAll = [] {
     std::vector<Event> together;
     for (auto&& part :
          {forks(), processes(), files(), permissions(), others(), limits(), failures()}) {
@@ -367,16 +367,16 @@ const std::vector<Event>& events() {
     }
     return together;
   }();
-  return all;
+  return kAll;
 }
 
 const Event& no_event() {
-  static const Event none = {.name = "nothing",
-                             .about = "nothing happens",
-                             .applies = any,
-                             .strike = {},
-                             .at_exits = true};
-  return none;
+  static const Event kNone = {.name = "nothing",
+                              .about = "nothing happens",
+                              .applies = any,
+                              .strike = {},
+                              .at_exits = true};
+  return kNone;
 }
 
 }  // namespace fsqlshm::world

@@ -10,6 +10,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <system_error>
 #include <utility>
 
 #include "fsqlshm/shared_memory_layout.h"
@@ -36,7 +37,8 @@ std::string try_in_child(const std::function<bool()>& act, std::string_view what
     *error = errno;
     return done ? 0 : 1;
   });
-  return end.exited() ? "" : fmt::format("cannot {}: {}", what, std::strerror(*error));
+  return end.exited() ? ""
+                      : fmt::format("cannot {}: {}", what, std::generic_category().message(*error));
 }
 
 bool mount_small_disk(const fs::path& folder) {

@@ -89,7 +89,7 @@ void describe() {
     all["mutants"].push_back({{"name", mutant.name},
                               {"about", mutant.about},
                               {"property", mutant.property},
-                              {"cells", mutant.cells}});
+                              {"cell", mutant.cell}});
   }
   fmt::print("{}\n", all.dump(2));
 }
@@ -149,7 +149,7 @@ ExitCode attack(const Program& program, Options& options) {
     run_scribbler(options.scribbler, result);
   } else if (options.replay.empty()) {
     if (!setting.mutant.empty() && setting.only.empty()) {
-      setting.only = find_mutant(setting.mutant)->cells;
+      setting.only = {find_mutant(setting.mutant)->cell};
     }
     run_catalogue(setting, result);
   } else {

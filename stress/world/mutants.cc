@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -25,6 +26,11 @@ using Arguments = std::span<const std::uint64_t>;
 using Answer = std::optional<long>;
 
 constexpr Answer kTruth = std::nullopt;
+
+template <class T>
+T* pointer(std::uint64_t word) {
+  return reinterpret_cast<T*>(word);  // NOLINT(performance-no-int-to-ptr): an argument is a word
+}
 
 // --- Locks ------------------------------------------------------------------------------------------
 
@@ -53,7 +59,7 @@ std::optional<LockCall> lock_call(std::string_view call, Arguments a) {
   if (command != F_OFD_GETLK && command != F_OFD_SETLK && command != F_OFD_SETLKW) {
     return std::nullopt;
   }
-  return LockCall{static_cast<int>(a[0]), command, reinterpret_cast<struct flock*>(a[2])};
+  return LockCall{static_cast<int>(a[0]), command, pointer<struct flock>(a[2])};
 }
 
 Answer token_not_locked(std::string_view call, Arguments a) {
@@ -131,8 +137,8 @@ Answer name_not_checked(std::string_view call, Arguments a) {
   static std::mutex mutex;
   static std::map<std::string, struct stat> seen;
   const std::scoped_lock hold(mutex);
-  const auto* const name = reinterpret_cast<const char*>(a[1]);
-  auto* const status = reinterpret_cast<struct stat*>(a[2]);
+  const auto* const name = pointer<const char>(a[1]);
+  auto* const status = pointer<struct stat>(a[2]);
   if (const auto found = seen.find(name); found != seen.end()) {
     *status = found->second;
     return 0;
@@ -148,7 +154,7 @@ Answer pread_by_mapping(std::string_view call, Arguments a) {
   const int fd = static_cast<int>(a[0]);
   void* const mapped = ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd, 0);
   if (mapped == MAP_FAILED) return kTruth;  // the catalogue reads other processes' memory
-  std::memcpy(reinterpret_cast<void*>(a[1]), static_cast<const char*>(mapped) + a[3], a[2]);
+  std::memcpy(pointer<void>(a[1]), static_cast<const char*>(mapped) + a[3], a[2]);
   ::munmap(mapped, kSize);
   return static_cast<long>(a[2]);
 }
@@ -162,15 +168,14 @@ Answer owner_not_copied(std::string_view call, Arguments) {
 // The locks lie on the file itself, for whoever may read it.
 Answer locks_on_the_file(std::string_view call, Arguments a) {
   if (call != "openat" && call != "fstatat") return kTruth;
-  std::string name = reinterpret_cast<const char*>(a[1]);
+  std::string name = pointer<const char>(a[1]);
   if (!name.ends_with(internal::kLockFileSuffix)) return kTruth;
   name.resize(name.size() - std::strlen(internal::kLockFileSuffix));
   const int directory = static_cast<int>(a[0]);
   if (call == "openat") {
     return ::openat(directory, name.c_str(), static_cast<int>(a[2]), static_cast<mode_t>(a[3]));
   }
-  return ::fstatat(directory, name.c_str(), reinterpret_cast<struct stat*>(a[2]),
-                   static_cast<int>(a[3]));
+  return ::fstatat(directory, name.c_str(), pointer<struct stat>(a[2]), static_cast<int>(a[3]));
 }
 
 // --- Turns ------------------------------------------------------------------------------------------
@@ -181,100 +186,56 @@ Answer turn_not_raii(std::string_view call, Arguments) {
   return call == "sem_post" && cancellation_requested && other_thread ? Answer(0) : kTruth;
 }
 
+// Constant, because lies begin before static initializers run.
+constexpr Mutant kMutants[] = {
+    {"unlock-in-child", "a child takes itself for its parent", kW1, "fork-unwind:publish",
+     unlock_in_child},
+    {"atfork-missing", "descriptors survive in children", kW2, "fork-sleep-die:publish",
+     atfork_missing},
+    {"token-not-locked", "an open does not lock its name", kW3, "stop:publish-fenced",
+     token_not_locked},
+    {"open-lock-dropped", "the first opener is not alone while it recovers", kW4, "rival:recover",
+     open_lock_dropped},
+    {"recover-twice", "everybody who opens the file recovers it", kW4, "kill:lock",
+     recover_called_twice},
+    {"waiter-trusts", "who waited for a first opener takes the state for established", kW4,
+     "rival-then-kill:recover", waiter_trusts},
+    {"no-first-opener", "what a file says holds, whoever opens it", kW4, "kill:publish",
+     no_first_opener},
+    {"liveness-by-pid", "a process is judged by its pid", kW3, "pid-namespace:publish-fenced",
+     liveness_by_pid},
+    {"liveness-by-pid-and-exec", "a process is judged by its pid", kW2, "exec:acquire",
+     liveness_by_pid},
+    {"nobody-dies", "nobody counts as dead", kW2, "kill:acquire", nobody_dies},
+    {"lowest-descriptor", "a file may have the number of a standard descriptor", kW5,
+     "close-standard:create", lowest_descriptor},
+    {"turn-not-raii", "a thread that is cancelled keeps its turn", kW6, "cancel:lock-waits",
+     turn_not_raii},
+    {"owner-not-copied", "a new file belongs to who makes it", kW7, "nothing:create",
+     owner_not_copied},
+    {"name-not-checked", "what the name leads to is not looked at again", kW5, "unlink:lock",
+     name_not_checked},
+    {"pread-by-mapping", "the header is read through a mapping", kW5, "truncate:read-header",
+     pread_by_mapping},
+    {"locks-on-the-file", "the locks lie on the file itself", kW7, "reader-locks:lock",
+     locks_on_the_file},
+};
+
 // Before the static initializers of the file layer.
 [[gnu::constructor(101)]] void lie_from_the_start() {
-  const char* const name = std::getenv(kMutantVariable);
+  const char* const name =
+      std::getenv(kMutantVariable);  // NOLINT(concurrency-mt-unsafe): one thread yet
   const Mutant* const mutant = name != nullptr ? find_mutant(name) : nullptr;
   if (mutant != nullptr) harness::tell_lies(mutant->lie);
 }
 
 }  // namespace
 
-const std::vector<Mutant>& mutants() {
-  static const std::vector<Mutant> all = {
-      {"unlock-in-child",
-       "a child takes itself for its parent",
-       kW1,
-       {"fork-unwind:publish"},
-       unlock_in_child},
-      {"atfork-missing",
-       "descriptors survive in children",
-       kW2,
-       {"fork-sleep-die:publish"},
-       atfork_missing},
-      {"token-not-locked",
-       "an open does not lock its name",
-       kW3,
-       {"stop:publish-fenced"},
-       token_not_locked},
-      {"open-lock-dropped",
-       "the first opener is not alone while it recovers",
-       kW4,
-       {"rival:recover"},
-       open_lock_dropped},
-      {"recover-twice",
-       "everybody who opens the file recovers it",
-       kW4,
-       {"kill:lock"},
-       recover_called_twice},
-      {"waiter-trusts",
-       "who waited for a first opener takes the state for established",
-       kW4,
-       {"rival-then-kill:recover"},
-       waiter_trusts},
-      {"no-first-opener",
-       "what a file says holds, whoever opens it",
-       kW4,
-       {"kill:publish"},
-       no_first_opener},
-      {"liveness-by-pid",
-       "a process is judged by its pid",
-       kW3,
-       {"pid-namespace:publish-fenced"},
-       liveness_by_pid},
-      {"liveness-by-pid-and-exec",
-       "a process is judged by its pid",
-       kW2,
-       {"exec:acquire"},
-       liveness_by_pid},
-      {"nobody-dies", "nobody counts as dead", kW2, {"kill:acquire"}, nobody_dies},
-      {"lowest-descriptor",
-       "a file may have the number of a standard descriptor",
-       kW5,
-       {"close-standard:create"},
-       lowest_descriptor},
-      {"turn-not-raii",
-       "a thread that is cancelled keeps its turn",
-       kW6,
-       {"cancel:lock-waits"},
-       turn_not_raii},
-      {"owner-not-copied",
-       "a new file belongs to who makes it",
-       kW7,
-       {"nothing:create"},
-       owner_not_copied},
-      {"name-not-checked",
-       "what the name leads to is not looked at again",
-       kW5,
-       {"unlink:lock"},
-       name_not_checked},
-      {"pread-by-mapping",
-       "the header is read through a mapping",
-       kW5,
-       {"truncate:read-header"},
-       pread_by_mapping},
-      {"locks-on-the-file",
-       "the locks lie on the file itself",
-       kW7,
-       {"reader-locks:lock"},
-       locks_on_the_file},
-  };
-  return all;
-}
+std::span<const Mutant> mutants() { return kMutants; }
 
 const Mutant* find_mutant(std::string_view name) {
-  const auto found = std::ranges::find(mutants(), name, &Mutant::name);
-  return found != mutants().end() ? &*found : nullptr;
+  const auto* const found = std::ranges::find(kMutants, name, &Mutant::name);
+  return found != std::end(kMutants) ? found : nullptr;
 }
 
 }  // namespace fsqlshm::world

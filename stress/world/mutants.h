@@ -4,9 +4,8 @@
 #ifndef FSQLSHM_STRESS_WORLD_MUTANTS_H_
 #define FSQLSHM_STRESS_WORLD_MUTANTS_H_
 
-#include <string>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "harness/system_calls.h"
 
@@ -15,12 +14,12 @@ namespace fsqlshm::world {
 struct Mutant {
   const char* name;
   const char* about;
-  std::string_view property;       ///< that a finding must name
-  std::vector<std::string> cells;  ///< EVENT:OPERATION, the rows and columns that can find it
+  std::string_view property;  ///< that a finding must name
+  const char* cell;           ///< EVENT:OPERATION, the row and column that can find it
   harness::Lie lie;
 };
 
-[[nodiscard]] const std::vector<Mutant>& mutants();
+[[nodiscard]] std::span<const Mutant> mutants();
 
 /// Environment variable with the name of a mutant. Its lies begin with the program, because the file
 /// layer makes calls before `main`.

@@ -277,7 +277,7 @@ constexpr std::pair<std::string_view, std::string_view> kAbout[] = {
 }  // namespace
 
 const std::vector<Operation>& operations() {
-  static const std::vector<Operation> all = [] {
+  static const std::vector<Operation> kAll = [] {
     std::vector<Operation> together;
     for (auto&& part : {openings(), publications(), other_uses()}) {
       together.insert(together.end(), part.begin(), part.end());
@@ -290,7 +290,7 @@ const std::vector<Operation>& operations() {
     }
     return together;
   }();
-  return all;
+  return kAll;
 }
 
 }  // namespace fsqlshm::world
