@@ -3,9 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <cinttypes>
-#include <cstdio>
 #include <iterator>
 #include <system_error>
 
@@ -145,15 +142,7 @@ const char* file_type(std::uint64_t type) {
   }
 }
 
-// `digits` hexadecimal digits.
-std::string hexadecimal(std::uint64_t value, int digits) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%0*" PRIx64, digits, value);
-  return text.data();
-}
-
-std::string show(std::uint64_t value, std::string_view how) {
-  if (how == ":x") return "0x" + hexadecimal(value, 16);
+std::string in_words(std::uint64_t value, std::string_view how) {
   if (how == ":errno") return std::generic_category().message(static_cast<int>(value));
   if (how == ":type") return file_type(value);
   if (how == ":reserved") {
@@ -163,13 +152,25 @@ std::string show(std::uint64_t value, std::string_view how) {
   if (how == ":which") return value == kOfLockFile ? "lock file" : "file";
   if (how == ":inode" && value == 0) return "none";
   if (how == ":in_use" && value == 0) return "what its users opened";
-  if (how == ":inode" || how == ":in_use") return "inode " + std::to_string(value);
-  if (how != ":bytes") return std::to_string(value);
-  std::string text;
-  for (int byte = 0; byte < 8; ++byte) {
-    text += (byte == 0 ? "" : " ") + hexadecimal(value >> (8 * byte) & 0xff, 2);
+  return "inode " + std::to_string(value);
+}
+
+void append_hexadecimal(std::string& text, std::uint64_t value, int digits) {
+  for (int i = digits - 1; i >= 0; --i) text += "0123456789abcdef"[value >> (4 * i) & 15];
+}
+
+void append(std::string& text, std::uint64_t value, std::string_view how) {
+  if (how.empty()) {
+    text += std::to_string(value);
+  } else if (how == ":x") {
+    append_hexadecimal(text += "0x", value, 16);
+  } else if (how == ":bytes") {
+    for (int byte = 0; byte < 8; ++byte) {
+      append_hexadecimal(text += byte == 0 ? "" : " ", value >> (8 * byte) & 0xff, 2);
+    }
+  } else {
+    text += in_words(value, how);
   }
-  return text;
 }
 
 }  // namespace
@@ -183,12 +184,13 @@ std::string ShmError::message() const {
   const Entry* const entry = entry_of(code_);
   if (entry == nullptr) return "unknown error";
   std::string text;
+  text.reserve(160);  // one allocation for nearly every message
   std::string_view rest = entry->message;
   for (std::size_t open = rest.find('{'); open != rest.npos; open = rest.find('{')) {
     text += rest.substr(0, open);
     const std::string_view field = rest.substr(open + 1, rest.find('}') - open - 1);
     const std::size_t colon = std::min(field.find(':'), field.size());
-    text += show(field.starts_with("found") ? found_ : expected_, field.substr(colon));
+    append(text, field.starts_with("found") ? found_ : expected_, field.substr(colon));
     rest.remove_prefix(open + field.size() + 2);
   }
   return text.append(rest);
