@@ -50,31 +50,20 @@ std::string place(const std::source_location& where) {
   return std::string(harness::source_name(where.file_name())) + ":" + number(where.line());
 }
 
-// One row of the trace.
-std::string step_text(const harness::AtomicStep& step, const harness::StepEffect& effect) {
+// One row of the trace. Not inline: AddressSanitizer would make a frame for the texts at every step.
+[[gnu::cold, gnu::noinline]] void trace_step(World& world, harness::Access access, Field field,
+                                             std::uint64_t old_value, std::uint64_t new_value,
+                                             bool success, std::source_location where) {
   using harness::Access;
-  const auto value = [&](std::uint64_t v) { return harness::describe(step.field, v).str(); };
-  const bool writes = step.access != Access::kLoad && effect.success;
-  const std::string_view what = step.access == Access::kLoad       ? "load  "
-                                : step.access == Access::kStore    ? "store "
-                                : step.access == Access::kFetchAdd ? "add   "
-                                : effect.success                   ? "cas   "
-                                                                   : "cas fails ";
-  return "  " + std::string(what) + std::string(field_name(step.field)) + ": " +
-         value(effect.before) + (writes ? " -> " + value(effect.after) : "") + "  [" +
-         place(step.where) + "]";
-}
-
-// Not inline: AddressSanitizer would make a frame for their texts at every step.
-[[gnu::cold, gnu::noinline]] void trace_step(World& world, const harness::AtomicStep& step,
-                                             const harness::StepEffect& effect) {
-  world.remark(step_text(step, effect));
-}
-[[gnu::cold, gnu::noinline]] void report_orders(World& world, const harness::AtomicStep& step) {
-  world.violated({.property = "undefined behaviour",
-                  .rule = "an operation names an order that it cannot have",
-                  .detail = place(step.where),
-                  .defect = {}});
+  const auto value = [&](std::uint64_t v) { return harness::describe(field, v).str(); };
+  const bool writes = access != Access::kLoad && success;
+  const std::string_view what = access == Access::kLoad       ? "load  "
+                                : access == Access::kStore    ? "store "
+                                : access == Access::kFetchAdd ? "add   "
+                                : success                     ? "cas   "
+                                                              : "cas fails ";
+  world.remark("  " + std::string(what) + std::string(field_name(field)) + ": " + value(old_value) +
+               (writes ? " -> " + value(new_value) : "") + "  [" + place(where) + "]");
 }
 
 }  // namespace
@@ -208,7 +197,7 @@ void World::wait_for_turn(std::uint32_t site) {
 void World::kill(std::uint8_t process) {
   if (!process_alive_[process]) return;
   process_alive_[process] = false;
-  note("pid " + number(std::uint64_t{100} + process) + " dies", false);
+  if (trace_ != nullptr) note("pid " + number(std::uint64_t{100} + process) + " dies", false);
   for (std::size_t t = 0; t < input_.threads; ++t) {
     if (threads_[t].process != process || threads_[t].run == Run::kFinished) continue;
     if (threads_[t].in_writer_op) g_deaths_in_op.add();
@@ -222,7 +211,7 @@ void World::kill(std::uint8_t process) {
 
 void World::pass_time() {
   now_ += 31;
-  note("31 seconds pass, it is " + number(now_), false);
+  if (trace_ != nullptr) note("31 seconds pass, it is " + number(now_), false);
 }
 
 // P4 beyond the check: the header is of use again.
@@ -255,24 +244,29 @@ void World::recover() {
 
 // --- the seam ------------------------------------------------------------------------------------
 
-void World::before(const harness::AtomicStep& step) {
-  wait_for_turn(step.where.line() * 16 + static_cast<std::uint32_t>(atomic_index(step.field)) + 16);
+void World::before(Field field, std::source_location where) {
+  wait_for_turn(where.line() * 16 + static_cast<std::uint32_t>(atomic_index(field)) + 16);
   Thread& t = threads_[current_];
   ++t.steps;
-  if (!harness::legal_orders(step)) {
-    report_orders(*this, step);
-    throw Killed{};
-  }
   const bool endless = t.in_writer_op && t.steps - t.first_step > kMostStepsOfCall;
   if (endless) expect(false, "an operation on the writer does not come to its end");
-  if (endless || !progress_.step()) throw Killed{};
+  if (endless || !progress_.step(current_)) throw Killed{};
 }
 
-void World::after(const harness::AtomicStep& step, const harness::StepEffect& effect) {
-  if (recording()) trace_step(*this, step, effect);
-  if (effect.before == effect.after) return;
-  progress_.wrote();
-  header_->wrote(step.field, effect.before, effect.after);
+void World::refuse_orders(std::source_location where) {
+  violated({.property = "undefined behaviour",
+            .rule = "an operation names an order that it cannot have",
+            .detail = place(where),
+            .defect = {}});
+  throw Killed{};
+}
+
+void World::after(harness::Access access, Field field, std::uint64_t old_value,
+                  std::uint64_t new_value, bool success, std::source_location where) {
+  if (recording()) trace_step(*this, access, field, old_value, new_value, success, where);
+  if (old_value == new_value) return;
+  progress_.wrote(current_);
+  header_->wrote(field, old_value, new_value);
 }
 
 // --- properties ----------------------------------------------------------------------------------
@@ -297,7 +291,7 @@ void World::perform(Op op) {
   thread.first_step = thread.steps;
   thread.in_writer_op = op == Op::kAcquire || op == Op::kAcquireLeased || op == Op::kRelease ||
                         op == Op::kCheckExclusion;
-  progress_.call_begins();
+  progress_.call_begins(current_);
   switch (op) {
     case Op::kNothing:
       break;
@@ -323,10 +317,7 @@ void World::perform(Op op) {
       publish(thread);
       break;
     case Op::kReadSnapshot:
-      note("reads the snapshot");
-      last_snapshot_ = header_->try_load(2);
-      // More than one attempt, or none that succeeded.
-      if (thread.steps - thread.first_step > 5 || !last_snapshot_) g_read_refused.add();
+      read_snapshot(thread);
       break;
     case Op::kAlloc:
       header_->alloc();
@@ -343,6 +334,14 @@ void World::check_exclusion() {
   last_exclusion_ = header_->check(now_);
   if (last_exclusion_ == Exclusion::kBusy) g_busy.add();
   if (cleared() > before) g_cleared.add();
+}
+
+// Not inline: AddressSanitizer would make a frame for the snapshot in every operation.
+[[gnu::noinline]] void World::read_snapshot(const Thread& thread) {
+  note("reads the snapshot");
+  last_snapshot_ = header_->try_load(2);
+  // More than one attempt, or none that succeeded.
+  if (thread.steps - thread.first_step > 5 || !last_snapshot_) g_read_refused.add();
 }
 
 // Under the publication lock.

@@ -22,6 +22,14 @@ bool in_transition(std::uint64_t state) {
 
 constexpr std::uint32_t bit(std::size_t tenure) { return std::uint32_t{1} << tenure; }
 
+// Not inline: AddressSanitizer would make a frame for the text of the state at every step.
+[[gnu::cold, gnu::noinline]] void violate_with_state(Execution& execution,
+                                                     std::string_view property,
+                                                     std::string_view rule, std::uint64_t state) {
+  violate(execution, "", property, rule, "{}",
+          describe(Field::kSerializedWriterTxnId, state).view());
+}
+
 }  // namespace
 
 void WriterOracle::reset(Rules rules) {
@@ -256,8 +264,8 @@ void WriterOracle::clear_ends(std::uint64_t state, bool cleared) {
   remark(execution_, "clear: {}", cleared);
   const Call mine = call();
   if (cleared != mine.ended_own) {
-    violate(execution_, "", kP5, "clear says that it cleared what it did not, or the other way",
-            "{}", describe(Field::kSerializedWriterTxnId, state).view());
+    violate_with_state(execution_, kP5,
+                       "clear says that it cleared what it did not, or the other way", state);
   }
   end_call(mine);
 }
@@ -354,8 +362,8 @@ void WriterOracle::state_changed(std::uint64_t old_value, std::uint64_t new_valu
     const bool told_to = mine.kind == Kind::kClear && mine.id == old_value;
     mine.ended_own = mine.ended_own || told_to;
     if (!told_to && !execution_.died(state_process_)) {
-      violate(execution_, "", kP1, "the claim or cleaning of a live process is taken over", "{}",
-              describe(Field::kSerializedWriterTxnId, old_value).view());
+      violate_with_state(execution_, kP1, "the claim or cleaning of a live process is taken over",
+                         old_value);
     }
     ++takeovers_;
   }
