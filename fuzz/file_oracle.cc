@@ -43,9 +43,15 @@ Content established(Content found, FirstOpener first) {
 }
 
 bool is_ruin(const Content& content) {
-  const auto head = Bytes(content.bytes).first(std::min(content.bytes.size(), wire::kSize));
+  std::array<std::uint8_t, wire::kSize> head{};  // what was cut off reads as zeroes
+  std::copy_n(content.bytes.begin(), std::min(content.bytes.size(), head.size()), head.begin());
+  const Judgement whole = judge(head);
+  const std::string_view answer = content.size >= wire::kSize   ? judge_file(head, content.size)
+                                  : whole == Judgement::kAccept ? "file_truncated"
+                                                                : to_string(whole);
+  // Users of a file that was truncated may have written words to it.
+  std::fill_n(head.begin() + wire::kFirstAtomic, 8 * wire::kAtomicWords, std::uint8_t{0});
   if (std::ranges::all_of(head, [](std::uint8_t byte) { return byte == 0; })) return true;
-  const std::string_view answer = judge_file(content.bytes, content.size);
   return answer == "invalid_page_size" || answer == "checksum_mismatch" ||
          answer == "file_truncated";
 }

@@ -246,13 +246,21 @@ std::optional<Failure> check_use(ShmFile file, const fs::path& path, const Conte
   return check_move(std::move(file), header);
 }
 
-// The file was replaced or truncated under the opener: an error now, or at the next look.
-std::optional<Failure> check_disturbed(std::expected<ShmFile, ShmError> file) {
+// The file was replaced or truncated under the opener: an error now, or at the next look. What was
+// truncated before it was looked at is ruined, and open_or_create makes it anew.
+std::optional<Failure> check_disturbed(const std::expected<ShmFile, ShmError>& file,
+                                       const fs::path& path, const FileInput& input) {
   static Counter disturbed("disturbed");
   disturbed.add();
   const auto fail = failures_of("open a file that changes");
   if (!file) return check_message("open a file that changes", file.error());
-  if (file->check_file() || file->lock_publication()) return fail("the change is not seen");
+  const Content fresh =
+      fresh_content(input.options.page_size.get(), input.options.max_txn_slots, input.first);
+  const bool made_anew = input.or_opens && same_file(path, fresh);
+  if (file->check_file().has_value() != made_anew ||
+      file->lock_publication().has_value() != made_anew) {
+    return fail(made_anew ? "the file that was made anew is refused" : "the change is not seen");
+  }
   return std::nullopt;
 }
 
@@ -296,7 +304,7 @@ std::optional<Failure> check_opened(const fs::path& path, std::expected<ShmFile,
   static Counter recovered("recovered");
   static Counter made("made_anew");
   const auto fail = failures_of("open a file");
-  if (interferer.disturbed()) return check_disturbed(std::move(file));
+  if (interferer.disturbed()) return check_disturbed(file, path, input);
   const std::string_view expected = judge_first_open(content, input.first, input.or_opens);
   if (!file && interferer.explains(file.error())) {
     failed.add();
