@@ -37,7 +37,7 @@ std::uint64_t to_word(Value value) {
 template <class Result>
 Result from_word(long value) {
   if constexpr (std::is_pointer_v<Result>) {
-    return reinterpret_cast<Result>(value);
+    return reinterpret_cast<Result>(value);  // NOLINT(performance-no-int-to-ptr): a call's answer
   } else {
     return static_cast<Result>(value);
   }
