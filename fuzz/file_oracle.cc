@@ -86,7 +86,8 @@ bool may_report(std::string_view call, int error, const ShmError& reported) {
 }
 
 bool may_absorb(std::string_view call, int error) {
-  if (call == "unlinkat") return true;  // of a draft
+  // Of a draft; of its flags, which are a wish.
+  if (call == "unlinkat" || call == "ioctl") return true;
   // Of the name, for the lock file's mode, which is another then; of the lock file, which is opened
   // again then; of the draft, whose space is then not looked for before it is asked for.
   if (call == "fstatat" || call == "fstat") return true;
