@@ -9,6 +9,9 @@
 namespace fsqlshm::world {
 namespace {
 
+// An operation finds what its scene and `before` put there.
+// NOLINTBEGIN(bugprone-unchecked-optional-access)
+
 using enum ShmErrorCode;
 using Holder = Operation::Holder;
 
@@ -273,6 +276,8 @@ constexpr std::pair<std::string_view, std::string_view> kAbout[] = {
     {"sync", "sync the file"},
     {"close", "close the file"},
 };
+
+// NOLINTEND(bugprone-unchecked-optional-access)
 
 }  // namespace
 

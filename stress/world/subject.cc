@@ -176,6 +176,7 @@ class Actor {
   // As a library does that has something to say. They lead nowhere again then.
   static int write_standard() {
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere < 0) return 1;
     for (const int fd : {0, 1, 2}) {
       static_cast<void>(::write(fd, "rubbish", 7));
       if (fd != nowhere) ::dup2(nowhere, fd);

@@ -114,9 +114,8 @@ inline constexpr std::string_view kW7 = "W7 who may";
 /// Allocates an id and says so.
 std::optional<TxnId> allocate(auto& file, World& world) {
   const auto id = file.layout().alloc_txn_id();
-  if (!id) return std::nullopt;
-  world.hand_out(*id);
-  return *id;
+  if (id) world.hand_out(*id);
+  return id;
 }
 
 /// The database commits, then publishes through `guard`.
