@@ -164,6 +164,14 @@ ExitCode Program::finish(const Result& result) const {
   return lost && code == kExitClean ? kExitCouldNotRun : code;
 }
 
+ExitCode Program::conclude(const Result& result, std::string_view clean) const {
+  const ExitCode code = finish(result);
+  fmt::print("{}\n", code == kExitClean   ? std::string(clean)
+                     : code == kExitFound ? fmt::format("{} finding(s)", result.findings.size())
+                                          : std::string("could not run"));
+  return code;
+}
+
 ExitCode Program::refuse(std::string_view why) const {
   // Not fmt: a lost standard error must not throw.
   std::fprintf(stderr, "%s: %.*s\n", command_line_->app.get_name().c_str(),
@@ -192,6 +200,13 @@ Check one_of(std::vector<std::string> words) {
   return [words = std::move(words)](const std::string& text) -> std::string {
     if (std::ranges::find(words, text) != words.end()) return {};
     return fmt::format("\"{}\": expected one of: {}", text, fmt::join(words, ", "));
+  };
+}
+
+Check shard() {
+  return [](const std::string& text) -> std::string {
+    const auto parsed = Shard::parse(text);
+    return parsed ? "" : parsed.error();
   };
 }
 

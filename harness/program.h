@@ -66,6 +66,10 @@ class Program {
   /// exit status: that of `result`, or kExitCouldNotRun for a clean one that could not be written.
   [[nodiscard]] ExitCode finish(const Result& result) const;
 
+  /// finish(), and a last line on standard output that says how it ended; `clean` if nothing was
+  /// found.
+  [[nodiscard]] ExitCode conclude(const Result& result, std::string_view clean = "clean") const;
+
   /// "NAME: WHY" on standard error.
   ExitCode refuse(std::string_view why) const;
 
@@ -82,6 +86,8 @@ class Program {
 /// A finite number from `least` to `most`.
 [[nodiscard]] Check number(double least, double most);
 [[nodiscard]] Check one_of(std::vector<std::string> words);
+/// What Shard::parse takes.
+[[nodiscard]] Check shard();
 [[nodiscard]] Check existing_file();
 [[nodiscard]] Check existing_folder();
 

@@ -108,11 +108,7 @@ std::vector<Option> general_options(Options& options) {
       {"--protocol", &options.protocol, "what to attack", one_of({"hardened", "reference"})},
       {"--seed", &options.setting.seed, "what every choice follows from (default: drawn)",
        whole_number(0)},
-      {"--shard", &options.shard, "I/N: part I of N machines; changes the seed",
-       [](const std::string& text) {
-         const auto shard = Shard::parse(text);
-         return shard ? std::string() : shard.error();
-       }},
+      {"--shard", &options.shard, "I/N: part I of N machines; changes the seed", shard()},
       {"--quiet", &options.setting.quiet, "no progress line"},
       {"--expect-defects", &options.setting.expect_defects,
        "with the reference: its known defects are expected, and missing ones are findings"},
@@ -194,11 +190,7 @@ ExitCode attack(const Program& program, Options& options, const std::vector<Comm
   if (!program.given("--seed")) replay += fmt::format(" --seed {}", setting.seed);
   for (Finding& finding : result.findings) finding.replay = replay;
   print(result);
-  const ExitCode code = program.finish(result);
-  fmt::print("{}\n", code == kExitClean   ? "clean"
-                     : code == kExitFound ? fmt::format("{} finding(s)", result.findings.size())
-                                          : std::string("could not run"));
-  return code;
+  return program.conclude(result);
 }
 
 }  // namespace

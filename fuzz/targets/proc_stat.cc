@@ -16,6 +16,18 @@
 namespace fsqlshm::fuzz {
 namespace {
 
+constexpr DictionaryEntry kDictionary[] = {
+    {"name", "42 (name) S "},
+    {"close", ")"},
+    {"zombie", ") Z "},
+    {"space", " "},
+    {"newline", "\n"},
+    {"max", "18446744073709551615"},
+    {"over", "18446744073709551616"},
+    {"minus", "-1"},
+};
+constexpr std::string_view kReaches[] = {"parsed", "refused"};
+
 bool number(const std::string& text, std::uint64_t& out) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) return false;
   const char* const end = text.data() + text.size();
@@ -80,18 +92,6 @@ std::optional<Failure> run(Bytes input) {
   if (text.starts_with("42 (name)")) return check_liveness();
   return std::nullopt;
 }
-
-constexpr DictionaryEntry kDictionary[] = {
-    {"name", "42 (name) S "},
-    {"close", ")"},
-    {"zombie", ") Z "},
-    {"space", " "},
-    {"newline", "\n"},
-    {"max", "18446744073709551615"},
-    {"over", "18446744073709551616"},
-    {"minus", "-1"},
-};
-constexpr std::string_view kReaches[] = {"parsed", "refused"};
 
 }  // namespace
 

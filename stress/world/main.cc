@@ -25,7 +25,6 @@ using harness::existing_folder;
 using harness::ExitCode;
 using harness::Finding;
 using harness::kExitClean;
-using harness::kExitFound;
 using harness::kMostSeconds;
 using harness::number;
 using harness::one_of;
@@ -70,11 +69,7 @@ std::vector<Option> options_of(Options& o) {
       {"--workers", &o.setting.workers, "processes; 0: one for each processor",
        whole_number(0, 256)},
       {"--seed", &o.setting.seed, "chooses the moments of a quick run", whole_number(0)},
-      {"--shard", &o.shard, "I/N: part I of N machines",
-       [](const std::string& text) {
-         const auto shard = Shard::parse(text);
-         return shard ? std::string() : shard.error();
-       }},
+      {"--shard", &o.shard, "I/N: part I of N machines", harness::shard()},
       {"--quiet", &o.setting.quiet, "no progress line"},
       {"--dir", &o.dir, "where the files lie (default: /dev/shm)", existing_folder()},
   };
@@ -156,14 +151,10 @@ ExitCode attack(const Program& program, Options& options) {
     replay_cell(setting, options.replay, result);
   }
   print(result);
-  const ExitCode code = program.finish(result);
   const std::uint64_t tried = result.counts.value("cells", std::uint64_t{0}) +
                               result.counts.value("power_loss_images", std::uint64_t{0}) +
                               result.counts.value("calls", std::uint64_t{0});
-  fmt::print("{}\n", code == kExitClean   ? (tried != 0 ? "clean" : "nothing was tried")
-                     : code == kExitFound ? fmt::format("{} finding(s)", result.findings.size())
-                                          : std::string("could not run"));
-  return code;
+  return program.conclude(result, tried != 0 ? "clean" : "nothing was tried");
 }
 
 int run(int argc, char** argv) {
