@@ -30,8 +30,8 @@ Counter g_read_refused("torn_reads_refused");
 Counter g_lock_waits("waited_for_the_publication_lock");
 Counter g_ignored("ignored_violations");
 
-std::array<Fiber, kMaxThreads>& fibers() {
-  static std::array<Fiber, kMaxThreads> pool;
+std::array<harness::Fiber, kMaxThreads>& fibers() {
+  static std::array<harness::Fiber, kMaxThreads> pool;
   return pool;
 }
 

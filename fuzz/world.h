@@ -18,7 +18,7 @@
 #include "fsqlshm/process.h"
 #include "fsqlshm/types.h"
 #include "fsqlshm/wire_format.h"
-#include "fuzz/fiber.h"
+#include "harness/fiber.h"
 #include "fuzz/schedule.h"
 #include "fuzz/target.h"
 #include "harness/intercepted_words.h"

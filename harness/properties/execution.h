@@ -73,6 +73,8 @@ class Execution {
   /// The number of the store that the running thread read last from this word.
   [[nodiscard]] virtual std::uint32_t observed(Field field) const = 0;
 
+  /// Before an operation of the header, and before its oracles are told of it.
+  virtual void before_call() {}
   /// May end the execution and not return. If it returns, the oracle goes on, and does not report
   /// the same loss of the same owner again.
   virtual void violated(const Violation& violation) = 0;

@@ -1,9 +1,12 @@
 #include "harness/properties/judged_header.h"
 
+#include "harness/random.h"
+
 namespace fsqlshm::harness {
 
 bool JudgedHeader::acquire(std::uint64_t id, int process, ProcessIdentity who,
                            std::uint64_t lease) {
+  execution_.before_call();
   writer_.acquire_begins(id, process, who, lease);
   const bool acquired = do_acquire(*TxnId::from_raw(id), who, lease);
   writer_.acquire_ends(id, acquired);
@@ -11,6 +14,7 @@ bool JudgedHeader::acquire(std::uint64_t id, int process, ProcessIdentity who,
 }
 
 bool JudgedHeader::release(std::uint64_t id) {
+  execution_.before_call();
   writer_.release_begins(id);
   const bool released = do_release(*TxnId::from_raw(id));
   writer_.release_ends(id, released);
@@ -18,6 +22,7 @@ bool JudgedHeader::release(std::uint64_t id) {
 }
 
 Exclusion JudgedHeader::check(std::uint64_t now, Liveness liveness) {
+  execution_.before_call();
   writer_.check_begins(now, liveness == Liveness::kCertain && knows_certainty());
   const Exclusion answer = do_check(now, liveness);
   writer_.check_ends(answer);
@@ -25,6 +30,7 @@ Exclusion JudgedHeader::check(std::uint64_t now, Liveness liveness) {
 }
 
 bool JudgedHeader::clear(std::uint64_t state) {
+  execution_.before_call();
   writer_.clear_begins(state);
   const bool cleared = do_clear(state);
   writer_.clear_ends(state, cleared);
@@ -32,6 +38,7 @@ bool JudgedHeader::clear(std::uint64_t state) {
 }
 
 std::optional<TxnId> JudgedHeader::look() {
+  execution_.before_call();
   writer_.look_begins();
   const std::optional<TxnId> owner = do_look();
   writer_.look_ends(owner);
@@ -39,12 +46,14 @@ std::optional<TxnId> JudgedHeader::look() {
 }
 
 void JudgedHeader::publish(unsigned version, bool reconcile) {
+  execution_.before_call();
   snapshot_.publish_begins(version);
   do_publish(triple(version), reconcile);
   snapshot_.publish_ends(version);
 }
 
 ShmSnapshot JudgedHeader::load() {
+  execution_.before_call();
   snapshot_.load_begins();
   const ShmSnapshot snapshot = do_load();
   snapshot_.load_ends(snapshot);
@@ -52,6 +61,7 @@ ShmSnapshot JudgedHeader::load() {
 }
 
 std::optional<ShmSnapshot> JudgedHeader::try_load(unsigned attempts) {
+  execution_.before_call();
   snapshot_.load_begins();
   const std::optional<ShmSnapshot> snapshot = do_try_load(attempts);
   snapshot_.load_ends(snapshot);
@@ -59,6 +69,7 @@ std::optional<ShmSnapshot> JudgedHeader::try_load(unsigned attempts) {
 }
 
 std::optional<TxnId> JudgedHeader::alloc() {
+  execution_.before_call();
   ids_.alloc_begins();
   const std::optional<TxnId> id = do_alloc();
   ids_.alloc_ends(id);
@@ -66,14 +77,25 @@ std::optional<TxnId> JudgedHeader::alloc() {
 }
 
 void JudgedHeader::store_horizon(unsigned value) {
+  execution_.before_call();
   horizon_.store_begins(value);
   do_store_horizon(value);
 }
 
 std::uint64_t JudgedHeader::load_horizon() {
+  execution_.before_call();
   const std::uint64_t value = do_load_field(Field::kGcHorizon);
   horizon_.loaded(value);
   return value;
+}
+
+unsigned JudgedHeader::load_field(Field field) {
+  execution_.before_call();
+  return snapshot_.field_loaded(field, do_load_field(field));
+}
+
+std::uint64_t JudgedHeader::fingerprint() const {
+  return mix(mix(writer_.fingerprint() ^ snapshot_.fingerprint()) ^ ids_.fingerprint());
 }
 
 void JudgedHeader::wrote(Field field, std::uint64_t old_value, std::uint64_t new_value) {

@@ -21,7 +21,11 @@ enum class Liveness : std::uint8_t { kGuess, kCertain };
 class JudgedHeader {
  public:
   explicit JudgedHeader(Execution& execution)
-      : writer_(execution), snapshot_(execution), ids_(execution), horizon_(execution) {}
+      : execution_(execution),
+        writer_(execution),
+        snapshot_(execution),
+        ids_(execution),
+        horizon_(execution) {}
   virtual ~JudgedHeader() = default;
   JudgedHeader(const JudgedHeader&) = delete;
   JudgedHeader& operator=(const JudgedHeader&) = delete;
@@ -48,7 +52,7 @@ class JudgedHeader {
   ShmSnapshot load();
   std::optional<ShmSnapshot> try_load(unsigned attempts);
   /// The version of one field, loaded without the seqlock.
-  unsigned load_field(Field field) { return snapshot_.field_loaded(field, do_load_field(field)); }
+  unsigned load_field(Field field);
 
   // --- Counters -------------------------------------------------------------------------------
 
@@ -64,12 +68,19 @@ class JudgedHeader {
   /// model checker lets the later step win; in C++ either of the two may be the last.
   void unordered_store(Field field);
 
+  /// Of what the oracles remember. REQUIRES: the execution is sequentially consistent. States of the
+  /// oracles with equal fingerprints judge all that follows alike.
+  [[nodiscard]] std::uint64_t fingerprint() const;
+
+ private:
+  Execution& execution_;
+
  protected:
   // NOLINTBEGIN(cppcoreguidelines-non-private-member-variables-in-classes): engines reset them
   WriterOracle writer_;
   SnapshotOracle snapshot_;
   IdOracle ids_;
-  HorizonOracle horizon_;
+  HorizonOracle horizon_;  // judges nothing that depends on an order of steps
   // NOLINTEND(cppcoreguidelines-non-private-member-variables-in-classes)
 
   virtual std::optional<TxnId> do_look() = 0;

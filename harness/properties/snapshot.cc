@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harness/properties/say.h"
+#include "harness/random.h"
 
 namespace fsqlshm::harness {
 namespace {
@@ -134,6 +135,19 @@ void SnapshotOracle::at_rest() {
           "{}", seq);
 }
 
+std::uint64_t SnapshotOracle::fingerprint() const {
+  std::uint64_t all = mix(published_);
+  for (unsigned version = 0; version <= highest_; ++version) {
+    const Publish& publish = publishes_[version];
+    all =
+        mix(all ^ (publish.position << 2U | (publish.begun ? 2U : 0U) | (publish.ended ? 1U : 0U)));
+  }
+  for (std::size_t i = 0; i < last_position_.size(); ++i) {
+    all = mix(all ^ (static_cast<std::uint64_t>(last_position_[i]) << 32 | known_at_begin_[i]));
+  }
+  return all;
+}
+
 // --- ids -----------------------------------------------------------------------------------------
 
 void IdOracle::reset() {
@@ -187,6 +201,13 @@ void IdOracle::wrote(std::uint64_t old_value, std::uint64_t new_value) {
   if (new_value == old_value + 1 && new_value <= TxnId::kMaxRaw + 1) return;
   violate(execution_, "", kIdDomain, "next_txn_id changes by more than one, or beyond its end",
           "from {} to {}", old_value, new_value);
+}
+
+std::uint64_t IdOracle::fingerprint() const {
+  std::uint64_t all = mix(count_);
+  for (std::size_t i = 0; i < count_; ++i) all = mix(all ^ allocations_[i].id);
+  for (const Call& call : calls_) all = mix(all ^ call.largest_known);
+  return all;
 }
 
 // --- the gc horizon ------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ class SnapshotOracle {
   void unordered_store(Field field);
   /// No publisher is at work.
   void at_rest();
+  /// See JudgedHeader::fingerprint.
+  [[nodiscard]] std::uint64_t fingerprint() const;
 
  private:
   struct Publish {
@@ -72,6 +74,8 @@ class IdOracle {
   void alloc_begins();
   void alloc_ends(std::optional<TxnId> id);
   void wrote(std::uint64_t old_value, std::uint64_t new_value);
+  /// See JudgedHeader::fingerprint.
+  [[nodiscard]] std::uint64_t fingerprint() const;
 
  private:
   static constexpr std::size_t kIds = 32;

@@ -4,6 +4,7 @@
 #include "fsqlshm/writer_words.h"
 #include "harness/describe.h"
 #include "harness/properties/say.h"
+#include "harness/random.h"
 
 namespace fsqlshm::harness {
 namespace {
@@ -108,6 +109,34 @@ std::uint32_t WriterOracle::known_held(bool also_stale, std::uint64_t now) const
     }
   }
   return held;
+}
+
+std::uint64_t WriterOracle::fingerprint() const {
+  std::uint64_t all = mix(count_);
+  const auto add = [&all](std::uint64_t value) { all = mix(all ^ value); };
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Tenure& tenure = tenures_[i];
+    add(tenure.id);
+    add(static_cast<std::uint64_t>(tenure.phase) << 32 | static_cast<unsigned>(tenure.thread));
+    add(tenure.lease ^ tenure.who.birth);
+    add(static_cast<std::uint64_t>(tenure.process) << 32 |
+        static_cast<unsigned>(tenure.ended_by + 2) << 1U | (tenure.released ? 1U : 0U));
+  }
+  for (const Call& call : calls_) {
+    if (call.kind == Kind::kNone) {
+      add(0);
+      continue;
+    }
+    add(mix(call.id) ^ call.now);
+    add(static_cast<std::uint64_t>(call.known_held) << 32 | call.not_live);
+    add(static_cast<std::uint64_t>(call.kind) << 8 |
+        (call.state_changes == state_changes_ ? 8U : 0U) | (call.was_free ? 4U : 0U) |
+        (call.id_was_gone ? 2U : 0U) | (call.ended_own ? 1U : 0U));
+  }
+  add(static_cast<std::uint64_t>(state_thread_ + 2) << 32 |
+      static_cast<unsigned>(state_process_ + 2));
+  add(static_cast<std::uint64_t>(evictions_) << 32 | takeovers_ << 1U | (interrupted_ ? 1U : 0U));
+  return all;
 }
 
 // --- acquire -----------------------------------------------------------------------------------

@@ -74,6 +74,9 @@ class WriterOracle {
   /// After a check at the end of time: whatever was left behind is repaired.
   void repaired(Exclusion answer);
 
+  /// See JudgedHeader::fingerprint.
+  [[nodiscard]] std::uint64_t fingerprint() const;
+
   /// Tenures that a check ended.
   [[nodiscard]] unsigned evictions() const noexcept { return evictions_; }
   /// CLAIMING or CLEANING states of processes that died, taken over by another.

@@ -1,4 +1,4 @@
-#include "fuzz/fiber.h"
+#include "harness/fiber.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-namespace fsqlshm::fuzz {
+namespace fsqlshm::harness {
 namespace {
 
 void start_switch([[maybe_unused]] void** save, [[maybe_unused]] const void* bottom,
@@ -49,7 +49,12 @@ Fiber::Fiber() {
     std::abort();
   }
   mapping_ = static_cast<std::byte*>(mapping);
+  make_context();
+}
+
+void Fiber::make_context() {
   ::getcontext(&own_);
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   own_.uc_stack.ss_sp = mapping_ + page;
   own_.uc_stack.ss_size = kStackSize;
   own_.uc_link = nullptr;
@@ -84,6 +89,12 @@ void Fiber::start(std::function<void()> job) {
   idle_ = false;
 }
 
+void Fiber::abandon() {
+  if (idle_) return;
+  make_context();
+  idle_ = true;
+}
+
 void Fiber::resume() {
   start_switch(&caller_fake_stack_, own_.uc_stack.ss_sp, own_.uc_stack.ss_size);
   ::swapcontext(&caller_, &own_);
@@ -96,4 +107,4 @@ void Fiber::suspend() {
   finish_switch(own_fake_stack_, &caller_bottom_, &caller_size_);
 }
 
-}  // namespace fsqlshm::fuzz
+}  // namespace fsqlshm::harness

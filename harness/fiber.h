@@ -1,14 +1,14 @@
 // A stack of its own for every virtual thread, switched by hand.
 
-#ifndef FSQLSHM_FUZZ_FIBER_H_
-#define FSQLSHM_FUZZ_FIBER_H_
+#ifndef FSQLSHM_HARNESS_FIBER_H_
+#define FSQLSHM_HARNESS_FIBER_H_
 
 #include <ucontext.h>
 
 #include <cstddef>
 #include <functional>
 
-namespace fsqlshm::fuzz {
+namespace fsqlshm::harness {
 
 /// Runs jobs, one after the other, on a stack of its own. Not for threads: what resumes a fiber
 /// is the only one who does.
@@ -25,10 +25,17 @@ class Fiber {
   void resume();
   /// From within the job: back to what resumed it.
   void suspend();
+  /// Gives up a job that suspended itself: what lives on its stack is not destroyed.
+  void abandon();
+  /// Where its stack begins: the highest address.
+  [[nodiscard]] const std::byte* stack_top() const noexcept {
+    return static_cast<const std::byte*>(own_.uc_stack.ss_sp) + kStackSize;
+  }
   [[nodiscard]] bool idle() const noexcept { return idle_; }
 
  private:
   static void enter(unsigned low, unsigned high);
+  void make_context();
   [[noreturn]] void loop();
 
   // Sanitizers multiply the size of frames; the deepest chain here is about ten calls.
@@ -46,6 +53,6 @@ class Fiber {
   std::size_t caller_size_ = 0;
 };
 
-}  // namespace fsqlshm::fuzz
+}  // namespace fsqlshm::harness
 
-#endif  // FSQLSHM_FUZZ_FIBER_H_
+#endif  // FSQLSHM_HARNESS_FIBER_H_
