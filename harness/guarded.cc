@@ -11,8 +11,10 @@
 #include <cstring>
 #include <exception>
 #include <system_error>
+#include <utility>
 
 #include "harness/child.h"
+#include "harness/run.h"
 
 namespace fsqlshm::harness {
 namespace {
@@ -100,8 +102,10 @@ int live(const std::function<std::string(Doing&)>& body, Legacy& legacy, const T
 bool wait(Child& child, const Doing& doing, std::chrono::nanoseconds patience) {
   std::uint64_t seen = doing.signs();
   auto since = std::chrono::steady_clock::now();
+  bool told = false;
   while (!child.wait_for(std::chrono::milliseconds(50)).over()) {
     const auto now = std::chrono::steady_clock::now();
+    if (stop_requested() && !std::exchange(told, true)) child.send(SIGTERM);
     if (doing.signs() != seen) {
       seen = doing.signs();
       since = now;

@@ -53,7 +53,8 @@ struct GuardedFailure {
 };
 
 /// Runs `body` in a child and gives what it returned. A child that gives no sign of life for
-/// `patience` is killed. Throws std::system_error if there can be no child.
+/// `patience` is killed. A request to stop (run.h) is passed on: the child gets a SIGTERM, which it
+/// ignores unless it installs a stop handler of its own. Throws std::system_error if there can be no child.
 [[nodiscard]] std::expected<std::string, GuardedFailure> guarded(
     const std::function<std::string(Doing&)>& body,
     std::chrono::nanoseconds patience = std::chrono::seconds(10));
