@@ -23,7 +23,7 @@ from fsqlshm.text import Clock
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTHING = support.ENGINE.replace("n % 3 == 0", "False")
-NAMES = ["golden", "relacy", "fuzz", "stress", "world", "bench"]
+NAMES = ["golden", "relacy", "step", "fuzz", "stress", "world", "bench"]
 
 
 class CampaignTest(support.FolderTest):
@@ -56,7 +56,7 @@ class CampaignTest(support.FolderTest):
         done = self.campaign()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("campaign: Nothing found", done.stdout)
-        self.assertEqual(len(self.summary()["results"]), 13)
+        self.assertEqual(len(self.summary()["results"]), 15)
         for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
             self.assertTrue((self.top / "out" / name).is_file(), name)
         self.assertNotIn("\x1b", done.stdout, "colours where there is no terminal")

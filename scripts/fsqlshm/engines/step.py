@@ -1,0 +1,62 @@
+"""Interleavings of compiled code: the library's protocol as it was compiled must be clean, the published one must
+show D1 to D6.
+
+Writes step-reference.json, step-hardened.json (every execution with 0, 1, 2, ... preemptions, as far as it gets) and
+step-random.json, which runs beside it.
+"""
+
+import os
+import pathlib
+import subprocess
+
+from fsqlshm import ROOT
+from fsqlshm.engine import Description, Job, worst
+from fsqlshm.processes import Child
+from fsqlshm.results import CouldNotRun
+
+DESCRIPTION = Description(__doc__, builds={"release": "engines-step"}, subject=True)
+BINARY = ROOT / "build" / "release" / "stress" / "step" / "fsqlshm-step"
+SUBJECTS = pathlib.Path("build", "release", "harness", "subjects")
+RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
+
+
+def start(job: Job, document: str, subject: str, seconds: float, *arguments: str) -> Child:
+    # From the repository's root, where the replay commands can be pasted.
+    words: list[str | pathlib.Path] = [
+        BINARY,
+        "--subject",
+        SUBJECTS / f"{subject}.so",
+        "--minutes",
+        str(max(1.0, seconds) / 60),
+    ]
+    words += [*arguments, "--json", job.out / document]
+    return job.stop.start(words, stdout=subprocess.DEVNULL, cwd=ROOT)
+
+
+def main(job: Job) -> int:
+    if not os.access(BINARY, os.X_OK):
+        raise CouldNotRun(f"{BINARY} is not built")
+    codes = []
+    # The known defects take a second or two; a loaded machine gets more, however short the run is.
+    if job.subject != "hardened":
+        seconds = job.seconds if job.subject else min(60.0, max(10.0, job.seconds / 4))
+        codes.append(job.stop.wait(start(job, "step-reference.json", "reference", seconds)))
+    if job.subject != "reference":
+        common = ["--shard", job.shard]
+        first = 1 + (job.seed % (1 << 20)) * RANDOM_NUMBERS
+        running = [
+            start(job, "step-hardened.json", "hardened", job.left(), "--context-bound", "100", *common),
+            start(
+                job,
+                "step-random.json",
+                "hardened",
+                job.left(),
+                "--search",
+                "random",
+                "--first-iteration",
+                str(first),
+                *common,
+            ),
+        ]
+        codes += [job.stop.wait(child) for child in running]
+    return worst(codes)
