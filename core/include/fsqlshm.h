@@ -25,6 +25,7 @@ extern "C" {
 #endif
 
 #pragma GCC visibility push(default)
+/* NOLINTBEGIN(readability-identifier-naming,performance-enum-size): this is C */
 
 /* --- What an implementation says of itself ------------------------------------------------------ */
 
@@ -280,6 +281,7 @@ fsqlshm_process fsqlshm_this_process(void);
  * Both processes must be in one pid namespace. Any. */
 bool fsqlshm_process_alive(void* context, uint32_t pid, uint64_t birth);
 
+/* NOLINTEND(readability-identifier-naming,performance-enum-size) */
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -24,6 +24,7 @@ extern "C" {
 #endif
 
 #pragma GCC visibility push(default)
+/* NOLINTBEGIN(readability-identifier-naming,performance-enum-size): this is C */
 
 /* --- Options -------------------------------------------------------------------------------------- */
 
@@ -202,6 +203,7 @@ bool fsqlshm_file_release_serialized_writer(fsqlshm_file* file, uint64_t txn_id)
 fsqlshm_exclusion fsqlshm_file_check_serialized_writer_exclusion(fsqlshm_file* file, uint64_t now);
 bool fsqlshm_file_clear_serialized_writer(fsqlshm_file* file, uint64_t state);
 
+/* NOLINTEND(readability-identifier-naming,performance-enum-size) */
 #pragma GCC visibility pop
 
 #ifdef __cplusplus
