@@ -15,6 +15,7 @@
 
 #include "fsqlshm/shared_memory_layout.h"
 #include "fuzz/oracle.h"
+#include "fuzz/subject_under_test.h"
 #include "fuzz/target.h"
 #include "fuzz/wire.h"
 
@@ -129,7 +130,11 @@ std::optional<Failure> run_open(Bytes input) {
   if constexpr (kSealed) wire::seal(placed.bytes());
   const Judgement expected = judge(placed.bytes());
   count_outcome(expected);
-  return check_open<Owned, InPlace>(placed.bytes(), expected);
+  auto failure = check_open<Owned, InPlace>(placed.bytes(), expected);
+  // After the library, whose instrumentation guides the engine.
+  if (g_subject_given && !failure) [[unlikely]]
+    return open_on_subject(placed.bytes(), expected);
+  return failure;
 }
 
 /// The reducer's view of a header: its fields, with the values of a fresh one.
@@ -161,6 +166,7 @@ template <auto kRun>
           .mutate = mutate_header,
           .cross = cross_headers,
           .units = header_units,
+          .option = subject_option,
           .dictionary = kHeaderDictionary};
 }
 

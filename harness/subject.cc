@@ -376,11 +376,4 @@ nlohmann::json Subject::describe() const {
           {"known_defects", known_defects_}};
 }
 
-Option subject_option(std::string& path) {
-  return {.name = "--subject",
-          .target = &path,
-          .help = "attack the shared object PATH.so, which exports fsqlshm.h",
-          .check = existing_file()};
-}
-
 }  // namespace fsqlshm::harness

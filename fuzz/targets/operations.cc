@@ -1,6 +1,7 @@
 // API calls on a header, on both protocols, against a sequential model.
 
 #include "fuzz/run_calls.h"
+#include "fuzz/subject_under_test.h"
 #include "fuzz/target.h"
 
 namespace fsqlshm::fuzz {
@@ -19,16 +20,25 @@ static constexpr DictionaryEntry kDictionary[] = {
 static constexpr std::string_view kReaches[] = {"acquired",       "released",  "busy",
                                                 "judged_by_life", "odd_reads", "ids_used_up"};
 
+static std::optional<Failure> run(Bytes input) {
+  auto failure = run_calls<ReferenceProtocol, HardenedProtocol>(input);
+  // After the library, whose instrumentation guides the engine.
+  if (g_subject_given && !failure) [[unlikely]]
+    return run_calls_on_subject(input);
+  return failure;
+}
+
 constinit const Target kTarget = {
     .name = "operations",
     .description = "a start state and up to 32 calls; a sequential model, after every call",
     .max_size = kCallsShape.max_size(),
-    .run = run_calls<ReferenceProtocol, HardenedProtocol>,
+    .run = run,
     .mutate = mutate_records<kCallsShape>,
     .cross = cross_records<kCallsShape>,
     .units = call_units,
     .records = kCallsShape,
     .explain = explain_calls,
+    .option = subject_option,
     .dictionary = kDictionary,
     .reaches = kReaches,
     .weight = 3,
