@@ -1,4 +1,5 @@
-"""scripts/subject: the Rust original becomes a subject, and what is missing is said. Argument: fsqlshm-golden."""
+"""scripts/subject: the Rust original becomes a subject, and what is missing is said. Arguments: fsqlshm-golden and,
+where it is built, fsqlshm-step."""
 
 import os
 import pathlib
@@ -9,7 +10,7 @@ import unittest
 import support
 
 SKIPPED = 77
-GOLDEN = sys.argv.pop()
+GOLDEN, *STEP = sys.argv[1:]
 VECTORS = support.SCRIPTS.parent / "corpus" / "golden"
 
 
@@ -46,6 +47,20 @@ class TheOriginal(support.FolderTest):
         self.assertIn(str(self.source.resolve()), files)
         self.assertTrue(any(name.endswith("/rust/adapter.rs") for name in files), files)
         self.assertTrue(b"fsqlshm-subject." not in self.output.read_bytes())
+
+    @unittest.skipUnless(STEP, "fsqlshm-step is not built")
+    def test_its_machine_code_shows_the_known_defects(self) -> None:
+        self.assertEqual(subject("rust", self.source, "--output", self.output).returncode, 0)
+        document = self.top / "step.json"
+        words = [*STEP, "--subject", self.output, "--quiet", "--json", document]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=100, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        findings = support.read(document)["findings"]
+        self.assertEqual({one["defect"] for one in findings}, {"D1", "D2", "D3", "D4", "D5", "D6"})
+        for one in findings:
+            self.assertEqual(one["severity"], "expected")
+            self.assertTrue(one["file"].endswith("shm.rs"), one["file"])
+            self.assertGreater(one["line"], 0)
 
     def files_of(self, function: str) -> set[str]:
         """The source files of the instructions of a function, inlined ones included."""

@@ -325,6 +325,10 @@ void SteppedExecution::before_access(const Instruction& instruction, std::size_t
               .writes = instruction.writes && (second || !instruction.two_accesses),
               .before = word_at(word),
               .row = steps_.size()};
+  if (pending_.writes && field_at_[word / 8] < 0) {
+    if (constants_read_) refused(instruction, "writes to what is read several words at a time");
+    others_written_ = true;
+  }
   learn(instruction.address << 1U | (second ? 1U : 0U));
   if (reads) {
     learn(pending_.before);
@@ -438,6 +442,16 @@ void SteppedExecution::violated(const harness::Violation& violation) {
   if (!violation.detail.empty()) violation_.text += fmt::format(": {}", violation.detail);
   remark(fmt::format("VIOLATION {}", violation.property));
   end_with(Outcome::kViolated);
+}
+
+// The geometry, which compilers copy by vectors.
+bool SteppedExecution::is_constant(const Instruction& instruction, std::size_t offset) {
+  if (instruction.writes || others_written_) return false;
+  for (std::size_t word = offset / 8; word <= (offset + instruction.width - 1) / 8; ++word) {
+    if (word < field_at_.size() && field_at_[word] >= 0) return false;
+  }
+  constants_read_ = true;
+  return true;
 }
 
 void SteppedExecution::refused(const Instruction& instruction, std::string_view why) {

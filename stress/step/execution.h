@@ -113,6 +113,7 @@ class SteppedExecution final : public harness::ScenarioExecution, public Watcher
 
   void before_access(const Instruction& instruction, std::size_t offset, bool second,
                      const LocalState& state) override;
+  [[nodiscard]] bool is_constant(const Instruction& instruction, std::size_t offset) override;
   [[noreturn]] void refused(const Instruction& instruction, std::string_view why) override;
   [[noreturn]] void crashed(std::uintptr_t address, std::string_view what) override;
 
@@ -204,6 +205,8 @@ class SteppedExecution final : public harness::ScenarioExecution, public Watcher
   std::string refusal_;
   std::vector<Step> steps_;
   std::vector<std::byte> first_;  // a header, before Scenario::before
+  bool constants_read_ = false;   // several words at once, which none may write then
+  bool others_written_ = false;   // words of the header that are none of the ten
   std::uint64_t all_accesses_ = 0;
   std::uint64_t all_deaths_ = 0;
 };

@@ -160,10 +160,6 @@ void Instructions::classify(Instruction& instruction, const cs_insn& decoded) co
     return;
   }
   instruction.width = memory->size;
-  if (!std::has_single_bit(instruction.width) || instruction.width > 8) {
-    instruction.refusal = fmt::format("accesses {} bytes at once", instruction.width);
-    return;
-  }
   const auto index = static_cast<unsigned>(memory->mem.index);
   if (index != X86_REG_INVALID && whole(index) == nullptr) {
     instruction.refusal = "accesses several places at once";
@@ -175,6 +171,11 @@ void Instructions::classify(Instruction& instruction, const cs_insn& decoded) co
   if (!instruction.reads && !instruction.writes) {
     // Unknown to the disassembler: as the strictest.
     instruction.reads = instruction.writes = true;
+  }
+  if (!std::has_single_bit(instruction.width) || instruction.width > 64 ||
+      (instruction.width > 8 && instruction.writes)) {
+    instruction.refusal = fmt::format("accesses {} bytes at once", instruction.width);
+    return;
   }
   instruction.two_accesses =
       instruction.reads && instruction.writes && !locked && decoded.id != X86_INS_XCHG;

@@ -26,7 +26,7 @@ struct Instruction {
   std::string refusal{};
   Way way = Way::kRefused;
   unsigned size = 0;   ///< of the instruction, in bytes
-  unsigned width = 0;  ///< of its memory operand, in bytes: 1, 2, 4 or 8
+  unsigned width = 0;  ///< of its memory operand, in bytes: 1 to 64; more than 8 only if it reads
   bool reads = false;
   bool writes = false;
   /// Reads and writes, and is not locked: two accesses, between which anything may happen.

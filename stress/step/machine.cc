@@ -119,12 +119,13 @@ void Machine::on_fault(int signal, std::uintptr_t address, ucontext_t& context) 
 
 void Machine::access(const Instruction& instruction, std::size_t offset, ucontext_t& context) {
   if (instruction.way == Way::kRefused) watcher_->refused(instruction, instruction.refusal);
-  if (offset % 8 + instruction.width > 8) {
-    watcher_->refused(instruction, "accesses two words at once");
-  }
   greg_t* const registers = context.uc_mcontext.gregs;
-  watcher_->before_access(instruction, offset, false,
-                          {&context, static_cast<std::uintptr_t>(registers[REG_RSP])});
+  if (offset % 8 + instruction.width <= 8) {
+    watcher_->before_access(instruction, offset, false,
+                            {&context, static_cast<std::uintptr_t>(registers[REG_RSP])});
+  } else if (!watcher_->is_constant(instruction, offset)) {
+    watcher_->refused(instruction, "accesses more than one word at once");
+  }
   if (instruction.way == Way::kOpened) {
     open_page(true);
     opened_ = true;

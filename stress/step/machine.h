@@ -35,6 +35,8 @@ class Watcher {
   /// `offset`: bytes from the start of the header. `second`: the write of an instruction of two accesses.
   virtual void before_access(const Instruction& instruction, std::size_t offset, bool second,
                              const LocalState& state) = 0;
+  /// Whether this access, of more than one word, only reads what never changes. Then it is no step.
+  [[nodiscard]] virtual bool is_constant(const Instruction& instruction, std::size_t offset) = 0;
   /// The subject did what cannot be stepped.
   [[noreturn]] virtual void refused(const Instruction& instruction, std::string_view why) = 0;
   /// The subject broke something: `what` for a person.

@@ -242,7 +242,7 @@ TEST(Broken, AWriteOutsideOfTheHeaderIsAFinding) {
 TEST(Broken, AnAccessOfTwoWordsIsRefused) {
   const SearchResult result = of_broken("wide-access", "ids");
   EXPECT_FALSE(result.found);
-  EXPECT_THAT(result.refusal, HasSubstr("accesses 16 bytes at once"));
+  EXPECT_THAT(result.refusal, HasSubstr("accesses more than one word at once"));
 }
 
 TEST(Broken, StateOutsideOfTheHeaderIsRefused) {

@@ -1,0 +1,62 @@
+#!/bin/bash
+# The command line of fsqlshm-step: exit codes, documents, replays. Usage: cli_test.sh BINARY SUBJECTS
+set -u
+binary=$1
+subjects=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect CODE arguments...: runs the tool and compares its exit code.
+expect() {
+  local wanted=$1
+  shift
+  timeout 60 "$binary" --quiet "$@" >"$folder/out" 2>"$folder/err"
+  local code=$?
+  if [ "$code" -ne "$wanted" ]; then
+    echo "expected exit code $wanted, got $code: $*"
+    cat "$folder/out" "$folder/err"
+    failures=$((failures + 1))
+  fi
+}
+
+# contains FILE TEXT
+contains() {
+  if ! grep -q -- "$2" "$1"; then
+    echo "no \"$2\" in:"
+    cat "$1"
+    failures=$((failures + 1))
+  fi
+}
+
+expect 0 --help
+expect 0 --list
+contains "$folder/out" check-claim
+expect 2
+expect 2 --subject "$folder/missing.so"
+expect 2 --subject "$subjects/other-version.so"
+hardened=(--subject "$subjects/hardened.so")
+expect 2 "${hardened[@]}" --scenario nonsense
+expect 2 "${hardened[@]}" --search full
+expect 2 "${hardened[@]}" --shard 3/2
+expect 2 "${hardened[@]}" --replay nonsense
+expect 2 "${hardened[@]}" --replay nonsense/bound1/0
+expect 2 "${hardened[@]}" --replay look/bound1/0 --scenario look
+expect 0 "${hardened[@]}" --scenario look --json "$folder/look.json" --junit "$folder/look.xml"
+contains "$folder/look.json" '"engine": "step"'
+contains "$folder/look.json" '"checksum"'
+contains "$folder/look.xml" testsuite
+expect 0 "${hardened[@]}" --scenario look --search random --iterations 100
+expect 0 "${hardened[@]}" --replay look/bound1/0
+
+# A defect that is known is expected; the same in a subject that promises better is a violation.
+expect 0 --subject "$subjects/reference.so" --scenario check-claim
+contains "$folder/out" "D5 check-claim"
+contains "$folder/out" "reference/writer_indicator.h:"
+replay=$(sed -n "s/^replay: .*--replay '\(.*\)'$/\1/p" "$folder/out" | head -1)
+expect 1 --subject "$subjects/reference.so" --replay "$replay"
+contains "$folder/out" "violated: P1 exclusion"
+expect 1 --subject "$subjects/evicts-by-store.so" --scenario check-claim
+expect 2 --subject "$subjects/wide-access.so" --scenario ids
+contains "$folder/err" "cannot step an instruction"
+exit $((failures > 0))
