@@ -62,7 +62,8 @@ std::optional<Failure> check_creation_answer(const Created& created, const FileI
                                              const Interferer& interferer) {
   const auto fail = failures_of("create a file");
   if (!created.closed) return fail("cannot be closed");
-  if (remove_leftovers() != interferer.left_behind()) return fail("leaves a draft behind");
+  // A call that fails to remove a name may be about a draft, or about the lock file, which may stay.
+  if (remove_leftovers() > interferer.left_behind()) return fail("leaves a draft behind");
   const bool never = input.room > Room::kExact || input.first == FirstOpener::kFails;
   if (!created.error) {
     if (interferer.must_fail())

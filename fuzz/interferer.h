@@ -46,7 +46,7 @@ class Interferer {
   [[nodiscard]] bool is_fifo() const { return fifo_; }
   [[nodiscard]] bool truncated() const { return truncated_; }
   [[nodiscard]] bool disturbed() const { return foreign_ || fifo_ || truncated_; }
-  /// Drafts that could not be removed.
+  /// Names that could not be removed.
   [[nodiscard]] std::size_t left_behind() const { return left_behind_; }
 
  private:
