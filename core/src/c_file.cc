@@ -25,7 +25,10 @@ struct fsqlshm_file {
   using Reader = fsqlshm::ReadOnlyMappedLayout<fsqlshm::HardenedProtocol>;
 
   explicit fsqlshm_file(fsqlshm::ShmFile&& file)
-      : open(std::move(file)), layout(writable()->layout()), reader(*layout) {}
+      : open(std::move(file)),
+        layout(writable()->layout()),
+        // NOLINTNEXTLINE(cppcoreguidelines-slicing): a reader is the part of it that reads
+        reader(writable()->layout()) {}
   explicit fsqlshm_file(fsqlshm::ReadOnlyShmFile&& file)
       : open(std::move(file)), reader(std::get<fsqlshm::ReadOnlyShmFile>(open).layout()) {}
 
@@ -80,7 +83,7 @@ fsqlshm_code with_writable(File* file, fsqlshm_error* error, const Use& use) {
 fsqlshm_code hand_out(std::expected<std::optional<ShmFile::Guard>, ShmError>&& guard,
                       fsqlshm_publication** publication, fsqlshm_error* error) {
   if (!guard) return report(guard.error(), error);
-  if (*guard) *publication = new fsqlshm_publication{std::move(**guard)};
+  if (auto& held = *guard) *publication = new fsqlshm_publication{std::move(*held)};
   return FSQLSHM_OK;
 }
 

@@ -89,6 +89,7 @@ std::optional<TxnId> alloc(BasicSharedMemoryLayout<WordsOf, P> layout) {
 
 // Functions of C are the same in every namespace, but for g++ their visibility is not.
 #pragma GCC visibility push(default)
+// NOLINTBEGIN(misc-definitions-in-headers): a source includes it once, which is what it is for
 extern "C" {
 
 uint32_t fsqlshm_interface_version() { return FSQLSHM_INTERFACE_VERSION; }
@@ -214,6 +215,7 @@ void fsqlshm_header_store_gc_horizon(fsqlshm_header* header, uint64_t horizon) {
 }
 
 }  // extern "C"
+// NOLINTEND(misc-definitions-in-headers)
 #pragma GCC visibility pop
 
 }  // namespace fsqlshm::c_interface
