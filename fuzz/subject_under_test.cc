@@ -215,8 +215,8 @@ bool subject_option(std::string_view argument) {
     std::fprintf(stderr, "%s\n", loaded.error().c_str());
     std::exit(2);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
   }
-  static const UnderTest under_test(*loaded);
-  g_under_test = &under_test;
+  static const UnderTest kUnderTest(*loaded);
+  g_under_test = &kUnderTest;
   g_subject_given = true;
   return true;
 }
