@@ -67,8 +67,8 @@ std::optional<std::string> SubjectMemory::written_outside() const {
   const std::byte* const first = base_ + page_size();
   // Fuzzing asks after every input.
   const auto untouched = [](const std::byte* from, const std::byte* to) {
-    static const std::vector<std::byte> canaries(4 * page_size(), kCanary);
-    return std::memcmp(from, canaries.data(), static_cast<std::size_t>(to - from)) == 0;
+    static const std::vector<std::byte> kCanaries(4 * page_size(), kCanary);
+    return std::memcmp(from, kCanaries.data(), static_cast<std::size_t>(to - from)) == 0;
   };
   if (untouched(first, object_) && untouched(object_ + size_, first + pages_)) return std::nullopt;
   for (const std::byte* at = first; at != first + pages_; ++at) {
