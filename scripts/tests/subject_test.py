@@ -59,8 +59,8 @@ class TheOriginal(support.FolderTest):
         self.assertEqual({one["defect"] for one in findings}, {"D1", "D2", "D3", "D4", "D5", "D6"})
         for one in findings:
             self.assertEqual(one["severity"], "expected")
-            self.assertTrue(one["file"].endswith("shm.rs"), one["file"])
-            self.assertGreater(one["line"], 0)
+            self.assertTrue(one["source"]["file"].endswith("shm.rs"), one["source"])
+            self.assertGreater(one["source"]["line"], 0)
 
     def files_of(self, function: str) -> set[str]:
         """The source files of the instructions of a function, inlined ones included."""

@@ -14,7 +14,7 @@ namespace {
 
 // Of a file of the repository, its path in there; else the path as it is.
 std::string repository_path(const std::string& file) {
-  for (const std::string_view root : {"/core/", "/harness/"}) {
+  for (const std::string_view root : {"/core/include/fsqlshm/", "/harness/"}) {
     const std::size_t at = file.rfind(root);
     if (at != std::string::npos) return file.substr(at + 1);
   }
