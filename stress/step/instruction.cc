@@ -69,7 +69,7 @@ bool is_exchange(unsigned id) {
 }
 
 // What becomes of the base register besides being a base.
-enum class BaseUse { kNone, kReplaced, kOther };
+enum class BaseUse : std::uint8_t { kNone, kReplaced, kOther };
 BaseUse base_use(const cs_insn& decoded, const cs_x86_op& memory, const Register& base) {
   BaseUse use = BaseUse::kNone;
   if (whole(memory.mem.index) == &base) return BaseUse::kOther;

@@ -65,8 +65,9 @@ Machine::Machine(const harness::Subject& subject) : size_(subject.header_size())
   if (::mprotect(scratch_, kPages, PROT_READ | PROT_WRITE) != 0) fail("cannot make a scratch page");
   // It ends where the guard begins, as far as its alignment allows.
   offset_ = (kPages - size_) / subject.alignment() * subject.alignment();
-  instructions_.emplace(Shifts{.real = static_cast<std::int32_t>(real_ - seen_),
-                               .scratch = static_cast<std::int32_t>(scratch_ - seen_)});
+  instructions_ = std::make_unique<Instructions>(
+      Shifts{.real = static_cast<std::int32_t>(real_ - seen_),
+             .scratch = static_cast<std::int32_t>(scratch_ - seen_)});
   g_machine = this;
   struct sigaction action{};
   action.sa_sigaction = on_signal;
@@ -168,7 +169,7 @@ void Machine::write_back(const Instruction& instruction, ucontext_t& context) {
   watcher_->before_access(instruction, offset, true,
                           {&context, static_cast<std::uintptr_t>(registers[REG_RSP])});
   std::memcpy(real() + offset, value.data(), instruction.width);
-  registers[REG_RIP] = static_cast<greg_t>(instruction.address + instruction.size);
+  registers[REG_RIP] = static_cast<greg_t>(instruction.address) + instruction.size;
 }
 
 void Machine::open_page(bool open) const {

@@ -14,7 +14,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string_view>
 
 #include "harness/subject.h"
@@ -88,7 +88,7 @@ class Machine {
   std::size_t size_ = 0;
   bool inside_ = false;  // the subject's code runs
   bool opened_ = false;  // for one instruction
-  std::optional<Instructions> instructions_;
+  std::unique_ptr<Instructions> instructions_;
 };
 
 }  // namespace fsqlshm::step
