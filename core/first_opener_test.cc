@@ -1,5 +1,6 @@
 // Who establishes the state of a file, and that all have one file open.
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "shm_file_test.h"

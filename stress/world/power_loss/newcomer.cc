@@ -41,11 +41,6 @@ struct Answer {
   std::uint64_t drafts_left = 0;
 };
 
-template <std::size_t kSize>
-void put(std::array<char, kSize>& to, std::string_view text) {
-  text.copy(to.data(), kSize - 1);
-}
-
 std::string text_of(const std::optional<ShmSnapshot>& snapshot) {
   if (!snapshot) return "nothing";
   return fmt::format("({}, {}, {})", snapshot->commit_seq.get(), snapshot->schema_epoch.get(),

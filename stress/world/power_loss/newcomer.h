@@ -5,9 +5,11 @@
 #define FSQLSHM_STRESS_WORLD_POWER_LOSS_NEWCOMER_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "stress/world/power_loss/recording.h"
 
@@ -26,6 +28,12 @@ struct AfterPowerLoss {
   bool file_was_there = false;
   std::uint64_t drafts_left = 0;  ///< files in the making that the power loss left behind
 };
+
+/// Puts `text`, cut to fit, into zeroed memory that processes share.
+template <std::size_t kSize>
+void put(std::array<char, kSize>& to, std::string_view text) {
+  text.copy(to.data(), kSize - 1);
+}
 
 /// `ruined`: a file under the name need not be whole before it was promised to be.
 [[nodiscard]] AfterPowerLoss judge_after_power_loss(const FileSystem& type, const DiskImage& disk,

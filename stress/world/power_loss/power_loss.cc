@@ -74,11 +74,6 @@ struct Report {
   std::array<char, 400> trouble;
 };
 
-template <std::size_t kSize>
-void put(std::array<char, kSize>& to, std::string_view text) {
-  text.copy(to.data(), kSize - 1);
-}
-
 void report(Report& report, const Problem& problem, const std::string& detail) {
   const auto known =
       std::find_if(report.found.begin(), report.found.begin() + report.kinds,
