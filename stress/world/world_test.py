@@ -131,10 +131,7 @@ class World(unittest.TestCase):
             if "not permitted" in done.stderr or "denied" in done.stderr:
                 self.skipTest("no mount namespace can be made here")
             self.assertEqual(done.returncode, 2, done.stdout)
-            self.assertRegex(
-                done.stderr,
-                "no room for what was found in|no file to write to: .*file_no_space",
-            )
+            self.assertRegex(done.stderr, "no room for what was found in|no file to write to: .*file_no_space")
 
     def test_nothing_is_left_behind(self) -> None:
         self.attack("--cells", "fork-sleep-die:publish,full-disk:create")
