@@ -76,6 +76,17 @@ bool find_scopes(Dwarf_Die& parent, Dwarf_Addr address, std::vector<Dwarf_Die>& 
   return false;
 }
 
+// The unit of debug information that an address belongs to. Clang leaves out the table that a lookup
+// goes by.
+Dwarf_Die* unit_of(Dwfl_Module* module, Dwarf_Addr address, Dwarf_Addr& bias) {
+  Dwarf_Die* unit = dwfl_module_addrdie(module, address, &bias);
+  if (unit != nullptr) return unit;
+  do {
+    unit = dwfl_module_nextcu(module, unit, &bias);
+  } while (unit != nullptr && dwarf_haspc(unit, address - bias) <= 0);
+  return unit;
+}
+
 }  // namespace
 
 SourceLines::SourceLines() : dwfl_(dwfl_begin(&kCallbacks)) {
@@ -96,15 +107,16 @@ const SourceLine& SourceLines::of(std::uintptr_t address) {
 
 SourceLine SourceLines::find(std::uintptr_t address) const {
   Dwfl_Module* const module = dwfl_addrmodule(dwfl_, address);
-  Dwfl_Line* const innermost = dwfl_getsrc(dwfl_, address);
-  if (module == nullptr || innermost == nullptr) return {};
-  SourceLine here;
-  const char* const file = dwfl_lineinfo(innermost, nullptr, &here.line, nullptr, nullptr, nullptr);
-  if (file != nullptr) here.file = file;
   Dwarf_Addr bias = 0;
-  Dwarf_Die* const unit = dwfl_module_addrdie(module, address, &bias);
+  Dwarf_Die* const unit = module == nullptr ? nullptr : unit_of(module, address, bias);
+  Dwarf_Line* const innermost = unit == nullptr ? nullptr : dwarf_getsrc_die(unit, address - bias);
+  if (innermost == nullptr) return {};
+  SourceLine here;
+  dwarf_lineno(innermost, &here.line);
+  const char* const file = dwarf_linesrc(innermost, nullptr, nullptr);
+  if (file != nullptr) here.file = file;
   std::vector<Dwarf_Die> scopes;
-  if (unit != nullptr) find_scopes(*unit, address - bias, scopes);
+  find_scopes(*unit, address - bias, scopes);
   const SourceLine first = here;
   bool found = !is_plumbing(here.file);
   for (Dwarf_Die& scope : scopes | std::views::reverse) {
