@@ -62,6 +62,7 @@ TEST(Reference, ShowsItsDefectsWhereTheyAreAndNoOthers) {
   const Subject reference = load("reference");
   const Budget budget{.bound = 2};
   std::set<std::string> found;
+  std::set<std::string> placed;  // clang merges instructions of several lines into one of none
   for (const Scenario& scenario : harness::scenarios()) {
     const ScenarioReport report =
         judge_search(reference, scenario, search(reference, scenario, budget), budget, false, 0);
@@ -71,10 +72,12 @@ TEST(Reference, ShowsItsDefectsWhereTheyAreAndNoOthers) {
     if (!report.finding) continue;
     found.insert(report.finding->defect);
     EXPECT_EQ(report.finding->property, scenario.defect.property);
+    if (report.finding->line == 0) continue;
     EXPECT_TRUE(report.finding->file.starts_with("core/include/fsqlshm/")) << report.finding->file;
-    EXPECT_GT(report.finding->line, 0);
+    placed.insert(report.finding->defect);
   }
   EXPECT_EQ(found, (std::set<std::string>{"D1", "D2", "D3", "D4", "D5", "D6"}));
+  EXPECT_EQ(placed, found);
 }
 
 TEST(Reference, IsFoundByRandomExecutionsToo) {
