@@ -6,11 +6,13 @@
 
 #include "checker.h"
 #include "harness/describe.h"
+#include "harness/scenarios/diagram.h"
 
 namespace fsqlshm::relacy {
 namespace {
 
 using harness::describe;
+using harness::DiagramRow;
 using harness::order_name;
 using harness::short_name;
 
@@ -66,48 +68,16 @@ std::string cell(const Trace& trace, const Step& step) {
 
 bool is_operation(const Step& step) { return step.op <= Op::kFetchAdd; }
 
-// Rows from `start` on that only repeat, at least twice, the same few rows before them.
-struct Repeat {
-  std::size_t rows = 0;
-  std::size_t period = 0;
-};
-Repeat repeated_rows(const Trace& trace, const std::vector<std::string>& cells, std::size_t start) {
-  const auto same = [&](std::size_t a, std::size_t b) {
-    return trace.steps[a].thread == trace.steps[b].thread && cells[a] == cells[b] &&
-           trace.steps[a].where.line() == trace.steps[b].where.line();
-  };
-  for (std::size_t period = 1; period <= 3 && period <= start; ++period) {
-    std::size_t rows = 0;
-    while (start + rows < cells.size() && same(start + rows, start + rows - period)) ++rows;
-    rows -= rows % period;
-    if (rows >= 2 * period) return {rows, period};
+std::vector<DiagramRow> all_rows(const Trace& trace) {
+  std::vector<DiagramRow> rows;
+  rows.reserve(trace.steps.size());
+  for (const Step& step : trace.steps) {
+    rows.push_back({.thread = step.thread, .text = cell(trace, step), .site = step.where.line()});
+    if (!is_operation(step)) continue;
+    rows.back().place = fmt::format("{} {}:{}", orders(step), source_name(step.where.file_name()),
+                                    step.where.line());
   }
-  return {};
-}
-
-std::vector<std::string> all_cells(const Trace& trace) {
-  std::vector<std::string> cells;
-  cells.reserve(trace.steps.size());
-  for (const Step& step : trace.steps) cells.push_back(cell(trace, step));
-  return cells;
-}
-
-// One row of the diagram, without the number.
-std::string row_text(const Step& step, const std::string& text,
-                     const std::vector<std::size_t>& widths) {
-  std::string line;
-  if (step.thread < 0) {
-    line = fmt::format("  {}: {}", step.thread == kAtFirst ? "at first" : "at last", text);
-  } else {
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      line += fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? text : "", widths[i]);
-    }
-  }
-  if (is_operation(step)) {
-    line += fmt::format("  {} {}:{}", orders(step), source_name(step.where.file_name()),
-                        step.where.line());
-  }
-  return line;
+  return rows;
 }
 
 nlohmann::json step_json(const Trace& trace, const Step& step, std::size_t row,
@@ -144,31 +114,7 @@ nlohmann::json step_json(const Trace& trace, const Step& step, std::size_t row,
 }  // namespace
 
 std::string render(const Trace& trace) {
-  const std::vector<std::string> cells = all_cells(trace);
-  // Columns as wide as they need to be.
-  std::vector<std::size_t> widths;
-  widths.reserve(trace.threads.size());
-  for (const std::string& title : trace.threads) widths.push_back(title.size());
-  for (std::size_t row = 0; row < cells.size(); ++row) {
-    if (trace.steps[row].thread < 0) continue;
-    auto& width = widths[static_cast<std::size_t>(trace.steps[row].thread)];
-    width = std::max(width, cells[row].size());
-  }
-  std::string out = "step";
-  for (std::size_t i = 0; i < widths.size(); ++i) {
-    out += fmt::format("  {:<{}}", trace.threads[i], widths[i]);
-  }
-  out += "  order and place\n";
-  for (std::size_t row = 0; row < cells.size(); ++row) {
-    std::string line =
-        fmt::format("{:>4}", row + 1) + row_text(trace.steps[row], cells[row], widths);
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-    const Repeat repeat = repeated_rows(trace, cells, row + 1);
-    if (repeat.rows == 0) continue;
-    row += repeat.rows;
-    out += fmt::format("      ... the same up to step {} ...\n", row + 1);
-  }
+  std::string out = harness::render_rows(trace.threads, "order and place", all_rows(trace));
   if (trace.violation) {
     out += fmt::format("violated: {}: {}\n", trace.violation->property, trace.violation->text);
   } else {
@@ -180,18 +126,10 @@ std::string render(const Trace& trace) {
 }
 
 nlohmann::json to_json(const Trace& trace) {
-  const std::vector<std::string> cells = all_cells(trace);
-  nlohmann::json steps = nlohmann::json::array();
-  for (std::size_t row = 0; row < cells.size(); ++row) {
-    steps.push_back(step_json(trace, trace.steps[row], row, cells[row]));
-    const Repeat repeat = repeated_rows(trace, cells, row + 1);
-    if (repeat.rows == 0) continue;
-    row += repeat.rows;
-    steps.push_back({{"repeat", repeat.rows},
-                     {"period", repeat.period},
-                     {"thread", trace.steps[row].thread},
-                     {"until", row + 1}});
-  }
+  const std::vector<DiagramRow> rows = all_rows(trace);
+  nlohmann::json steps = harness::rows_json(rows, [&](std::size_t row) {
+    return step_json(trace, trace.steps[row], row, rows[row].text);
+  });
   nlohmann::json violation;
   if (trace.violation) {
     violation = {{"property", trace.violation->property}, {"text", trace.violation->text}};

@@ -6,11 +6,13 @@
 #include <map>
 
 #include "harness/describe.h"
+#include "harness/scenarios/diagram.h"
 
 namespace fsqlshm::step {
 namespace {
 
 using harness::describe;
+using harness::DiagramRow;
 using harness::short_name;
 
 std::optional<Field> field_at(const harness::Subject& subject, std::size_t offset) {
@@ -53,48 +55,19 @@ std::string place(const SourceLine& line) {
   return line.file.empty() ? "" : fmt::format("{}:{}", harness::source_name(line.file), line.line);
 }
 
-std::string row_text(const Step& step, const std::string& text,
-                     const std::vector<std::size_t>& widths, SourceLines& lines) {
-  std::string row;
-  if (step.thread < 0) {
-    row = fmt::format("  {}: {}", step.thread == -1 ? "at first" : "at last", text);
-  } else {
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      row += fmt::format("  {:<{}}", static_cast<int>(i) == step.thread ? text : "", widths[i]);
-    }
+std::vector<DiagramRow> all_rows(const Trace& trace, const harness::Subject& subject,
+                                 SourceLines& lines) {
+  std::vector<DiagramRow> rows;
+  rows.reserve(trace.steps.size());
+  for (const Step& step : trace.steps) {
+    rows.push_back({.thread = step.thread,
+                    .text = cell(subject, step),
+                    .site = reinterpret_cast<std::uintptr_t>(step.instruction)});
+    if (step.kind != Step::Kind::kAccess) continue;
+    rows.back().place = fmt::format("{:<44} {}", step.instruction->text,
+                                    place(lines.of(step.instruction->address)));
   }
-  if (step.kind == Step::Kind::kAccess) {
-    row += fmt::format("  {:<44} {}", step.instruction->text,
-                       place(lines.of(step.instruction->address)));
-  }
-  row.erase(row.find_last_not_of(' ') + 1);
-  return row;
-}
-
-// Rows from `start` on that only repeat, at least twice, the same few rows before them.
-struct Repeat {
-  std::size_t rows = 0;
-  std::size_t period = 0;
-};
-Repeat repeated_rows(const Trace& trace, const std::vector<std::string>& cells, std::size_t start) {
-  const auto same = [&](std::size_t a, std::size_t b) {
-    return trace.steps[a].thread == trace.steps[b].thread && cells[a] == cells[b] &&
-           trace.steps[a].instruction == trace.steps[b].instruction;
-  };
-  for (std::size_t period = 1; period <= 3 && period <= start; ++period) {
-    std::size_t rows = 0;
-    while (start + rows < cells.size() && same(start + rows, start + rows - period)) ++rows;
-    rows -= rows % period;
-    if (rows >= 2 * period) return {rows, period};
-  }
-  return {};
-}
-
-std::vector<std::string> all_cells(const Trace& trace, const harness::Subject& subject) {
-  std::vector<std::string> cells;
-  cells.reserve(trace.steps.size());
-  for (const Step& step : trace.steps) cells.push_back(cell(subject, step));
-  return cells;
+  return rows;
 }
 
 std::string_view operation(const Step& step) {
@@ -114,27 +87,8 @@ std::string_view operation(const Step& step) {
 }  // namespace
 
 std::string render(const Trace& trace, const harness::Subject& subject, SourceLines& lines) {
-  const std::vector<std::string> cells = all_cells(trace, subject);
-  std::vector<std::size_t> widths;
-  widths.reserve(trace.threads.size());
-  for (const std::string& title : trace.threads) widths.push_back(title.size());
-  for (std::size_t row = 0; row < cells.size(); ++row) {
-    if (trace.steps[row].thread < 0) continue;
-    auto& width = widths[static_cast<std::size_t>(trace.steps[row].thread)];
-    width = std::max(width, cells[row].size());
-  }
-  std::string out = "step";
-  for (std::size_t i = 0; i < widths.size(); ++i) {
-    out += fmt::format("  {:<{}}", trace.threads[i], widths[i]);
-  }
-  out += "  instruction and place\n";
-  for (std::size_t row = 0; row < cells.size(); ++row) {
-    out += fmt::format("{:>4}{}\n", row + 1, row_text(trace.steps[row], cells[row], widths, lines));
-    const Repeat repeat = repeated_rows(trace, cells, row + 1);
-    if (repeat.rows == 0) continue;
-    row += repeat.rows;
-    out += fmt::format("      ... the same up to step {} ...\n", row + 1);
-  }
+  std::string out =
+      harness::render_rows(trace.threads, "instruction and place", all_rows(trace, subject, lines));
   out += trace.violation.property.empty()
              ? "no property was violated\n"
              : fmt::format("violated: {}: {}\n", trace.violation.property, trace.violation.text);
@@ -143,18 +97,17 @@ std::string render(const Trace& trace, const harness::Subject& subject, SourceLi
 }
 
 nlohmann::json to_json(const Trace& trace, const harness::Subject& subject, SourceLines& lines) {
-  const std::vector<std::string> cells = all_cells(trace, subject);
-  nlohmann::json steps = nlohmann::json::array();
+  const std::vector<DiagramRow> rows = all_rows(trace, subject, lines);
   std::map<std::size_t, std::size_t> last_store;  // by word
-  for (std::size_t row = 0; row < cells.size(); ++row) {
+  nlohmann::json steps = harness::rows_json(rows, [&](std::size_t row) {
     const Step& step = trace.steps[row];
     nlohmann::json entry = {
         {"step", row + 1}, {"thread", step.thread}, {"operation", operation(step)}};
     if (step.kind != Step::Kind::kAccess) {
-      entry["note"] = cells[row];
+      entry["note"] = rows[row].text;
     } else {
       const SourceLine& line = lines.of(step.instruction->address);
-      entry["text"] = cells[row];
+      entry["text"] = rows[row].text;
       entry["order"] = step.instruction->text;
       if (const auto field = field_at(subject, step.offset)) entry["field"] = field_name(*field);
       if (!line.file.empty()) {
@@ -166,15 +119,8 @@ nlohmann::json to_json(const Trace& trace, const harness::Subject& subject, Sour
       entry["success"] = step.written && step.before != step.after;
       if (step.written && step.before != step.after) last_store[step.offset] = row + 1;
     }
-    steps.push_back(std::move(entry));
-    const Repeat repeat = repeated_rows(trace, cells, row + 1);
-    if (repeat.rows == 0) continue;
-    row += repeat.rows;
-    steps.push_back({{"repeat", repeat.rows},
-                     {"period", repeat.period},
-                     {"thread", step.thread},
-                     {"until", row + 1}});
-  }
+    return entry;
+  });
   nlohmann::json violation;
   if (!trace.violation.property.empty()) {
     violation = {{"property", trace.violation.property}, {"text", trace.violation.text}};
