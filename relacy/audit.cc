@@ -104,10 +104,9 @@ MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scen
     passes.push_back(
         {.search = Search::kRandom, .iterations = most.iterations - kFew, .first = kFew + 1});
   }
-  for (Budget& pass : passes) {
-    pass.weakening = &weakening;
+  for (const Budget& pass : passes) {
     for (const Scenario* const scenario : scenarios) {
-      const SearchResult result = search(subject, *scenario, pass, watch);
+      const SearchResult result = search(subject, *scenario, pass, watch, &weakening);
       row.executions += result.executions;
       if (!result.violation) continue;
       row.killed = true;

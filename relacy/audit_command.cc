@@ -108,7 +108,7 @@ std::optional<Matrix> audit_subject(const Subject& subject, const Budget& budget
 
 harness::ExitCode audit_orders(const harness::Program& program, const Options& options) {
   harness::Result result("relacy", "memory orders");
-  harness::Progress progress("relacy audit", std::chrono::seconds(0), options.quiet);
+  harness::Progress progress("relacy audit", std::chrono::seconds(0), options.exploration.quiet);
   std::vector<Matrix> matrices;
   for (const char* const name : {"hardened", "reference"}) {
     // The published protocol stays as it is, so its survivors are not worth as long a search.

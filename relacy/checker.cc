@@ -120,10 +120,11 @@ void Checker::run_threads() {
 }
 
 RunReport Checker::run(const Scenario& scenario, Header& header, const Budget& budget,
-                       Position& position, Keep keep) {
+                       Position& position, Keep keep, const Weakening* weakening) {
   scenario_ = &scenario;
   header_ = &header;
   budget_ = budget;
+  weakening_ = weakening;
   keep_ = keep;
   for (std::size_t i = 0; i < scenario.threads.size(); ++i) {
     processes_[i] = scenario.process_of(i);
@@ -301,7 +302,7 @@ inline void Checker::orders(const std::source_location& where, Op op, Field fiel
                             std::memory_order& order, std::memory_order& failure) {
   if (keep_ == Keep::kSites) [[unlikely]]
     discover(where, op, field, order, failure);
-  if (budget_.weakening != nullptr) [[unlikely]]
+  if (weakening_ != nullptr) [[unlikely]]
     weaken(where, op, field, order, failure);
 }
 

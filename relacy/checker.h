@@ -23,6 +23,7 @@
 #include "fsqlshm/wire_format.h"
 #include "harness/scenarios/execution.h"
 #include "harness/scenarios/scenario.h"
+#include "harness/scenarios/search.h"
 #include "step.h"
 
 namespace fsqlshm::relacy {
@@ -31,23 +32,10 @@ using harness::Header;
 using harness::kBadScenario;
 using harness::Scenario;
 
-enum class Search : std::uint8_t {
-  kRandom,   ///< the n-th execution is a function of n
-  kBounded,  ///< all executions with at most `bound` preemptions
-  kFull,     ///< all executions
-};
-
-/// What a search may take, and which part of it.
-struct Budget {
-  Search search = Search::kRandom;
-  unsigned bound = 3;                            ///< kBounded: preemptions at most
-  std::uint64_t iterations = ~std::uint64_t{0};  ///< executions at most
-  std::uint64_t first = 1;                       ///< kRandom: number of the first
-  std::uint64_t shard_index = 0;                 ///< the others: this part of ...
-  std::uint64_t shard_count = 1;                 ///< ... so many
-  double seconds = 0;                            ///< for `search`; 0: no limit
-  const Weakening* weakening = nullptr;
-};
+using harness::Choice;
+using harness::Search;
+using Budget = harness::SearchBudget;
+using Violation = harness::FoundViolation;
 
 /// Where a bounded or full search is.
 struct Position {
@@ -73,7 +61,7 @@ class Checker final : public harness::ScenarioExecution {
   /// Runs executions of the scenario from `position` on, until `iterations`, the end of the search
   /// or a violation, and moves `position` there. Bounded search is with `bound` preemptions.
   RunReport run(const Scenario& scenario, Header& header, const Budget& budget, Position& position,
-                Keep keep = Keep::kNothing);
+                Keep keep = Keep::kNothing, const Weakening* weakening = nullptr);
 
   // --- The seam (see RelacyWords) -----------------------------------------------------------
 
@@ -194,6 +182,7 @@ class Checker final : public harness::ScenarioExecution {
   const Scenario* scenario_ = nullptr;
   Header* header_ = nullptr;
   Budget budget_;
+  const Weakening* weakening_ = nullptr;
   Keep keep_ = Keep::kNothing;
   std::array<int, kMaxThreads> processes_{};  // of each thread
   std::array<unsigned, 4> weakened_lines_{};  // that fit the weakening, in the function's order

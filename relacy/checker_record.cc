@@ -14,7 +14,7 @@ std::string_view function_name(std::string_view signature) noexcept {
 
 void Checker::weaken(const std::source_location& where, Op op, Field field,
                      std::memory_order& order, std::memory_order& failure) {
-  const Weakening& weak = *budget_.weakening;
+  const Weakening& weak = *weakening_;
   std::memory_order& present = weak.failure ? failure : order;
   const Site& site = weak.site;
   if (site.op != op || weak.from() != present || (site.fields >> atomic_index(field) & 1U) == 0 ||

@@ -2,37 +2,13 @@
 # The command line of fsqlshm-relacy: exit codes and documents. Usage: cli_test.sh BINARY
 set -u
 binary=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-failures=0
-
-# expect CODE arguments...: runs the tool and compares its exit code.
-expect() {
-  local wanted=$1
-  shift
-  timeout 60 "$binary" --quiet "$@" >"$folder/out" 2>"$folder/err"
-  local code=$?
-  if [ "$code" -ne "$wanted" ]; then
-    echo "expected exit code $wanted, got $code: $*"
-    cat "$folder/out" "$folder/err"
-    failures=$((failures + 1))
-  fi
-}
-
-# contains FILE TEXT
-contains() {
-  if ! grep -q -- "$2" "$1"; then
-    echo "no \"$2\" in:"
-    cat "$1"
-    failures=$((failures + 1))
-  fi
-}
+. "$(dirname "$0")/../harness/cli_test.sh"
 
 expect 0 --help
 expect 0 --list
 contains "$folder/out" check-claim
 expect 2 --nonsense
-[ "$(wc -l <"$folder/err")" -eq 1 ] || { echo "more than one line:"; cat "$folder/err"; failures=1; }
+[ "$(wc -l <"$folder/err")" -eq 1 ] || fail "more than one line: $(cat "$folder/err")"
 expect 2 --scenario nonsense
 expect 2 --protocol nonsense
 expect 2 --search sideways
@@ -51,7 +27,7 @@ expect 2 --minutes nan
 expect 2 --scenario ids --iterations 1 --shard 2/2
 contains "$folder/err" 'is empty'
 "$binary" --list >/dev/full 2>"$folder/err"
-[ "$?" -eq 2 ] || { echo "a lost output looks like success"; failures=$((failures + 1)); }
+[ "$?" -eq 2 ] || fail "a lost output looks like success"
 
 # Clean, a defect that had to be found, a mutant: all as expected.
 expect 0 --scenario ids --iterations 1000 --json "$folder/a.json" --junit "$folder/a.xml"
@@ -83,8 +59,7 @@ sleep 0.5
 kill -TERM "$pid"
 wait "$pid"
 code=$?
-[ "$code" -eq 2 ] || { echo "interrupted: exit code $code"; failures=$((failures + 1)); }
+[ "$code" -eq 2 ] || fail "interrupted: exit code $code"
 contains "$folder/c.json" '"status": "could_not_run"'
 
-[ "$failures" -eq 0 ] && echo "all as expected"
-exit "$((failures != 0))"
+exit_status

@@ -3,10 +3,10 @@
 #ifndef FSQLSHM_RELACY_COMMANDS_H_
 #define FSQLSHM_RELACY_COMMANDS_H_
 
-#include <optional>
 #include <string>
 
 #include "harness/program.h"
+#include "harness/scenarios/exploration.h"
 #include "report.h"
 
 namespace fsqlshm::relacy {
@@ -14,19 +14,14 @@ namespace fsqlshm::relacy {
 struct Options {
   bool list = false;
   std::string protocol = "hardened";
-  std::string scenario = "all";
-  std::string search = "random";
-  unsigned context_bound = kStandardBound;
-  std::optional<std::uint64_t> iterations;
-  std::uint64_t first_iteration = 1;
-  std::string shard = "1/1";
-  double minutes = 0;
+  harness::ExplorationOptions exploration{.search = "random",
+                                          .context_bound = kStandardBound,
+                                          .standard_iterations = kStandardIterations};
   std::string replay;
   bool litmus = false;
   bool audit = false;
   std::string page;
   std::string check_page;
-  bool quiet = false;
 };
 
 /// Searches the chosen scenarios within the budget.

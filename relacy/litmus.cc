@@ -145,7 +145,7 @@ std::vector<LitmusResult> run_litmus() {
   std::vector<LitmusResult> results;
   for (const Program& program : programs()) {
     LitmusResult& result = results.emplace_back(program.result);
-    result.random = count(program, {.iterations = kLitmusExecutions});
+    result.random = count(program, {.search = Search::kRandom, .iterations = kLitmusExecutions});
     result.bounded = count(program, {.search = Search::kBounded, .bound = 4});
   }
   return results;

@@ -21,13 +21,8 @@ ExitCode list() {
   }
   fmt::print("\nScenarios:\n");
   for (const Scenario& scenario : scenarios()) {
-    fmt::print("  {:<30} {} threads. {} [{}]", scenario.name, scenario.threads.size(),
-               scenario.description, scenario.properties);
-    if (!scenario.defect.name.empty()) {
-      fmt::print(" Finds {} in {}.", scenario.defect.name,
-                 scenario.misuse ? "every protocol" : "reference");
-    }
-    fmt::print("\n");
+    fmt::print("  ");
+    harness::list_scenario(scenario, "reference");
   }
   return harness::kExitClean;
 }
@@ -87,26 +82,6 @@ ExitCode run(const Program& program, const Options& options) {
   return explore(program, options);
 }
 
-std::vector<harness::Option> search_options(Options& o) {
-  using namespace harness;  // NOLINT(google-build-using-namespace): the checks below
-  return {
-      {"--scenario", &o.scenario, "which scenario, or all"},
-      {"--protocol", &o.protocol, "hardened, reference, or a mutant"},
-      {"--search", &o.search,
-       "random; bounded: every execution with few preemptions; full: every execution",
-       one_of({"random", "bounded", "full"})},
-      {"--context-bound", &o.context_bound, "preemptions at most, for --search bounded",
-       whole_number(0, 100)},
-      {"--iterations", &o.iterations,
-       "executions of each scenario at most (random: 100000 if --minutes is not given)",
-       whole_number(1)},
-      {"--first-iteration", &o.first_iteration,
-       "number of the first random execution; each number is another execution", whole_number(1)},
-      {"--shard", &o.shard, "I/N: do only part I of N, for several machines"},
-      {"--minutes", &o.minutes, "time for all scenarios together, 0.5 is 30 s",
-       number(0, kMostSeconds / 60)}};
-}
-
 // Each of these is a command of its own, without the options of a search or the others.
 std::vector<harness::Option> command_options(Options& o) {
   return {{"--list", &o.list, "name the protocols and scenarios"},
@@ -125,8 +100,10 @@ int start(int argc, char** argv) {
       "Explores what weak memory and the scheduler can do to the protocols of fsqlshm.\n"
       "Exit status: 0 everything as expected, 1 a violation (or a defect that had to be found\n"
       "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.");
-  std::vector<std::string> excluded;
-  for (const harness::Option& option : search_options(options)) {
+  program.add({"--protocol", &options.protocol, "hardened, reference, or a mutant"});
+  std::vector<std::string> excluded = {"--protocol"};
+  for (const harness::Option& option :
+       harness::exploration_options(options.exploration, {"random", "bounded", "full"})) {
     program.add(option);
     excluded.push_back(option.name);
   }
@@ -140,7 +117,7 @@ int start(int argc, char** argv) {
                .help = "with --audit-orders: write the matrix to this file",
                .needs = {"--audit-orders"}});
   program.add_documents();
-  program.add({"--quiet", &options.quiet, "no progress lines"});
+  program.add({"--quiet", &options.exploration.quiet, "no progress lines"});
   return program.run(argc, argv, [&] { return run(program, options); });
 }
 

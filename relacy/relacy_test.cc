@@ -18,6 +18,8 @@
 namespace fsqlshm::relacy {
 namespace {
 
+using harness::ScenarioReport;
+
 const Subject& subject(std::string_view name) { return *find_subject(name); }
 
 SearchResult bounded(const Subject& which, std::string_view scenario, unsigned bound) {
@@ -64,19 +66,19 @@ TEST_P(Reference, ShowsItsDefectsAndNoOthers) {
   const Subject& reference = subject("reference");
   const Scenario& scenario = *find_scenario(GetParam());
   const Budget budget{.search = Search::kBounded, .bound = 2, .seconds = 60};
-  const ScenarioReport report =
-      judge_search(reference, scenario, search(reference, scenario, budget), budget, 5);
+  const SearchResult result = search(reference, scenario, budget);
+  const ScenarioReport report = judge_search(reference, scenario, result, budget, 5);
   if (!must_fail(reference, scenario)) {
     EXPECT_EQ(report.status, Status::kClean) << report.finding->title << report.finding->detail;
     return;
   }
   ASSERT_EQ(report.status, Status::kKnown) << GetParam();
-  ASSERT_TRUE(report.trace);
-  EXPECT_EQ(report.trace->violation->property, scenario.defect.property);
+  ASSERT_TRUE(result.violation);
+  EXPECT_EQ(result.violation->property, scenario.defect.property);
   EXPECT_EQ(report.finding->trace["violation"]["property"], scenario.defect.property);
   EXPECT_EQ(report.finding->defect, scenario.defect.name);
   // The oracle says by itself which defect shows like this.
-  EXPECT_EQ(report.trace->violation->defect, scenario.defect.name);
+  EXPECT_EQ(result.violation->defect, scenario.defect.name);
   EXPECT_GT(report.finding->line, 0);
   EXPECT_TRUE(report.finding->file.starts_with("core/include/fsqlshm/")) << report.finding->file;
 }
@@ -126,8 +128,8 @@ INSTANTIATE_TEST_SUITE_P(All, Mutant, testing::ValuesIn(mutant_names()), printab
 TEST(Random, CatchesEveryMutantToo) {
   for (const std::string& name : mutant_names()) {
     const Subject& mutant = subject(name);
-    const SearchResult found =
-        search(mutant, *find_scenario(mutant.caught_by), {.iterations = 200'000});
+    const SearchResult found = search(mutant, *find_scenario(mutant.caught_by),
+                                      {.search = Search::kRandom, .iterations = 200'000});
     EXPECT_TRUE(found.violation) << name;
   }
 }
@@ -170,7 +172,7 @@ class Odd {
 TEST(Gates, AnOutcomeThatIsNeverReachedIsVacuous) {
   const Subject& own = subject("hardened");
   const Odd odd({"a", "b"}, {"always", "never"});
-  const Budget budget{.iterations = kStandardIterations};
+  const Budget budget{.search = Search::kRandom, .iterations = kStandardIterations};
   const ScenarioReport report =
       judge_search(own, odd.scenario, search(own, odd.scenario, budget), budget, 1);
   EXPECT_EQ(report.status, Status::kVacuous);
@@ -178,14 +180,15 @@ TEST(Gates, AnOutcomeThatIsNeverReachedIsVacuous) {
   EXPECT_EQ(report.finding->severity, "vacuous");
   EXPECT_NE(report.finding->title.find("never"), std::string::npos);
   // A run too short to be blamed for it.
-  const Budget little{.iterations = 10};
+  const Budget little{.search = Search::kRandom, .iterations = 10};
   EXPECT_EQ(judge_search(own, odd.scenario, search(own, odd.scenario, little), little, 1).status,
             Status::kClean);
 }
 
 TEST(Gates, AnOutcomeThatIsNotDeclaredIsAFinding) {
   const Odd odd({"a", "b"}, {"alway"});
-  const SearchResult found = search(subject("hardened"), odd.scenario, {.iterations = 10});
+  const SearchResult found =
+      search(subject("hardened"), odd.scenario, {.search = Search::kRandom, .iterations = 10});
   ASSERT_TRUE(found.violation);
   EXPECT_EQ(found.violation->property, kBadScenario);
   EXPECT_NE(found.violation->text.find("\"always\""), std::string::npos);
@@ -195,7 +198,7 @@ TEST(Gates, ADefectThatIsNotFoundIsAFinding) {
   const Subject& own = subject("reference");
   Odd odd({"a", "b"});
   odd.scenario.defect = {"D9", "P9"};
-  const Budget budget{.iterations = 1000};
+  const Budget budget{.search = Search::kRandom, .iterations = 1000};
   const ScenarioReport report =
       judge_search(own, odd.scenario, search(own, odd.scenario, budget), budget, 1);
   EXPECT_EQ(report.status, Status::kMissed);
@@ -213,16 +216,16 @@ TEST(Shards, AreTogetherTheWholeTree) {
   const auto run = [&](std::uint64_t index, std::uint64_t count) {
     odd.paths.clear();
     const SearchResult result = search(
-        own, odd.scenario, {.search = Search::kFull, .shard_index = index, .shard_count = count});
+        own, odd.scenario, {.search = Search::kFull, .shard = {.index = index, .count = count}});
     EXPECT_TRUE(result.complete);
     executions = result.executions;
     return std::set<std::uint64_t>(odd.paths.begin(), odd.paths.end());
   };
-  const std::set<std::uint64_t> whole = run(0, 1);
+  const std::set<std::uint64_t> whole = run(1, 1);
   EXPECT_EQ(whole.size(), 1680U);        // interleavings of three threads of three steps: 9! / 3!^3
   const std::uint64_t all = executions;  // some are the same interleaving
   std::set<std::uint64_t> parts;
-  for (std::uint64_t index = 0; index < 3; ++index) {
+  for (std::uint64_t index = 1; index <= 3; ++index) {
     const std::set<std::uint64_t> part = run(index, 3);
     EXPECT_LT(executions, all / 2);
     parts.insert(part.begin(), part.end());
@@ -233,34 +236,40 @@ TEST(Shards, AreTogetherTheWholeTree) {
 TEST(Random, IsAFunctionOfItsNumber) {
   const Subject& reference = subject("reference");
   const Scenario& scenario = *find_scenario("late-clear");
-  const SearchResult once = search(reference, scenario, {.iterations = 100'000});
-  const SearchResult again = search(reference, scenario, {.iterations = 100'000});
+  const SearchResult once =
+      search(reference, scenario, {.search = Search::kRandom, .iterations = 100'000});
+  const SearchResult again =
+      search(reference, scenario, {.search = Search::kRandom, .iterations = 100'000});
   ASSERT_TRUE(once.violation && again.violation);
   EXPECT_EQ(once.replay.text(), again.replay.text());
   // Started elsewhere it finds another execution.
-  const SearchResult later =
-      search(reference, scenario, {.iterations = 100'000, .first = once.replay.number + 1});
+  const SearchResult later = search(reference, scenario,
+                                    {.search = Search::kRandom,
+                                     .iterations = 100'000,
+                                     .first = once.replay.execution.number + 1});
   ASSERT_TRUE(later.violation);
-  EXPECT_GT(later.replay.number, once.replay.number);
+  EXPECT_GT(later.replay.execution.number, once.replay.execution.number);
 }
 
 TEST(Minimise, FindsTheFewestPreemptions) {
   const Subject& reference = subject("reference");
   const Scenario& scenario = *find_scenario("late-clear");
-  const SearchResult found = search(reference, scenario, {.iterations = 100'000});
+  const SearchResult found =
+      search(reference, scenario, {.search = Search::kRandom, .iterations = 100'000});
   ASSERT_TRUE(found.violation);
   const auto smaller = minimise(reference, scenario, found, 3, 30);
   ASSERT_TRUE(smaller);
-  EXPECT_EQ(smaller->replay.bound, 1U);  // one is needed: the late release must be interrupted
+  EXPECT_EQ(smaller->replay.execution.bound,
+            1U);  // one is needed: the late release must be interrupted
 }
 
 // --- Replay --------------------------------------------------------------------------------------
 
 TEST(Replay, ReproducesExactlyThatExecution) {
   const Subject& reference = subject("reference");
-  for (const Budget& budget :
-       {Budget{.iterations = 100'000}, Budget{.search = Search::kBounded, .bound = 3},
-        Budget{.search = Search::kFull, .iterations = 1'000'000}}) {
+  for (const Budget& budget : {Budget{.search = Search::kRandom, .iterations = 100'000},
+                               Budget{.search = Search::kBounded, .bound = 3},
+                               Budget{.search = Search::kFull, .iterations = 1'000'000}}) {
     const SearchResult found =
         search(reference, *find_scenario("release-acquire-same-process"), budget);
     ASSERT_TRUE(found.violation);
@@ -283,8 +292,7 @@ TEST(Replay, OfAWeakenedOrderNamesIt) {
     for (const Weakening& weakening : weakenings(use.site)) {
       const ReplayId id{.protocol = "hardened",
                         .scenario = "ids",
-                        .number = 7,
-                        .path = {},
+                        .execution = {.number = 7},
                         .weakening = weakening};
       const auto parsed = ReplayId::parse(id.text());
       ASSERT_TRUE(parsed) << id.text();

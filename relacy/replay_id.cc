@@ -12,25 +12,15 @@
 namespace fsqlshm::relacy {
 namespace {
 
-constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
+using harness::take;
+
 constexpr std::array kOps = {Op::kLoad, Op::kStore, Op::kCompareExchange, Op::kFetchAdd};
 
 std::string_view short_name(Op op) { return op == Op::kCompareExchange ? "cas" : op_name(op); }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& out) {
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, out);
-  return error == std::errc() && stop == end;
-}
-
-// Splits off what comes before `separator`; the whole if it is not there.
-std::string_view take(std::string_view& text, char separator) {
-  const std::size_t at = text.find(separator);
-  const std::string_view part = text.substr(0, at);
-  text = at == std::string_view::npos ? std::string_view{} : text.substr(at + 1);
-  return part;
+bool parse_number(std::string_view text, unsigned& out) {
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && stop == text.data() + text.size();
 }
 
 // The same text, as long as the program runs.
@@ -94,52 +84,29 @@ std::string to_text(const Weakening& weakening) {
 }
 
 std::string ReplayId::text() const {
-  std::string position;
-  std::string kind = "random";
-  if (search == Search::kRandom) {
-    position = std::to_string(number);
-  } else {
-    kind = search == Search::kFull ? "full" : fmt::format("bound{}", bound);
-    for (const Choice& choice : path) position += kDigits[choice.index];
-    position.erase(std::min(position.find_last_not_of('0') + 1, position.size()));
-    if (position.empty()) position.push_back('0');
-  }
-  std::string out = fmt::format("{}/{}/{}/{}", protocol, scenario, kind, position);
+  std::string out = fmt::format("{}/{}/{}", protocol, scenario, execution.text());
   if (weakening) out += fmt::format("@{}", to_text(*weakening));
   return out;
 }
 
 std::expected<ReplayId, std::string> ReplayId::parse(std::string_view text) {
-  const auto refuse = [whole = text](std::string_view why) {
-    return std::unexpected(fmt::format("replay id \"{}\": {}", whole, why));
-  };
   std::string_view rest = text;
   std::string_view head = take(rest, '@');
   ReplayId id;
   if (!rest.empty()) {
     id.weakening = parse_weakening(rest);
-    if (!id.weakening) return refuse("what comes after @ is no weakening");
+    if (!id.weakening) {
+      return std::unexpected(
+          fmt::format("replay id \"{}\": what comes after @ is no weakening", text));
+    }
   }
   id.protocol = take(head, '/');
   id.scenario = take(head, '/');
-  const std::string_view kind = take(head, '/');
-  if (kind == "random") {
-    if (!parse_number(head, id.number) || id.number == 0) return refuse("no execution number");
-    return id;
+  auto execution = harness::ExecutionId::parse(head);
+  if (!execution) {
+    return std::unexpected(fmt::format("replay id \"{}\": {}", text, execution.error()));
   }
-  if (kind == "full") {
-    id.search = Search::kFull;
-  } else if (kind.starts_with("bound") && parse_number(kind.substr(5), id.bound)) {
-    id.search = Search::kBounded;
-  } else {
-    return refuse("expected PROTOCOL/SCENARIO/random|boundN|full/POSITION");
-  }
-  if (head.empty()) return refuse("no choices");
-  for (const char c : head) {
-    const std::size_t index = kDigits.find(c);
-    if (index == std::string_view::npos) return refuse("a choice is a digit or a small letter");
-    id.path.push_back({.limit = 36, .index = static_cast<std::uint8_t>(index)});
-  }
+  id.execution = *std::move(execution);
   return id;
 }
 

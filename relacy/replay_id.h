@@ -3,30 +3,21 @@
 #ifndef FSQLSHM_RELACY_REPLAY_ID_H_
 #define FSQLSHM_RELACY_REPLAY_ID_H_
 
-#include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "checker.h"
 
 namespace fsqlshm::relacy {
 
-/// As text, one word:
-///   PROTOCOL/SCENARIO/random/NUMBER
-///   PROTOCOL/SCENARIO/boundN/CHOICES   (or full/CHOICES; a choice is a digit, trailing 0s left
-///   out)
-/// and, if an order was weakened, @WEAKENING (see to_text).
+/// As text PROTOCOL/SCENARIO/EXECUTION and, if an order was weakened, @WEAKENING (see to_text).
 struct ReplayId {
   std::string protocol;
   std::string scenario;
-  Search search = Search::kRandom;
-  unsigned bound = 0;
-  std::uint64_t number = 1;
-  std::vector<Choice> path;
-  std::optional<Weakening> weakening;
+  harness::ExecutionId execution{};
+  std::optional<Weakening> weakening{};
 
   [[nodiscard]] std::string text() const;
   /// The error is a sentence for a person.

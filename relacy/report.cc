@@ -1,9 +1,7 @@
 #include "report.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <ranges>
 
 namespace fsqlshm::relacy {
@@ -25,26 +23,9 @@ void locate(harness::Finding& finding, const Trace& trace) {
   }
 }
 
-std::vector<std::string> missed_outcomes(const Scenario& scenario, const SearchResult& result) {
-  std::vector<std::string> missed;
-  for (std::size_t i = 0; i < scenario.outcomes.size(); ++i) {
-    if (result.reached[i] == 0) missed.push_back(scenario.outcomes[i]);
-  }
-  return missed;
-}
-
-// Only a search that was long enough can be blamed for what it did not reach.
-bool long_enough(const SearchResult& result, const Budget& budget) {
-  if (budget.search == Search::kRandom) return result.executions >= kStandardIterations;
-  if (budget.shard_count != 1) return false;
-  return budget.search == Search::kFull ? result.complete
-                                        : result.bound_reached >= static_cast<int>(kStandardBound);
-}
-
 // A violation is searched for again with few preemptions, and recorded.
 void report_violation(const Subject& subject, const Scenario& scenario, const Budget& budget,
-                      double seconds, ScenarioReport& report) {
-  SearchResult shown = report.result;
+                      double seconds, SearchResult shown, harness::ScenarioReport& report) {
   if (budget.search == Search::kRandom) {
     if (auto smaller = minimise(subject, scenario, shown, kStandardBound, seconds)) {
       shown = *std::move(smaller);
@@ -52,84 +33,49 @@ void report_violation(const Subject& subject, const Scenario& scenario, const Bu
   }
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has found one, and minimise, too
   const Violation& violation = *shown.violation;
-  const bool mutant = subject.is_mutant();
-  const bool known = mutant || (must_fail(subject, scenario) &&
-                                violation.property.starts_with(scenario.defect.property));
+  const bool known =
+      subject.is_mutant() ||
+      (must_fail(subject, scenario) && violation.property.starts_with(scenario.defect.property));
   report.status = known ? Status::kKnown : Status::kViolated;
-  harness::Finding& finding = report.finding.emplace();
-  finding.severity = known ? "expected" : "violation";
-  finding.property = violation.property;
-  finding.defect = mutant ? "" : known ? std::string(scenario.defect.name) : violation.defect;
-  finding.title =
-      fmt::format("{}{}{}: {}: {}", finding.defect, finding.defect.empty() ? "" : " ",
-                  scenario.name + (scenario.misuse ? ", its precondition broken on purpose" : ""),
-                  violation.property, violation.text);
-  finding.replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
-  if (auto trace = replay(subject, scenario, shown.replay)) {
-    finding.trace = to_json(*trace);
-    finding.detail = render(*trace);
-    locate(finding, *trace);
-    report.trace = *std::move(trace);
+  const std::string_view defect = subject.is_mutant() ? ""
+                                  : known             ? scenario.defect.name
+                                                      : std::string_view(violation.defect);
+  report.finding =
+      harness::violation_finding(scenario, violation, defect, known ? "expected" : "violation");
+  report.finding->replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
+  if (const auto trace = replay(subject, scenario, shown.replay)) {
+    report.finding->trace = to_json(*trace);
+    report.finding->detail = render(*trace);
+    locate(*report.finding, *trace);
   }
+}
+
+// What a search of this scenario has to come by.
+std::optional<harness::Required> required(const Subject& subject, const Scenario& scenario) {
+  if (!must_fail(subject, scenario)) return std::nullopt;
+  if (subject.is_mutant()) {
+    return harness::Required{.name = subject.name, .property = subject.caught_property};
+  }
+  const Scenario::Defect& defect = scenario.defect;
+  return harness::Required{.name = std::string(defect.name),
+                           .property = std::string(defect.property),
+                           .defect = std::string(defect.name)};
 }
 
 }  // namespace
 
-std::string_view to_string(Status status) noexcept {
-  constexpr std::array<std::string_view, 6> kNames = {"clean",   "violated", "known",
-                                                      "vacuous", "missed",   "stopped"};
-  return kNames[static_cast<std::size_t>(status)];
-}
-
-ScenarioReport judge_search(const Subject& subject, const Scenario& scenario, SearchResult result,
-                            const Budget& budget, double seconds) {
-  ScenarioReport report{.result = std::move(result)};
-  if (report.result.violation) {
-    report_violation(subject, scenario, budget, seconds, report);
+harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
+                                     SearchResult result, const Budget& budget, double seconds) {
+  harness::ScenarioReport report{.summary = result};
+  if (result.violation) {
+    report_violation(subject, scenario, budget, seconds, std::move(result), report);
     return report;
   }
-  const bool mutant = subject.is_mutant();
-  const std::string executions = fmt::format("{} executions", report.result.executions);
-  if (must_fail(subject, scenario)) {
-    report.status = Status::kMissed;
-    report.finding = {
-        .severity = "vacuous",
-        .property = mutant ? subject.caught_property : std::string(scenario.defect.property),
-        .defect = mutant ? "" : std::string(scenario.defect.name),
-        .title = fmt::format("{} was not found in {} by {}",
-                             mutant ? std::string_view(subject.name) : scenario.defect.name,
-                             subject.name, scenario.name),
-        .detail = executions + " and no violation: the scenario or its oracle is vacuous.\n"};
-    return report;
-  }
-  if (mutant || !long_enough(report.result, budget)) return report;
-  const std::vector<std::string> missed = missed_outcomes(scenario, report.result);
-  if (missed.empty()) return report;
-  report.status = Status::kVacuous;
-  report.finding = {
-      .severity = "vacuous",
-      .property = scenario.properties,
-      .title = fmt::format("{} never reached: {}", scenario.name, fmt::join(missed, ", ")),
-      .detail = executions + ".\n"};
+  const bool must_reach =
+      !subject.is_mutant() &&
+      harness::long_enough(report.summary, budget, kStandardBound, kStandardIterations);
+  harness::judge_clean(scenario, subject.name, required(subject, scenario), must_reach, report);
   return report;
-}
-
-nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report) {
-  const SearchResult& result = report.result;
-  nlohmann::json outcomes = nlohmann::json::object();
-  for (std::size_t i = 0; i < scenario.outcomes.size(); ++i) {
-    outcomes[scenario.outcomes[i]] = result.reached[i];
-  }
-  return {{"name", scenario.name},
-          {"properties", scenario.properties},
-          {"status", to_string(report.status)},
-          {"threads", scenario.threads.size()},
-          {"executions", result.executions},
-          {"seconds", result.seconds},
-          {"complete", result.complete},
-          {"bound_reached", result.bound_reached},
-          {"next_iteration", result.next},
-          {"outcomes", std::move(outcomes)}};
 }
 
 }  // namespace fsqlshm::relacy

@@ -4,10 +4,7 @@
 // `details` of the document:
 //   search            "random", "bounded" or "full"
 //   context_bound     preemptions, for a bounded search
-//   scenarios         list of {name, properties, status, threads, executions, seconds,
-//                     complete, bound_reached (-1: none), next_iteration, outcomes: {name: count}}
-//                     status: "clean", "violated", "known" (a violation that had to be found),
-//                     "vacuous" or "missed" (a violation that had to be found and was not)
+//   scenarios         a list of rows as harness/scenarios/search.h describes them
 // and of an audit:
 //   audit             {SUBJECT: {sites, weakenings, killed, survived, unexplained,
 //                                matrix: [{site, in, order, weakened_to, killed, scenario,
@@ -20,14 +17,10 @@
 #ifndef FSQLSHM_RELACY_REPORT_H_
 #define FSQLSHM_RELACY_REPORT_H_
 
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <string>
-#include <vector>
+#include <cstdint>
 
-#include "harness/result.h"
+#include "harness/scenarios/search.h"
 #include "search.h"
-#include "trace.h"
 
 namespace fsqlshm::relacy {
 
@@ -36,23 +29,12 @@ namespace fsqlshm::relacy {
 inline constexpr std::uint64_t kStandardIterations = 100'000;
 inline constexpr unsigned kStandardBound = 3;
 
-enum class Status : std::uint8_t { kClean, kViolated, kKnown, kVacuous, kMissed, kStopped };
-
-struct ScenarioReport {
-  Status status = Status::kClean;
-  SearchResult result;
-  std::optional<harness::Finding> finding{};
-  std::optional<Trace> trace{};
-};
-
-[[nodiscard]] std::string_view to_string(Status status) noexcept;
+using harness::Status;
 
 /// Judges a search. A violation is minimised (within `seconds`) and recorded.
-[[nodiscard]] ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
-                                          SearchResult result, const Budget& budget,
-                                          double seconds);
-
-[[nodiscard]] nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report);
+[[nodiscard]] harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
+                                                   SearchResult result, const Budget& budget,
+                                                   double seconds);
 
 }  // namespace fsqlshm::relacy
 

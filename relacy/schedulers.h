@@ -81,7 +81,7 @@ class TreeScheduler
     }
     // Of a prefix that is another machine's, only the one execution that showed it is run here.
     const Budget& budget = *g_tree.budget;
-    if (g_tree.prefix % budget.shard_count != budget.shard_index &&
+    if (g_tree.prefix % budget.shard.count != budget.shard.index - 1 &&
         this->stree_.size() > kShardDepth) {
       this->stree_.resize(kShardDepth);
     }

@@ -9,7 +9,7 @@
 namespace fsqlshm::relacy {
 
 SearchResult search(const Subject& subject, const Scenario& scenario, const Budget& budget,
-                    const Watch& watch) {
+                    const Watch& watch, const Weakening* weakening) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
@@ -27,19 +27,19 @@ SearchResult search(const Subject& subject, const Scenario& scenario, const Budg
       break;
     }
     part.iterations = std::min(kChunk, left);
-    RunReport report = Checker::get().run(scenario, *header, part, position);
+    RunReport report =
+        Checker::get().run(scenario, *header, part, position, Keep::kNothing, weakening);
     result.executions += report.executions;
     part.first += report.executions;
     if (report.violation) {
       result.violation = std::move(report.violation);
       result.replay = {.protocol = subject.name,
                        .scenario = scenario.name,
-                       .search = budget.search,
-                       .bound = part.bound,
-                       .number = report.last,
-                       .path = position.path,
-                       .weakening = std::nullopt};
-      if (budget.weakening != nullptr) result.replay.weakening = *budget.weakening;
+                       .execution = {.search = budget.search,
+                                     .bound = part.bound,
+                                     .number = report.last,
+                                     .path = position.path}};
+      if (weakening != nullptr) result.replay.weakening = *weakening;
       break;
     }
     if (budget.search == Search::kRandom || !report.complete) continue;
@@ -60,9 +60,10 @@ SearchResult search(const Subject& subject, const Scenario& scenario, const Budg
 
 std::optional<SearchResult> minimise(const Subject& subject, const Scenario& scenario,
                                      const SearchResult& found, unsigned bound, double seconds) {
-  Budget budget{.search = Search::kBounded, .bound = bound, .seconds = seconds};
-  if (found.replay.weakening) budget.weakening = &*found.replay.weakening;
-  SearchResult smaller = search(subject, scenario, budget);
+  const auto& weakening = found.replay.weakening;
+  SearchResult smaller =
+      search(subject, scenario, {.search = Search::kBounded, .bound = bound, .seconds = seconds},
+             {}, weakening ? &*weakening : nullptr);
   if (!smaller.violation) return std::nullopt;
   return smaller;
 }
@@ -81,14 +82,15 @@ std::expected<Trace, std::string> replay(const ReplayId& id) {
 
 std::expected<Trace, std::string> replay(const Subject& subject, const Scenario& scenario,
                                          const ReplayId& id) {
-  const Budget budget{.search = id.search,
-                      .bound = id.bound,
+  const harness::ExecutionId& execution = id.execution;
+  const Budget budget{.search = execution.search,
+                      .bound = execution.bound,
                       .iterations = 1,
-                      .first = id.number,
-                      .weakening = id.weakening ? &*id.weakening : nullptr};
-  Position position{.path = id.path};
-  RunReport report = Checker::get().run(scenario, *subject.make_header(scenario), budget, position,
-                                        Keep::kStepsOfLast);
+                      .first = execution.number};
+  Position position{.path = execution.path};
+  RunReport report =
+      Checker::get().run(scenario, *subject.make_header(scenario), budget, position,
+                         Keep::kStepsOfLast, id.weakening ? &*id.weakening : nullptr);
   if (report.bad_replay) {
     return std::unexpected(
         fmt::format("replay id \"{}\" belongs to another version of the code: it names a choice "
@@ -97,8 +99,9 @@ std::expected<Trace, std::string> replay(const Subject& subject, const Scenario&
   }
   Trace trace;
   trace.replay = id.text();
-  trace.preemptions =
-      id.search == Search::kBounded ? fmt::format("at most {}", id.bound) : "any number";
+  trace.preemptions = execution.search == Search::kBounded
+                          ? fmt::format("at most {}", execution.bound)
+                          : "any number";
   for (const Scenario::Thread& thread : scenario.threads) trace.threads.push_back(thread.title);
   trace.steps = Checker::get().steps();
   trace.violation = std::move(report.violation);

@@ -3,37 +3,29 @@
 #ifndef FSQLSHM_RELACY_SEARCH_H_
 #define FSQLSHM_RELACY_SEARCH_H_
 
-#include <cstdint>
 #include <expected>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "harness/scenarios/search.h"
 #include "replay_id.h"
 #include "scenario.h"
 #include "trace.h"
 
 namespace fsqlshm::relacy {
 
-struct SearchResult {
-  std::uint64_t executions = 0;
-  std::uint64_t next = 1;  ///< kRandom: the number to go on with
-  double seconds = 0;
-  bool complete = false;   ///< the search came to its end
-  int bound_reached = -1;  ///< kBounded: explored to the end with so many preemptions
-  std::optional<Violation> violation;
-  ReplayId replay;                     ///< of the violation
-  std::vector<std::uint64_t> reached;  ///< per outcome of the scenario
-};
+using harness::Watch;
 
-/// Called now and then with the executions so far; false ends the search.
-using Watch = std::function<bool(std::uint64_t executions)>;
+struct SearchResult : harness::SearchSummary {
+  std::optional<Violation> violation;
+  ReplayId replay;  ///< of the violation
+};
 
 /// Bounded search goes through 0, 1, ... preemptions, so what it finds is found with the fewest.
 [[nodiscard]] SearchResult search(const Subject& subject, const Scenario& scenario,
-                                  const Budget& budget, const Watch& watch = {});
+                                  const Budget& budget, const Watch& watch = {},
+                                  const Weakening* weakening = nullptr);
 
 /// Looks for a violation with as few preemptions as possible: those of a bounded search with at
 /// most `bound`, within `seconds`. None if it finds none.

@@ -75,19 +75,6 @@ struct Weakening {
   }
 };
 
-/// One choice of a tree search: `index` of `limit` possibilities.
-struct Choice {
-  std::uint8_t limit = 0;
-  std::uint8_t index = 0;
-};
-
-/// A property that did not hold.
-struct Violation {
-  std::string property;  ///< "P1 exclusion"
-  std::string text;      ///< what happened, for a person
-  std::string defect{};  ///< the defect of `reference` that shows like this, or empty
-};
-
 /// "acquire" of "bool fsqlshm::hardened::WriterIndicator<W>::acquire(...) [with ...]".
 [[nodiscard]] std::string_view function_name(std::string_view signature) noexcept;
 

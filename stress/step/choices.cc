@@ -44,8 +44,8 @@ unsigned Choices::choose(unsigned limit) {
 
 bool Choices::seen(std::uint64_t state, unsigned preemptions_left) {
   if (!reduce_ || random_ || replaying_ || depth_ < path_.size()) return false;
-  // Parts of one search must agree on the prefixes, and know only what they explore themselves.
-  if (part_.count > 1 && (path_.size() <= kShardDepth || !ours())) return false;
+  // Shards of one search must agree on the prefixes, and know only what they explore themselves.
+  if (shard_.count > 1 && (path_.size() <= kShardDepth || !ours())) return false;
   if (seen_.size() >= kMostStates) {
     const auto known = seen_.find(state);
     return known != seen_.end() && known->second > preemptions_left;
@@ -64,7 +64,7 @@ bool Choices::made_all() const {
 
 bool Choices::next() {
   path_.resize(depth_);  // what a longer execution chose before
-  // Of a prefix that is another part's, only the one execution that showed it is run here.
+  // Of a prefix that is another shard's, only the one execution that showed it is run here.
   if (!ours() && path_.size() > kShardDepth) path_.resize(kShardDepth);
   while (!path_.empty() && path_.back().index + 1 == path_.back().limit) path_.pop_back();
   if (path_.empty()) return false;

@@ -9,25 +9,13 @@
 #include <vector>
 
 #include "harness/random.h"
+#include "harness/scenarios/search.h"
 
 namespace fsqlshm::step {
 
-enum class Search : std::uint8_t {
-  kRandom,   ///< the n-th execution is a function of n
-  kBounded,  ///< all executions with at most `bound` preemptions
-};
-
-/// One choice: `index` of `limit` possibilities.
-struct Choice {
-  std::uint8_t limit = 0;
-  std::uint8_t index = 0;
-};
-
-/// Which part of a bounded search this is.
-struct Part {
-  std::uint64_t index = 0;
-  std::uint64_t count = 1;
-};
+using harness::Choice;
+using harness::Search;
+using harness::Shard;
 
 /// The choices of a bounded search, one execution after the other. A state that was met before with as
 /// many preemptions left is not explored again: whatever follows it has been seen. (A state is what the
@@ -36,7 +24,7 @@ struct Part {
 /// context-bounded state exploration", 2007. Unlike sleep sets it is right under a bound.)
 class Choices {
  public:
-  Choices(Part part, bool reduce) : part_(part), reduce_(reduce) {}
+  Choices(Shard shard, bool reduce) : shard_(shard), reduce_(reduce) {}
 
   /// For one execution whose choices are known.
   void replay(std::vector<Choice> path);
@@ -73,9 +61,9 @@ class Choices {
   static constexpr std::size_t kShardDepth = 6;
   static constexpr std::size_t kMostStates = std::size_t{1} << 24U;  // 700 MB
 
-  [[nodiscard]] bool ours() const noexcept { return prefix_ % part_.count == part_.index; }
+  [[nodiscard]] bool ours() const noexcept { return prefix_ % shard_.count == shard_.index - 1; }
 
-  Part part_;
+  Shard shard_;
   bool reduce_;
   bool random_ = false;
   bool replaying_ = false;

@@ -3,31 +3,7 @@
 set -u
 binary=$1
 subjects=$2
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-failures=0
-
-# expect CODE arguments...: runs the tool and compares its exit code.
-expect() {
-  local wanted=$1
-  shift
-  timeout 60 "$binary" --quiet "$@" >"$folder/out" 2>"$folder/err"
-  local code=$?
-  if [ "$code" -ne "$wanted" ]; then
-    echo "expected exit code $wanted, got $code: $*"
-    cat "$folder/out" "$folder/err"
-    failures=$((failures + 1))
-  fi
-}
-
-# contains FILE TEXT
-contains() {
-  if ! grep -q -- "$2" "$1"; then
-    echo "no \"$2\" in:"
-    cat "$1"
-    failures=$((failures + 1))
-  fi
-}
+. "$(dirname "$0")/../../harness/cli_test.sh"
 
 expect 0 --help
 expect 0 --list
@@ -59,4 +35,4 @@ contains "$folder/out" "violated: P1 exclusion"
 expect 1 --subject "$subjects/evicts-by-store.so" --scenario check-claim
 expect 2 --subject "$subjects/wide-access.so" --scenario ids
 contains "$folder/err" "cannot step an instruction"
-exit $((failures > 0))
+exit_status

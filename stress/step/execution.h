@@ -40,11 +40,7 @@ struct Step {
   std::string note{};
 };
 
-struct Violation {
-  std::string property;
-  std::string text;
-  std::string defect{};
-};
+using Violation = harness::FoundViolation;
 
 enum class Outcome : std::uint8_t {
   kComplete,

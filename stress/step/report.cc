@@ -1,11 +1,10 @@
 #include "stress/step/report.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
+#include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
+#include <utility>
 
 #include "stress/step/subject_header.h"
 
@@ -21,23 +20,6 @@ std::string repository_path(const std::string& file) {
   return file;
 }
 
-std::vector<std::string> missed_outcomes(const Scenario& scenario, const SearchResult& result) {
-  std::vector<std::string> missed;
-  for (std::size_t i = 0; i < scenario.outcomes.size(); ++i) {
-    if (result.reached[i] == 0) missed.push_back(scenario.outcomes[i]);
-  }
-  return missed;
-}
-
-// Only a search that was long enough can be blamed for what it did not reach, and only a subject whose
-// ways are known: others may have no states that could be taken over.
-bool must_reach_all(const harness::Subject& subject, const SearchResult& result,
-                    const Budget& budget) {
-  if (!is_our_hardened(subject)) return false;
-  if (budget.search == Search::kRandom) return result.executions >= kStandardIterations;
-  return budget.part.count == 1 && result.bound_reached >= static_cast<int>(kStandardBound);
-}
-
 }  // namespace
 
 bool must_fail(const harness::Subject& subject, const Scenario& scenario) {
@@ -50,84 +32,48 @@ harness::Finding finding_of(const harness::Subject& subject, const Scenario& sce
   const Violation& violation = found.violation;
   const bool foreseen =
       must_fail(subject, scenario) && violation.property == scenario.defect.property;
-  harness::Finding finding;
-  finding.property = violation.property;
-  finding.defect = foreseen ? std::string(scenario.defect.name) : violation.defect;
-  finding.severity = foreseen ? "expected" : subject.severity(violation.property, violation.defect);
-  finding.title =
-      fmt::format("{}{}{}: {}: {}", finding.defect, finding.defect.empty() ? "" : " ",
-                  scenario.name + (scenario.misuse ? ", its precondition broken on purpose" : ""),
-                  violation.property, violation.text);
+  harness::Finding finding = harness::violation_finding(
+      scenario, violation, foreseen ? scenario.defect.name : std::string_view(violation.defect),
+      foreseen ? "expected" : subject.severity(violation.property, violation.defect));
   finding.detail = found.detail;
   finding.trace = found.trace;
   finding.file = repository_path(found.file);
   finding.line = found.line;
-  finding.replay = fmt::format("fsqlshm-step --subject {} --replay '{}'", subject.file().string(),
-                               found.replay.text());
+  finding.replay = replay_command(subject, found.replay);
   return finding;
 }
 
-ScenarioReport judge_search(const harness::Subject& subject, const Scenario& scenario,
-                            SearchResult result, const Budget& budget, bool stopped,
-                            double seconds) {
-  ScenarioReport report{.result = std::move(result)};
-  const SearchResult& it = report.result;
-  if (it.found) {
-    Found shown = *it.found;
+harness::ScenarioReport judge_search(const harness::Subject& subject, const Scenario& scenario,
+                                     SearchResult result, const Budget& budget, double seconds) {
+  harness::ScenarioReport report{
+      .summary = result,
+      .counts = {{"steps", result.steps}, {"cut", result.cut}, {"deaths", result.deaths}},
+      .refusal = result.refusal};
+  if (result.found) {
+    Found shown = *std::move(result.found);
     if (budget.search == Search::kRandom) {
-      auto smaller =
-          search(subject, scenario,
-                 {.bound = kStandardBound + 1, .seconds = seconds, .patience = budget.patience});
+      auto smaller = search(subject, scenario, {.bound = kStandardBound + 1, .seconds = seconds});
       if (smaller.found) shown = *std::move(smaller.found);
     }
     report.finding = finding_of(subject, scenario, shown);
-    report.status = report.finding->severity == "expected" ? "known" : "violated";
+    report.status = report.finding->severity == "expected" ? harness::Status::kKnown
+                                                           : harness::Status::kViolated;
     return report;
   }
-  const std::string executions = fmt::format("{} executions", it.executions);
-  if (stopped) {
-    report.status = "stopped";
-  } else if (must_fail(subject, scenario)) {
-    report.status = "missed";
-    report.finding = {
-        .severity = "vacuous",
-        .property = std::string(scenario.defect.property),
-        .defect = std::string(scenario.defect.name),
-        .title = fmt::format("{} was not found in {} by {}", scenario.defect.name, subject.name(),
-                             scenario.name),
-        .detail = executions + " and no violation: the scenario or its oracle is vacuous.\n"};
-  } else if (must_reach_all(subject, it, budget)) {
-    const std::vector<std::string> missed = missed_outcomes(scenario, it);
-    if (missed.empty()) return report;
-    report.status = "vacuous";
-    report.finding = {
-        .severity = "vacuous",
-        .property = scenario.properties,
-        .title = fmt::format("{} never reached: {}", scenario.name, fmt::join(missed, ", ")),
-        .detail = executions + ".\n"};
+  const Scenario::Defect& defect = scenario.defect;
+  std::optional<harness::Required> required;
+  if (must_fail(subject, scenario)) {
+    required = {.name = std::string(defect.name),
+                .property = std::string(defect.property),
+                .defect = std::string(defect.name)};
   }
+  // Only a subject whose ways are known can be blamed for what was not reached: others may have no
+  // states that could be taken over.
+  const bool must_reach =
+      is_our_hardened(subject) &&
+      harness::long_enough(report.summary, budget, kStandardBound, kStandardIterations);
+  harness::judge_clean(scenario, subject.name(), required, must_reach, report);
   return report;
-}
-
-nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report) {
-  const SearchResult& result = report.result;
-  nlohmann::json outcomes = nlohmann::json::object();
-  for (std::size_t i = 0; i < scenario.outcomes.size(); ++i) {
-    outcomes[scenario.outcomes[i]] = result.reached[i];
-  }
-  return {{"name", scenario.name},
-          {"properties", scenario.properties},
-          {"status", report.status},
-          {"threads", scenario.threads.size()},
-          {"executions", result.executions},
-          {"cut", result.cut},
-          {"steps", result.accesses},
-          {"deaths", result.deaths},
-          {"seconds", result.seconds},
-          {"complete", result.complete},
-          {"bound_reached", result.bound_reached},
-          {"next_iteration", result.next},
-          {"outcomes", std::move(outcomes)}};
 }
 
 }  // namespace fsqlshm::step

@@ -5,19 +5,14 @@
 //   subject           file, checksum, implementation, promises, known defects
 //   search            "random" or "bounded"
 //   context_bound     preemptions, for a bounded search
-//   scenarios         list of {name, properties, status, threads, executions, cut (executions that ended in a
-//                     state that was met before), steps (accesses to the header), deaths, seconds, complete,
-//                     bound_reached (-1: none), next_iteration, outcomes: {name: count}}
-//                     status: "clean", "violated", "known" (a violation that is no surprise), "vacuous",
-//                     "missed" (a violation that had to be found and was not) or "stopped"
+//   scenarios         a list of rows as harness/scenarios/search.h describes them, with "cut" (executions that
+//                     ended in a state that was met before), "steps" (accesses to the header) and "deaths"
 // Finding::trace is what to_json(Trace) makes.
 
 #ifndef FSQLSHM_STRESS_STEP_REPORT_H_
 #define FSQLSHM_STRESS_STEP_REPORT_H_
 
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <string_view>
+#include <cstdint>
 
 #include "harness/result.h"
 #include "harness/subject.h"
@@ -30,22 +25,13 @@ namespace fsqlshm::step {
 inline constexpr unsigned kStandardBound = 2;
 inline constexpr std::uint64_t kStandardIterations = 20'000;
 
-struct ScenarioReport {
-  std::string_view status = "clean";
-  SearchResult result{};
-  std::optional<harness::Finding> finding{};
-};
-
 /// Whether this scenario has to end in a violation on this subject.
 [[nodiscard]] bool must_fail(const harness::Subject& subject, const Scenario& scenario);
 
-/// `stopped`: the search did not have its time. A violation of a random search is searched for again with
-/// few preemptions, within `seconds`.
-[[nodiscard]] ScenarioReport judge_search(const harness::Subject& subject, const Scenario& scenario,
-                                          SearchResult result, const Budget& budget, bool stopped,
-                                          double seconds);
-
-[[nodiscard]] nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report);
+/// A violation of a random search is searched for again with few preemptions, within `seconds`.
+[[nodiscard]] harness::ScenarioReport judge_search(const harness::Subject& subject,
+                                                   const Scenario& scenario, SearchResult result,
+                                                   const Budget& budget, double seconds);
 
 /// The finding of a violation.
 [[nodiscard]] harness::Finding finding_of(const harness::Subject& subject, const Scenario& scenario,

@@ -18,22 +18,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How a person repeats it.
-std::string command(const harness::Subject& subject, const ReplayId& id) {
-  return fmt::format("fsqlshm-step --subject {} --replay '{}'", subject.file().string(), id.text());
-}
-
 // What runs in the child.
 class Explorer {
  public:
   Explorer(const harness::Subject& subject, const Scenario& scenario, const Budget& budget,
-           harness::Doing& doing)
+           bool reduce, harness::Doing& doing)
       : subject_(subject),
         scenario_(scenario),
         budget_(budget),
         doing_(doing),
         machine_(subject),
-        choices_(budget.part, budget.reduce),
+        choices_(budget.shard, reduce),
         execution_(subject, machine_, choices_),
         header_(execution_, subject, scenario.outcomes),
         state_(reinterpret_cast<const void*>(subject->create)) {}
@@ -46,7 +41,7 @@ class Explorer {
     }
     result_.reached = header_.reached();
     result_.states = choices_.states();
-    result_.accesses = execution_.all_accesses();
+    result_.steps = execution_.all_accesses();
     result_.deaths = execution_.all_deaths();
     result_.seconds = elapsed();
     if (result_.refusal.empty() && state_.changed()) {
@@ -56,19 +51,20 @@ class Explorer {
   }
 
   void replay(const ReplayId& id) {
-    if (id.search == Search::kRandom) {
-      choices_.draw(id.number);
+    const harness::ExecutionId& which = id.execution;
+    if (which.search == Search::kRandom) {
+      choices_.draw(which.number);
     } else {
-      std::vector<Choice> path = id.path;
+      std::vector<Choice> path = which.path;
       path.resize(std::max<std::size_t>(path.size(), 4096), Choice{});
       choices_.replay(std::move(path));
     }
-    const Outcome outcome = execution_.run(scenario_, header_, id.bound, true);
+    const Outcome outcome = execution_.run(scenario_, header_, which.bound, true);
     result_.executions = 1;
     result_.reached = header_.reached();
     if (outcome == Outcome::kRefused) {
       result_.refusal = execution_.refusal();
-    } else if (id.search == Search::kBounded && !choices_.made_all()) {
+    } else if (which.search == Search::kBounded && !choices_.made_all()) {
       result_.refusal = "the replay id belongs to another subject: it names a choice too many";
     } else {
       show(id);
@@ -99,9 +95,9 @@ class Explorer {
     // Once: what a library does when it is first called is over.
     if (result_.executions == 1) state_.remember();
     if (outcome != Outcome::kViolated) return outcome != Outcome::kRefused;
-    ReplayId id{.scenario = scenario_.name, .search = budget_.search, .bound = bound};
-    id.number = result_.next;
-    if (budget_.search == Search::kBounded) id.path = choices_.path();
+    ReplayId id{.scenario = scenario_.name,
+                .execution = {.search = budget_.search, .bound = bound, .number = result_.next}};
+    if (budget_.search == Search::kBounded) id.execution.path = choices_.path();
     if (state_.changed()) return false;
     record(id);
     return false;
@@ -110,7 +106,7 @@ class Explorer {
   // Runs it again, with a trace.
   void record(const ReplayId& id) {
     const std::uint64_t executions = result_.executions;
-    Choices searched(budget_.part, false);
+    Choices searched(budget_.shard, false);
     std::swap(choices_, searched);
     replay(id);
     std::swap(choices_, searched);
@@ -119,9 +115,10 @@ class Explorer {
 
   void show(const ReplayId& id) {
     Trace trace{.threads = {},
-                .replay = command(subject_, id),
-                .preemptions = id.search == Search::kBounded ? fmt::format("at most {}", id.bound)
-                                                             : "any number",
+                .replay = replay_command(subject_, id),
+                .preemptions = id.execution.search == Search::kBounded
+                                   ? fmt::format("at most {}", id.execution.bound)
+                                   : "any number",
                 .violation = execution_.violation(),
                 .steps = execution_.steps()};
     for (const auto& thread : scenario_.threads) trace.threads.push_back(thread.title);
@@ -181,7 +178,7 @@ nlohmann::json to_json(const SearchResult& result) {
              {"line", it->line}};
   }
   return {{"executions", result.executions}, {"cut", result.cut},
-          {"accesses", result.accesses},     {"deaths", result.deaths},
+          {"steps", result.steps},           {"deaths", result.deaths},
           {"states", result.states},         {"next", result.next},
           {"seconds", result.seconds},       {"complete", result.complete},
           {"bound", result.bound_reached},   {"reached", result.reached},
@@ -192,7 +189,7 @@ SearchResult from_json(const nlohmann::json& json) {
   SearchResult result;
   json.at("executions").get_to(result.executions);
   json.at("cut").get_to(result.cut);
-  json.at("accesses").get_to(result.accesses);
+  json.at("steps").get_to(result.steps);
   json.at("deaths").get_to(result.deaths);
   json.at("states").get_to(result.states);
   json.at("next").get_to(result.next);
@@ -216,16 +213,17 @@ SearchResult from_json(const nlohmann::json& json) {
 nlohmann::json Explorer::report() const { return to_json(result_); }
 
 SearchResult in_child(const harness::Subject& subject, const Scenario& scenario,
-                      const Budget& budget, const std::function<void(Explorer&)>& work) {
+                      const Budget& budget, const Manner& manner,
+                      const std::function<void(Explorer&)>& work) {
   const auto text = harness::guarded(
       [&](harness::Doing& doing) {
         harness::install_stop_handler();
         doing(scenario.name);
-        Explorer explorer(subject, scenario, budget, doing);
+        Explorer explorer(subject, scenario, budget, manner.reduce, doing);
         work(explorer);
         return explorer.report().dump();
       },
-      budget.patience);
+      manner.patience);
   if (text) return from_json(nlohmann::json::parse(*text));
   SearchResult result;
   result.reached.resize(scenario.outcomes.size());
@@ -242,13 +240,33 @@ SearchResult in_child(const harness::Subject& subject, const Scenario& scenario,
 
 }  // namespace
 
-SearchResult search(const harness::Subject& subject, const Scenario& scenario,
-                    const Budget& budget) {
-  return in_child(subject, scenario, budget, [](Explorer& explorer) { explorer.explore(); });
+std::string ReplayId::text() const { return fmt::format("{}/{}", scenario, execution.text()); }
+
+std::expected<ReplayId, std::string> ReplayId::parse(std::string_view text) {
+  std::string_view rest = text;
+  ReplayId id{.scenario = std::string(harness::take(rest, '/'))};
+  auto execution = harness::ExecutionId::parse(rest);
+  if (!execution || execution->search == Search::kFull) {
+    return std::unexpected(
+        fmt::format("replay id \"{}\": {}", text,
+                    execution ? "there is no search \"full\"" : execution.error()));
+  }
+  id.execution = *std::move(execution);
+  return id;
+}
+
+std::string replay_command(const harness::Subject& subject, const ReplayId& id) {
+  return fmt::format("fsqlshm-step --subject {} --replay '{}'", subject.file().string(), id.text());
+}
+
+SearchResult search(const harness::Subject& subject, const Scenario& scenario, const Budget& budget,
+                    const Manner& manner) {
+  return in_child(subject, scenario, budget, manner,
+                  [](Explorer& explorer) { explorer.explore(); });
 }
 
 SearchResult replay(const harness::Subject& subject, const Scenario& scenario, const ReplayId& id) {
-  return in_child(subject, scenario, {.search = id.search, .bound = id.bound},
+  return in_child(subject, scenario, {.search = id.execution.search}, {},
                   [&](Explorer& explorer) { explorer.replay(id); });
 }
 

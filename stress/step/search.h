@@ -10,38 +10,35 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "harness/scenarios/scenario.h"
+#include "harness/scenarios/search.h"
 #include "harness/subject.h"
 #include "stress/step/choices.h"
 #include "stress/step/execution.h"
 
 namespace fsqlshm::step {
 
-struct Budget {
-  Search search = Search::kBounded;
-  unsigned bound = 2;                                            ///< kBounded: preemptions at most
-  std::uint64_t iterations = ~std::uint64_t{0};                  ///< executions at most
-  std::uint64_t first = 1;                                       ///< kRandom: number of the first
-  Part part{};                                                   ///< kBounded
-  double seconds = 0;                                            ///< 0: no limit
+using Budget = harness::SearchBudget;
+
+/// How the subject is run.
+struct Manner {
   bool reduce = true;                                            ///< see Choices
   std::chrono::nanoseconds patience = std::chrono::seconds(10);  ///< with a subject that hangs
 };
 
-/// Which execution: SCENARIO/random/NUMBER or SCENARIO/boundN/CHOICES as text.
+/// Which execution. As text SCENARIO/EXECUTION.
 struct ReplayId {
   std::string scenario;
-  Search search = Search::kBounded;
-  unsigned bound = 0;
-  std::uint64_t number = 1;
-  std::vector<Choice> path{};
+  harness::ExecutionId execution{};
 
   [[nodiscard]] std::string text() const;
   /// The error is a sentence for a person.
   [[nodiscard]] static std::expected<ReplayId, std::string> parse(std::string_view text);
 };
+
+/// What shows the execution again, to be pasted into a shell.
+[[nodiscard]] std::string replay_command(const harness::Subject& subject, const ReplayId& id);
 
 /// A violation with its execution.
 struct Found {
@@ -53,17 +50,11 @@ struct Found {
   int line = 0;
 };
 
-struct SearchResult {
-  std::uint64_t executions = 0;
+struct SearchResult : harness::SearchSummary {
   std::uint64_t cut = 0;  ///< executions that ended in a state that was met before
-  std::uint64_t accesses = 0;
+  std::uint64_t steps = 0;
   std::uint64_t deaths = 0;
   std::uint64_t states = 0;
-  std::uint64_t next = 1;  ///< kRandom: the number to go on with
-  double seconds = 0;
-  bool complete = false;
-  int bound_reached = -1;  ///< kBounded: explored to the end with so many preemptions
-  std::vector<std::uint64_t> reached{};
   std::optional<Found> found{};
   std::string refusal{};  ///< why the subject cannot be stepped; empty if it can
 };
@@ -71,7 +62,7 @@ struct SearchResult {
 /// Bounded search goes through 0, 1, ... preemptions. A crash, a hang and an execution that violates a
 /// property are all `found`.
 [[nodiscard]] SearchResult search(const harness::Subject& subject, const Scenario& scenario,
-                                  const Budget& budget);
+                                  const Budget& budget, const Manner& manner = {});
 /// Only this execution, which is `found` whatever it does; its property is empty if it violates none.
 [[nodiscard]] SearchResult replay(const harness::Subject& subject, const Scenario& scenario,
                                   const ReplayId& id);

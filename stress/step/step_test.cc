@@ -17,6 +17,8 @@ namespace fsqlshm::step {
 namespace {
 
 using harness::find_scenario;
+using harness::ScenarioReport;
+using harness::Status;
 using harness::Subject;
 using testing::HasSubstr;
 
@@ -28,8 +30,8 @@ Subject load(const std::string& name) {
 
 SearchResult bounded(const Subject& subject, std::string_view scenario, unsigned bound,
                      bool reduce = true) {
-  return search(subject, *find_scenario(scenario),
-                {.bound = bound, .seconds = 60, .reduce = reduce});
+  return search(subject, *find_scenario(scenario), {.bound = bound, .seconds = 60},
+                {.reduce = reduce});
 }
 
 // --- Our own protocol ----------------------------------------------------------------------------
@@ -39,10 +41,10 @@ TEST(Hardened, IsCleanAndReachesEveryOutcome) {
   const Budget budget{.bound = kStandardBound};
   for (const Scenario& scenario : harness::scenarios()) {
     const ScenarioReport report =
-        judge_search(hardened, scenario, search(hardened, scenario, budget), budget, false, 0);
-    EXPECT_EQ(report.status, scenario.misuse ? "known" : "clean")
-        << scenario.name << (report.finding ? report.finding->title : report.result.refusal);
-    EXPECT_TRUE(report.result.complete || scenario.misuse) << scenario.name;
+        judge_search(hardened, scenario, search(hardened, scenario, budget), budget, 0);
+    EXPECT_EQ(report.status, scenario.misuse ? Status::kKnown : Status::kClean)
+        << scenario.name << (report.finding ? report.finding->title : report.refusal);
+    EXPECT_TRUE(report.summary.complete || scenario.misuse) << scenario.name;
   }
 }
 
@@ -65,9 +67,8 @@ TEST(Reference, ShowsItsDefectsWhereTheyAreAndNoOthers) {
   std::set<std::string> placed;  // clang merges instructions of several lines into one of none
   for (const Scenario& scenario : harness::scenarios()) {
     const ScenarioReport report =
-        judge_search(reference, scenario, search(reference, scenario, budget), budget, false, 0);
-    EXPECT_EQ(report.status,
-              must_fail(reference, scenario) && !scenario.defect.name.empty() ? "known" : "clean")
+        judge_search(reference, scenario, search(reference, scenario, budget), budget, 0);
+    EXPECT_EQ(report.status, must_fail(reference, scenario) ? Status::kKnown : Status::kClean)
         << scenario.name;
     if (!report.finding) continue;
     found.insert(report.finding->defect);
@@ -95,7 +96,7 @@ TEST(Reference, TheReductionLosesNothing) {
     const SearchResult reduced = bounded(reference, name, 2);
     ASSERT_TRUE(all.found && reduced.found) << name;
     EXPECT_EQ(all.found->violation.property, reduced.found->violation.property);
-    EXPECT_EQ(all.found->replay.bound, reduced.found->replay.bound) << name;
+    EXPECT_EQ(all.found->replay.execution.bound, reduced.found->replay.execution.bound) << name;
     EXPECT_LE(reduced.executions, all.executions);
   }
 }
@@ -183,7 +184,7 @@ TEST(Choices, AreMadeOnceEachAndShardsAreTheWhole) {
   const auto all = leaves(whole);
   EXPECT_EQ(std::set(all.begin(), all.end()).size(), all.size());
   std::set<std::string> together;
-  for (std::uint64_t index = 0; index < 3; ++index) {
+  for (std::uint64_t index = 1; index <= 3; ++index) {
     Choices part({.index = index, .count = 3}, true);
     const auto of_part = leaves(part);
     EXPECT_LT(of_part.size(), all.size());
@@ -207,9 +208,9 @@ TEST(Choices, AStateIsExploredAgainOnlyWithMorePreemptionsLeft) {
 TEST(Shards, TogetherFindWhatTheWholeFinds) {
   const Subject reference = load("reference");
   unsigned found = 0;
-  for (std::uint64_t index = 0; index < 3; ++index) {
+  for (std::uint64_t index = 1; index <= 3; ++index) {
     const SearchResult result = search(reference, *find_scenario("check-claim"),
-                                       {.bound = 2, .part = {.index = index, .count = 3}});
+                                       {.bound = 2, .shard = {.index = index, .count = 3}});
     found += result.found ? 1 : 0;
   }
   EXPECT_GT(found, 0U);
@@ -218,8 +219,8 @@ TEST(Shards, TogetherFindWhatTheWholeFinds) {
 // --- Broken subjects -------------------------------------------------------------------------------------
 
 SearchResult of_broken(const std::string& name, std::string_view scenario) {
-  return search(load(name), *find_scenario(scenario),
-                {.bound = 1, .patience = std::chrono::milliseconds(500)});
+  return search(load(name), *find_scenario(scenario), {.bound = 1},
+                {.patience = std::chrono::milliseconds(500)});
 }
 
 TEST(Broken, ACrashIsAFinding) {

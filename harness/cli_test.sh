@@ -1,0 +1,35 @@
+# What the tests of command lines share. Source it after setting `binary`; end with `exit_status`.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# fail TEXT...: says what went wrong; the test goes on.
+fail() {
+  echo "$*"
+  failures=$((failures + 1))
+}
+
+# expect CODE arguments...: runs the tool and compares its exit code.
+expect() {
+  local wanted=$1
+  shift
+  timeout 60 "$binary" --quiet "$@" >"$folder/out" 2>"$folder/err"
+  local code=$?
+  if [ "$code" -ne "$wanted" ]; then
+    fail "expected exit code $wanted, got $code: $*"
+    cat "$folder/out" "$folder/err"
+  fi
+}
+
+# contains FILE TEXT
+contains() {
+  if ! grep -q -- "$2" "$1"; then
+    fail "no \"$2\" in:"
+    cat "$1"
+  fi
+}
+
+exit_status() {
+  [ "$failures" -eq 0 ] && echo "all as expected"
+  exit "$((failures != 0))"
+}

@@ -1,0 +1,188 @@
+#include "harness/scenarios/exploration.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <utility>
+
+#include "harness/run.h"
+
+namespace fsqlshm::harness {
+namespace {
+
+std::string reach_text(const SearchSummary& summary, const SearchBudget& budget) {
+  if (budget.search == Search::kFull) return summary.complete ? ", to its end" : ", not to its end";
+  if (budget.search == Search::kRandom) return "";
+  return summary.bound_reached < 0 ? ", no bound explored to its end"
+                                   : fmt::format(", bound {}{}", summary.bound_reached,
+                                                 summary.complete ? "" : " (not the next)");
+}
+
+void print(const Scenario& scenario, const ScenarioReport& report, const SearchBudget& budget) {
+  const SearchSummary& it = report.summary;
+  const double per_second = it.seconds > 0 ? static_cast<double>(it.executions) / it.seconds : 0;
+  fmt::print("{:<9} {:<29} {:>9} executions, {:>8}/s", to_string(report.status), scenario.name,
+             it.executions, human(per_second));
+  for (const auto& [name, count] : report.counts) fmt::print(", {:>8} {}", count, name);
+  fmt::print("{}\n", reach_text(it, budget));
+  if (report.finding) fmt::print("\n{}\n{}\n", report.finding->title, report.finding->detail);
+  std::fflush(stdout);
+}
+
+Search search_of(std::string_view name) {
+  return name == "random" ? Search::kRandom : name == "full" ? Search::kFull : Search::kBounded;
+}
+
+SearchBudget budget_of(const ExplorationOptions& options, const Shard& shard) {
+  SearchBudget budget{.search = search_of(options.search), .bound = options.context_bound};
+  if (budget.search == Search::kRandom) {
+    // Without a limit each shard has numbers of its own, 2^40 of them at most.
+    const std::uint64_t total = options.iterations.value_or(
+        options.minutes > 0 ? std::uint64_t{1} << 40U : options.standard_iterations);
+    const Shard::Range range = shard.range(total);
+    budget.first = options.first_iteration + range.first;
+    budget.iterations = range.last - range.first;
+  } else {
+    budget.iterations = options.iterations.value_or(~std::uint64_t{0});
+    budget.shard = shard;
+  }
+  return budget;
+}
+
+class Exploration {
+ public:
+  Exploration(const ExplorationOptions& options, const Explorer& explorer,
+              const SearchBudget& budget, std::vector<const Scenario*> chosen,
+              const nlohmann::json& details)
+      : explorer_(explorer),
+        budget_(budget),
+        chosen_(std::move(chosen)),
+        seconds_(options.minutes * 60),
+        shard_(options.shard),
+        progress_(explorer.engine, std::chrono::duration<double>(seconds_), options.quiet),
+        result_(explorer.engine, explorer.subject) {
+    result_.seed = options.first_iteration;
+    if (options.minutes > 0) result_.budget["seconds"] = seconds_;
+    if (options.iterations) result_.budget["iterations"] = *options.iterations;
+    result_.details = details;
+    result_.details["search"] = options.search;
+    if (budget.search == Search::kBounded) result_.details["context_bound"] = budget.bound;
+    result_.details["scenarios"] = nlohmann::json::array();
+  }
+
+  Result run() {
+    for (const Scenario* const scenario : chosen_) {
+      if (stop_requested() || result_.could_not_run) break;
+      explore(*scenario);
+      ++done_;
+    }
+    result_.counts["executions"] = executions_;
+    result_.counts["scenarios"] = done_;
+    for (const auto& [name, count] : counts_) result_.counts[name] = count;
+    if (stop_requested()) {
+      result_.could_not_run =
+          fmt::format("stopped after {} of {} scenarios", done_, chosen_.size());
+    } else if (!result_.could_not_run && executions_ == 0) {
+      result_.could_not_run = fmt::format("shard {} of this budget is empty", shard_);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void explore(const Scenario& scenario) {
+    if (seconds_ > 0) {
+      budget_.seconds = std::max(
+          0.01, (seconds_ - progress_.elapsed()) / static_cast<double>(chosen_.size() - done_));
+    }
+    const auto watch = [&](std::uint64_t so_far) {
+      show_progress(scenario, executions_ + so_far);
+      return !stop_requested();
+    };
+    (void)watch(0);
+    ScenarioReport report = explorer_.search(scenario, budget_, watch);
+    if (!report.refusal.empty()) {
+      result_.could_not_run = fmt::format("{}: {}", scenario.name, report.refusal);
+      return;
+    }
+    executions_ += report.summary.executions;
+    for (const auto& [name, count] : report.counts) counts_[name] += count;
+    print(scenario, report, budget_);
+    result_.details["scenarios"].push_back(to_json(scenario, report));
+    if (report.finding) result_.findings.push_back(*std::move(report.finding));
+  }
+
+  void show_progress(const Scenario& scenario, std::uint64_t executions) {
+    const double elapsed = progress_.elapsed();
+    const auto all = static_cast<double>(executions);
+    progress_.update(fmt::format("scenario {} of {}: {}, {} executions, {}/s", done_ + 1,
+                                 chosen_.size(), scenario.name, human(all),
+                                 human(elapsed > 0 ? all / elapsed : 0)));
+  }
+
+  const Explorer& explorer_;
+  SearchBudget budget_;
+  std::vector<const Scenario*> chosen_;
+  double seconds_;
+  std::string shard_;
+  Progress progress_;
+  Result result_;
+  std::uint64_t executions_ = 0;
+  std::uint64_t done_ = 0;
+  std::map<std::string, std::uint64_t> counts_;
+};
+
+}  // namespace
+
+std::vector<Option> exploration_options(ExplorationOptions& o,
+                                        const std::vector<std::string>& searches) {
+  return {
+      {"--scenario", &o.scenario, "which scenario, or all"},
+      {"--search", &o.search,
+       fmt::format("{} (bounded: every execution with few preemptions; full: every execution)",
+                   fmt::join(searches, ", ")),
+       one_of(searches)},
+      {"--context-bound", &o.context_bound, "preemptions at most, for --search bounded",
+       whole_number(0, 100)},
+      {"--iterations", &o.iterations,
+       fmt::format("executions of each scenario at most (random: {} if --minutes is not given)",
+                   o.standard_iterations),
+       whole_number(1)},
+      {"--first-iteration", &o.first_iteration,
+       "number of the first random execution; each number is another execution", whole_number(1)},
+      {"--shard", &o.shard, "I/N: do only part I of N, for several machines"},
+      {"--minutes", &o.minutes, "time for all scenarios together, 0.5 is 30 s",
+       number(0, kMostSeconds / 60)}};
+}
+
+void list_scenario(const Scenario& scenario, std::string_view defective) {
+  fmt::print("{:<30} {} threads. {} [{}]", scenario.name, scenario.threads.size(),
+             scenario.description, scenario.properties);
+  if (!scenario.defect.name.empty()) {
+    fmt::print(" Finds {} in {}.", scenario.defect.name,
+               scenario.misuse ? "every protocol" : defective);
+  }
+  fmt::print("\n");
+}
+
+ExitCode explore(const Program& program, const ExplorationOptions& options,
+                 const Explorer& explorer, const nlohmann::json& details) {
+  std::vector<const Scenario*> chosen;
+  if (options.scenario == "all") {
+    for (const Scenario& scenario : scenarios()) chosen.push_back(&scenario);
+  } else if (const Scenario* const one = find_scenario(options.scenario)) {
+    chosen.push_back(one);
+  } else {
+    return program.refuse(
+        fmt::format("there is no scenario \"{}\"; --list names them", options.scenario));
+  }
+  const auto shard = Shard::parse(options.shard);
+  if (!shard) return program.refuse(shard.error());
+  Exploration exploration(options, explorer, budget_of(options, *shard), std::move(chosen),
+                          details);
+  return program.finish(exploration.run());
+}
+
+}  // namespace fsqlshm::harness
