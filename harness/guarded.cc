@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -23,35 +24,31 @@ namespace {
 constexpr int kReturned = 100;
 constexpr int kThrew = 101;
 
-// What a child leaves behind.
-struct Legacy {
-  Doing doing;
-  std::atomic<const void*> address{nullptr};
-};
+constexpr std::size_t kHandlerStack = std::size_t{64} * 1024;
+constexpr std::array kDeadlySignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
 
-// Of the child that this process is; a signal handler has no other way to know.
-Legacy* g_legacy = nullptr;
+// Of the calling thread; a signal handler has no other way to know.
+thread_local LastWords* t_last_words = nullptr;
 
-void note_address(int signal, siginfo_t* info, void*) {
-  g_legacy->address.store(info->si_addr, std::memory_order::relaxed);
+void note_signal(int signal, siginfo_t* info, void*) {
+  if (LastWords* const words = t_last_words) {
+    if (signal == SIGSEGV || signal == SIGBUS) {
+      words->address.store(info->si_addr, std::memory_order::relaxed);
+    }
+    words->signal.store(signal, std::memory_order::release);
+  }
   ::signal(signal, SIG_DFL);
   ::raise(signal);
 }
 
-// A stack of its own: the signal may come from a stack that overflowed.
-void watch_for_crashes(Legacy& legacy) {
-  g_legacy = &legacy;
+// Of the process, and of its children.
+void handle_signals() {
   const rlimit no_core = {.rlim_cur = 0, .rlim_max = 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
-  static std::array<std::byte, 64 * 1024> stack;
-  const stack_t own = {.ss_sp = stack.data(), .ss_flags = 0, .ss_size = stack.size()};
-  ::sigaltstack(&own, nullptr);
   struct sigaction action{};
-  action.sa_sigaction = note_address;
+  action.sa_sigaction = note_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  for (const int signal : {SIGSEGV, SIGBUS}) ::sigaction(signal, &action, nullptr);
-  // The others are told by their number; a sanitizer's handler would turn them into an exit.
-  for (const int signal : {SIGILL, SIGFPE, SIGABRT, SIGTRAP}) ::signal(signal, SIG_DFL);
+  for (const int signal : kDeadlySignals) ::sigaction(signal, &action, nullptr);
 }
 
 // A file in memory for the text of the child.
@@ -88,32 +85,26 @@ class Text {
   int fd_;
 };
 
-int live(const std::function<std::string(Doing&)>& body, Legacy& legacy, const Text& text) {
-  watch_for_crashes(legacy);
+int live(const std::function<std::string(Doing&)>& body, LastWords& words, const Text& text) {
+  const Watched watched(words);
   try {
-    if (text.write(body(legacy.doing))) return kReturned;
+    if (text.write(body(words.doing))) return kReturned;
   } catch (const std::exception& error) {
     static_cast<void>(text.write(error.what()));
   }
   return kThrew;
 }
 
-// Waits until the child is over, or `patience` passed without a sign of life. False: it hung.
-bool wait(Child& child, const Doing& doing, std::chrono::nanoseconds patience) {
-  std::uint64_t seen = doing.signs();
-  auto since = std::chrono::steady_clock::now();
+// Waits until the child is over; or the index of a thread that hangs.
+std::optional<std::size_t> wait(Child& child, std::span<const LastWords* const> threads,
+                                std::chrono::nanoseconds limit) {
+  Patience patience(limit);
   bool told = false;
   while (!child.wait_for(std::chrono::milliseconds(50)).over()) {
-    const auto now = std::chrono::steady_clock::now();
     if (stop_requested() && !std::exchange(told, true)) child.send(SIGTERM);
-    if (doing.signs() != seen) {
-      seen = doing.signs();
-      since = now;
-    } else if (now - since >= patience) {
-      return false;
-    }
+    if (const auto silent = patience.silent(threads)) return silent;
   }
-  return true;
+  return std::nullopt;
 }
 
 void keep(std::array<char, 128>& text, std::string_view what) noexcept {
@@ -140,29 +131,81 @@ std::string GuardedFailure::what() const {
   return fmt::format("{} in {}", verb, doing);
 }
 
-std::expected<std::string, GuardedFailure> guarded(const std::function<std::string(Doing&)>& body,
-                                                   std::chrono::nanoseconds patience) {
-  using Kind = GuardedFailure::Kind;
-  const Shared<Legacy> legacy;
-  const Text text;
-  Child child([&] { return live(body, *legacy, text); });
-  const bool ended = wait(child, legacy->doing, patience);
-  child.end();
-  const auto fail = [&](Kind kind, std::string how) {
-    const std::string doing = legacy->doing.text();
-    return std::unexpected(GuardedFailure{.kind = kind,
-                                          .doing = doing.empty() ? "nothing yet" : doing,
-                                          .context = legacy->doing.context(),
-                                          .how = std::move(how),
-                                          .address = legacy->address.load()});
-  };
-  if (!ended) {
-    return fail(Kind::kHung, fmt::format("gave no sign of life for {:.3g} s",
-                                         std::chrono::duration<double>(patience).count()));
+LastWords* LastWords::mine() noexcept { return t_last_words; }
+
+Watched::Watched(LastWords& words)
+    : stack_(std::make_unique_for_overwrite<std::byte[]>(kHandlerStack)) {
+  const stack_t own = {.ss_sp = stack_.get(), .ss_flags = 0, .ss_size = kHandlerStack};
+  ::sigaltstack(&own, &former_);
+  static std::once_flag handled;
+  std::call_once(handled, handle_signals);
+  words.signal.store(0, std::memory_order::relaxed);
+  words.address.store(nullptr, std::memory_order::relaxed);
+  words.doing("");
+  t_last_words = &words;
+  words.watched.store(true, std::memory_order::release);
+}
+
+Watched::~Watched() {
+  t_last_words->watched.store(false, std::memory_order::release);
+  t_last_words = nullptr;
+  ::sigaltstack(&former_, nullptr);
+}
+
+std::optional<std::size_t> Patience::silent(std::span<const LastWords* const> threads) {
+  const auto now = Clock::now();
+  if (seen_.empty()) seen_.resize(threads.size(), {.signs = 0, .since = now});
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    const std::uint64_t signs = threads[i]->doing.signs();
+    if (signs != seen_[i].signs || !threads[i]->watched.load(std::memory_order::acquire)) {
+      seen_[i] = {.signs = signs, .since = now};
+    } else if (now - seen_[i].since >= limit_) {
+      return i;
+    }
   }
-  if (child.state().exited(kReturned)) return text.read();
-  if (child.state().exited(kThrew)) return fail(Kind::kThrew, text.read());
-  return fail(Kind::kCrashed, child.state().text());
+  return std::nullopt;
+}
+
+GuardedFailure GuardedFailure::hung(const LastWords& thread, std::chrono::nanoseconds patience) {
+  GuardedFailure failure =
+      crashed(thread, fmt::format("gave no sign of life for {:.3g} s",
+                                  std::chrono::duration<double>(patience).count()));
+  failure.kind = Kind::kHung;
+  return failure;
+}
+
+GuardedFailure GuardedFailure::crashed(const LastWords& thread, std::string how) {
+  const std::string doing = thread.doing.text();
+  return {.kind = Kind::kCrashed,
+          .doing = doing.empty() ? "nothing yet" : doing,
+          .context = thread.doing.context(),
+          .how = std::move(how),
+          .address = thread.address.load()};
+}
+
+std::expected<std::string, GuardedFailure> guarded(const std::function<std::string(Doing&)>& body,
+                                                   std::chrono::nanoseconds patience,
+                                                   std::span<const LastWords* const> more) {
+  const Shared<LastWords> words;
+  const Text text;
+  std::vector<const LastWords*> threads = {&*words};
+  threads.insert(threads.end(), more.begin(), more.end());
+  Child child([&] { return live(body, *words, text); });
+  const auto silent = wait(child, threads, patience);
+  child.end();
+  if (silent) return std::unexpected(GuardedFailure::hung(*threads[*silent], patience));
+  const ChildState end = child.state();
+  if (end.exited(kReturned)) return text.read();
+  // Who fell; if nobody said so, the first.
+  const auto fell =
+      std::ranges::find_if(threads, [](const LastWords* one) { return one->signal != 0; });
+  GuardedFailure failure =
+      GuardedFailure::crashed(fell == threads.end() ? *words : **fell, end.text());
+  if (end.exited(kThrew)) {
+    failure.kind = GuardedFailure::Kind::kThrew;
+    failure.how = text.read();
+  }
+  return std::unexpected(std::move(failure));
 }
 
 }  // namespace fsqlshm::harness

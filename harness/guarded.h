@@ -1,7 +1,10 @@
-// Code that is not trusted to return: it runs in a child process, and what becomes of it is a value.
+// Code that is not trusted to return: it runs in a child process, and what becomes of it is a value. And what
+// that is made of, for processes with several threads: what each says last, and whose life gives no sign.
 
 #ifndef FSQLSHM_HARNESS_GUARDED_H_
 #define FSQLSHM_HARNESS_GUARDED_H_
+
+#include <signal.h>
 
 #include <array>
 #include <atomic>
@@ -9,8 +12,12 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fsqlshm::harness {
 
@@ -22,7 +29,9 @@ class Doing {
   /// On behalf of what it does it: "traces.jsonl:3"; cut likewise.
   void during(std::string_view what) noexcept;
   /// Only a sign of life.
-  void operator()() noexcept { signs_.fetch_add(1, std::memory_order::relaxed); }
+  void operator()() noexcept {
+    signs_.store(signs_.load(std::memory_order::relaxed) + 1, std::memory_order::relaxed);
+  }
 
   /// For the parent.
   [[nodiscard]] std::string text() const { return text_.data(); }
@@ -35,6 +44,56 @@ class Doing {
   std::array<char, 128> text_{};
   std::array<char, 128> context_{};
   std::atomic<std::uint64_t> signs_{0};
+};
+
+/// What a thread leaves behind, in memory that it shares with whoever judges it.
+struct LastWords {
+  Doing doing;
+  std::atomic<bool> watched{false};           ///< there is a `Watched` for it
+  std::atomic<int> signal{0};                 ///< that the thread raised and that kills its process
+  std::atomic<const void*> address{nullptr};  ///< that the signal named
+
+  /// Those of the calling thread; null if it is not watched.
+  [[nodiscard]] static LastWords* mine() noexcept;
+};
+
+/// While it lives, `words` are those of the calling thread: a signal of the hardware, and an abort, are noted
+/// there before they kill the process, which leaves no core file. The handlers are those of the process, and
+/// are installed once: another one that is installed later takes their place. REQUIRES: the thread that made it destroys it.
+class Watched {
+ public:
+  explicit Watched(LastWords& words);
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+  ~Watched();
+
+ private:
+  // For the handler: the signal may come from a stack that overflowed.
+  std::unique_ptr<std::byte[]> stack_;
+  stack_t former_{};
+};
+
+/// Looks after watched threads: which of them gave no sign of life for too long.
+class Patience {
+ public:
+  explicit Patience(std::chrono::nanoseconds limit) : limit_(limit) {}
+
+  /// The first of `threads`, by index, that has been silent for longer than the limit. REQUIRES: the same
+  /// threads each time. To be called every now and then.
+  [[nodiscard]] std::optional<std::size_t> silent(std::span<const LastWords* const> threads);
+  /// For how long a thread has been silent, as far as `silent` has seen. REQUIRES: that was called.
+  [[nodiscard]] std::chrono::nanoseconds silence_of(std::size_t thread) const {
+    return Clock::now() - seen_[thread].since;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Seen {
+    std::uint64_t signs = 0;
+    Clock::time_point since;
+  };
+  std::chrono::nanoseconds limit_;
+  std::vector<Seen> seen_;
 };
 
 /// Why a child did not return.
@@ -50,14 +109,22 @@ struct GuardedFailure {
   [[nodiscard]] std::string what() const;
   /// "crashed in DOING: HOW".
   [[nodiscard]] std::string text() const { return what() + ": " + how; }
+
+  /// Of a thread that gave no sign of life for `patience`.
+  [[nodiscard]] static GuardedFailure hung(const LastWords& thread,
+                                           std::chrono::nanoseconds patience);
+  /// Of a thread that raised a signal, or else of one whose process ended like that.
+  [[nodiscard]] static GuardedFailure crashed(const LastWords& thread, std::string how);
 };
 
 /// Runs `body` in a child and gives what it returned. A child that gives no sign of life for
 /// `patience` is killed. A request to stop (run.h) is passed on: the child gets a SIGTERM, which it
-/// ignores unless it installs a stop handler of its own. Throws std::system_error if there can be no child.
+/// ignores unless it installs a stop handler of its own. `more`: of threads that the body starts; in memory that
+/// is shared with the child. Throws std::system_error if there can be no child.
 [[nodiscard]] std::expected<std::string, GuardedFailure> guarded(
     const std::function<std::string(Doing&)>& body,
-    std::chrono::nanoseconds patience = std::chrono::seconds(10));
+    std::chrono::nanoseconds patience = std::chrono::seconds(10),
+    std::span<const LastWords* const> more = {});
 
 }  // namespace fsqlshm::harness
 

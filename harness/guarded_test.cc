@@ -4,10 +4,17 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <expected>
 #include <stdexcept>
+#include <string>
 #include <thread>
+
+#include "harness/child.h"
 
 namespace fsqlshm::harness {
 namespace {
@@ -73,6 +80,69 @@ TEST(Guarded, WaitsAsLongAsThereAreSignsOfLife) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, Kind::kHung);
   EXPECT_EQ(result.error().text(), "hung in a nap: gave no sign of life for 0.2 s");
+}
+
+// --- Several threads ------------------------------------------------------------------------------
+
+// A child with a second thread that does `what`; the first says "first" and lives.
+std::expected<std::string, GuardedFailure> with_a_second(void (*what)(Doing&),
+                                                         std::chrono::nanoseconds patience = 10s) {
+  const Shared<LastWords> second;
+  const std::array<const LastWords*, 1> more = {&*second};
+  return guarded(
+      [&](Doing& doing) -> std::string {
+        doing("first");
+        std::atomic<bool> over = false;
+        std::thread thread([&] {
+          const Watched watched(*second);
+          EXPECT_EQ(LastWords::mine(), &*second);
+          second->doing("second");
+          what(second->doing);
+          over = true;
+        });
+        for (; !over; doing()) std::this_thread::sleep_for(1ms);
+        thread.join();
+        return "done";
+      },
+      patience, more);
+}
+
+TEST(Guarded, NamesTheThreadThatFell) {
+  const auto result = with_a_second([](Doing&) { std::raise(SIGABRT); });
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().text(), "crashed in second: died of signal 6");
+}
+
+TEST(Guarded, NamesTheThreadThatHangs) {
+  const auto result = with_a_second([](Doing&) { std::this_thread::sleep_for(1h); }, 200ms);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().text(), "hung in second: gave no sign of life for 0.2 s");
+}
+
+TEST(Guarded, AThreadThatEndedNeedsNoSignsOfLife) {
+  EXPECT_EQ(LastWords::mine(), nullptr);
+  const auto result = with_a_second(
+      [](Doing& doing) {
+        for (int i = 0; i < 20; ++i, doing()) std::this_thread::sleep_for(10ms);
+      },
+      500ms);
+  EXPECT_EQ(result, "done");
+}
+
+TEST(Patience, CountsFromTheLastSignOfLife) {
+  LastWords one;
+  LastWords other;
+  const std::array<const LastWords*, 2> threads = {&one, &other};
+  other.watched = true;
+  Patience patience(50ms);
+  const auto until = std::chrono::steady_clock::now() + 150ms;
+  while (std::chrono::steady_clock::now() < until) {
+    other.doing();
+    EXPECT_EQ(patience.silent(threads), std::nullopt);
+  }
+  std::this_thread::sleep_for(60ms);
+  EXPECT_EQ(patience.silent(threads), 1U) << "the first is not watched";
+  EXPECT_GE(patience.silence_of(1), 60ms);
 }
 
 }  // namespace

@@ -52,10 +52,12 @@ static_assert([] {
 
 // The promise that a property is part of.
 std::optional<fsqlshm_promise> promise_of(std::string_view property) {
-  for (const std::string_view snapshot : {kI1Even, kI2Whole, kI3Back, kI4Ddl}) {
+  for (const std::string_view snapshot :
+       {kI1Even, kI2Whole, kI3Back, kI4Ddl, kSnapshotIntegrity, kSnapshotLinear}) {
     if (property == snapshot) return FSQLSHM_SNAPSHOT;
   }
-  for (const std::string_view ids : {kIdUnique, kIdDomain, kIdOrder}) {
+  for (const std::string_view ids :
+       {kIdUnique, kIdDomain, kIdOrder, kTxnIdsUnique, kTxnIdsAscend, kTxnIdsNotLost}) {
     if (property == ids) return FSQLSHM_IDS;
   }
   const auto* const named = std::ranges::find(kPromiseNames, property, &NamedPromise::name);

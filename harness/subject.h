@@ -70,6 +70,8 @@ class Subject {
   /// Its functions: subject->create(...).
   [[nodiscard]] const SubjectFunctions* operator->() const noexcept { return &functions_; }
 
+  [[nodiscard]] const SubjectFunctions& functions() const noexcept { return functions_; }
+
   [[nodiscard]] const std::filesystem::path& file() const noexcept { return file_; }
   /// The file's name without folders: what results and replay commands call it.
   [[nodiscard]] std::string name() const { return file_.filename().string(); }

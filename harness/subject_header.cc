@@ -13,6 +13,10 @@ fsqlshm_snapshot to_c(const ShmSnapshot& snapshot) {
           .ecs_epoch = snapshot.ecs_epoch};
 }
 
+ShmSnapshot of_c(const fsqlshm_snapshot& snapshot) {
+  return {CommitSeq(snapshot.commit_seq), SchemaEpoch(snapshot.schema_epoch), snapshot.ecs_epoch};
+}
+
 std::expected<void, fsqlshm_error> outcome(fsqlshm_code code, fsqlshm_error error) {
   if (code == FSQLSHM_OK) return {};
   error.code = code;  // what counts is what was returned
@@ -70,8 +74,17 @@ void SubjectHeader::reconcile(const ShmSnapshot& durable) {
 
 ShmSnapshot SubjectHeader::load_consistent_snapshot() const {
   doing_("fsqlshm_header_load_consistent_snapshot");
-  const fsqlshm_snapshot found = subject_->load_consistent_snapshot(memory_.header());
-  return {CommitSeq(found.commit_seq), SchemaEpoch(found.schema_epoch), found.ecs_epoch};
+  return of_c(subject_->load_consistent_snapshot(memory_.header()));
+}
+
+std::optional<ShmSnapshot> SubjectHeader::try_load_consistent_snapshot(
+    std::uint64_t attempts) const {
+  doing_("fsqlshm_header_try_load_consistent_snapshot");
+  fsqlshm_snapshot found{};
+  if (!subject_->try_load_consistent_snapshot(memory_.header(), attempts, &found)) {
+    return std::nullopt;
+  }
+  return of_c(found);
 }
 
 bool SubjectHeader::acquire_serialized_writer(TxnId id, ProcessIdentity self,

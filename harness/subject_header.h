@@ -1,5 +1,5 @@
 // The operations of a subject in the library's types: what engines that were written for layouts of ours
-// call. Operations on files, and what is optional in a subject, are not here.
+// call. Operations on files are not here.
 
 #ifndef FSQLSHM_HARNESS_SUBJECT_HEADER_H_
 #define FSQLSHM_HARNESS_SUBJECT_HEADER_H_
@@ -41,6 +41,9 @@ class SubjectHeader {
   void publish_snapshot(const ShmSnapshot& next);
   void reconcile(const ShmSnapshot& durable);
   [[nodiscard]] ShmSnapshot load_consistent_snapshot() const;
+  /// REQUIRES: the subject has this function.
+  [[nodiscard]] std::optional<ShmSnapshot> try_load_consistent_snapshot(
+      std::uint64_t attempts) const;
 
   bool acquire_serialized_writer(TxnId id, ProcessIdentity self, std::uint64_t lease_expiry);
   bool release_serialized_writer(TxnId id);

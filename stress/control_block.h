@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "harness/guarded.h"
 #include "stress/id_log.h"
 #include "stress/register_log.h"
 #include "stress/writer_log.h"
@@ -81,6 +82,7 @@ struct Check {
 struct alignas(64) ThreadState {
   std::array<std::atomic<std::uint64_t>, kMaxCounts> counts{};  ///< in the order of its role's
   EventRing events;
+  harness::LastWords last_words;  ///< of a run on a subject: what the thread calls
 
   /// REQUIRES: the thread itself calls.
   void count(std::size_t which, std::uint64_t amount) {

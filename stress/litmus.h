@@ -22,14 +22,14 @@ struct LitmusOutcome {
   std::string_view name;
   Expect expect;
   std::string_view meaning;
-  std::string_view defect{};  ///< the known defect of `reference` that it shows
+  std::string_view defect{};  ///< the known defect of the published protocol that it shows
+  std::string_view
+      property{};  ///< of a subject, what it violates; empty: none that could be kept back
 };
 
 /// One race. An outcome that is not in the list is forbidden.
-template <class Protocol>
+template <class Layout>
 struct LitmusTest {
-  using Layout = OwnedSharedMemoryLayout<Protocol>;
-
   std::string_view name;
   void (*prepare)(Layout&);
   std::uint64_t (*first)(Layout&);  ///< what an actor returns is for the arbiter
@@ -38,8 +38,10 @@ struct LitmusTest {
   std::vector<LitmusOutcome> outcomes;
 };
 
-template <class Protocol>
-[[nodiscard]] std::vector<LitmusTest<Protocol>> litmus_tests();
+/// For OwnedSharedMemoryLayout of each protocol, and for SubjectLayout. `unlocked`: also two publishes at the same
+/// time, which only the published protocol is thought to take.
+template <class Layout>
+[[nodiscard]] std::vector<LitmusTest<Layout>> litmus_tests(bool unlocked);
 
 struct LitmusConfig {
   std::uint64_t iterations = 200'000;  ///< of each race
@@ -50,7 +52,8 @@ struct LitmusConfig {
 ///   counts.iterations
 ///   details.outcomes  list of {race, outcomes: [{outcome, verdict, meaning, count}]}
 /// A forbidden outcome that was seen is a violation. A race of which no interesting outcome was
-/// ever seen did not race: that is a vacuous finding.
+/// ever seen did not race: that is a vacuous finding. The races of a subject run in a child each; a call that does
+/// not return is a finding.
 void run_litmus(const Setting& setting, const LitmusConfig& config, harness::Result& result);
 
 }  // namespace fsqlshm::stress

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <type_traits>
+#include <concepts>
 
 #include "fsqlshm/writer_words.h"
+#include "harness/properties/execution.h"
 #include "stress/litmus.h"
 #include "stress/operations.h"
+#include "stress/subject_layout.h"
 
 namespace fsqlshm::stress {
 namespace {
@@ -17,30 +19,34 @@ using enum Expect;
 constexpr std::uint32_t kPid = 77;
 constexpr std::uint64_t kBirth = kKnownBirth | 4711;
 
-template <class Protocol>
+template <class Layout>
 class LitmusTests {
  public:
-  using Test = LitmusTest<Protocol>;
-  using Layout = typename Test::Layout;
+  using Test = LitmusTest<Layout>;
 
-  static std::vector<Test> all() {
+  static std::vector<Test> all(bool unlocked) {
     std::vector<Test> tests = snapshot_tests();
+    if (unlocked) tests.push_back(unlocked_publishes());
     for (auto&& more : {writer_tests(), check_tests()}) {
       tests.insert(tests.end(), more.begin(), more.end());
     }
-    tests.push_back({.name = "alloc | alloc",
-                     .prepare = nothing,
-                     .first = alloc,
-                     .second = alloc,
-                     .arbiter = [](const Layout&, std::uint64_t a,
-                                   std::uint64_t b) { return fmt::format("{}, {}", a, b); },
-                     .outcomes = {{"1, 2", kInteresting, "the first was first"},
-                                  {"2, 1", kInteresting, "the second was first"},
-                                  {"1, 1", kForbidden, "an id handed out twice"}}});
+    tests.push_back(
+        {.name = "alloc | alloc",
+         .prepare = nothing,
+         .first = alloc,
+         .second = alloc,
+         .arbiter = [](const Layout&, std::uint64_t a,
+                       std::uint64_t b) { return fmt::format("{}, {}", a, b); },
+         .outcomes = {{"1, 2", kInteresting, "the first was first"},
+                      {"2, 1", kInteresting, "the second was first"},
+                      {"1, 1", kForbidden, "an id handed out twice", "", harness::kIdUnique}}});
     return tests;
   }
 
  private:
+  // There, who lives is known to the layout.
+  static constexpr bool kOfSubject = std::same_as<Layout, SubjectLayout>;
+
   // --- Actors ------------------------------------------------------------------------------------
 
   static void nothing(Layout&) {}
@@ -59,7 +65,13 @@ class LitmusTests {
   }
   static std::uint64_t check(Layout& layout) {
     const auto lives = [](std::uint32_t, std::uint64_t) { return true; };
-    return layout.check_serialized_writer_exclusion(kNow, lives) == Exclusion::kOk ? 1 : 0;
+    const auto answer = [&] {
+      if constexpr (kOfSubject)
+        return layout.check_serialized_writer_exclusion(kNow);
+      else
+        return layout.check_serialized_writer_exclusion(kNow, lives);
+    };
+    return answer() == Exclusion::kOk ? 1 : 0;
   }
   static std::uint64_t alloc(Layout& layout) {
     const auto id = layout.alloc_txn_id();
@@ -77,7 +89,10 @@ class LitmusTests {
   // What the four words say.
   static std::string_view words(const Layout& layout) {
     const auto load = [&](Field field) {
-      return layout.words().load(field, std::memory_order_acquire);
+      if constexpr (kOfSubject)
+        return layout.word(field);
+      else
+        return layout.words().load(field, std::memory_order_acquire);
     };
     const std::uint64_t state = load(Field::kSerializedWriterTxnId);
     const std::uint64_t pid = load(Field::kSerializedWriterPidAndGen);
@@ -120,7 +135,7 @@ class LitmusTests {
          .outcomes = {{"old", kAcceptable, "the read came first"},
                       {"new", kAcceptable, "the publish came first"},
                       {"refused", kInteresting, "they met, and the reader noticed"},
-                      {"torn", kForbidden, "parts of two publishes"}}});
+                      {"torn", kForbidden, "parts of two publishes", "", harness::kI2Whole}}});
     tests.push_back(
         {.name = "publish | commit_seq, then schema_epoch",
          .prepare = after<publish<1>>,
@@ -136,9 +151,8 @@ class LitmusTests {
          .outcomes = {{"old, old", kAcceptable, "the loads came first"},
                       {"new, new", kAcceptable, "the publish came first"},
                       {"old, new", kInteresting, "a schema ahead of its commit"},
-                      {"new, old", kForbidden, "a commit without the schema that it needs"}}});
-    // `hardened` requires the publication lock here, so there is no such race.
-    if (std::is_same_v<Protocol, ReferenceProtocol>) tests.push_back(unlocked_publishes());
+                      {"new, old", kForbidden, "a commit without the schema that it needs", "",
+                       harness::kI4Ddl}}});
     return tests;
   }
 
@@ -168,7 +182,7 @@ class LitmusTests {
          .arbiter = yes_yes,
          .outcomes = {{"yes, no; owned", kInteresting, "the first won"},
                       {"no, yes; owned", kInteresting, "the second won"},
-                      {"yes, yes; owned", kForbidden, "two owners (P1)"},
+                      {"yes, yes; owned", kForbidden, "two owners (P1)", "", harness::kP1},
                       {"no, no; free", kForbidden, "neither won"}}},
         // Two writers of one process, with leases that end in the same second.
         {.name = "release | acquire",
@@ -180,7 +194,8 @@ class LitmusTests {
                       {"yes, yes; owned", kInteresting, "the acquire came after the release"},
                       {"yes, yes; owned, words lost", kForbidden,
                        "the release cleared its successor's words", "D3"},
-                      {"yes, no; free, not clean", kForbidden, "free means zero (P3)"}}},
+                      {"yes, no; free, not clean", kForbidden, "free means zero (P3)", "",
+                       harness::kP3}}},
         {.name = "release | release of the same id",
          .prepare = after<acquire<1>>,
          .first = release,
@@ -201,7 +216,8 @@ class LitmusTests {
          .arbiter = yes_ok,
          .outcomes = {{"yes, ok; owned", kAcceptable, "the check came first"},
                       {"yes, busy; owned", kInteresting, "the check met a claimer or an owner"},
-                      {"yes, ok; free", kForbidden, "a live owner was evicted (P1)"}}},
+                      {"yes, ok; free", kForbidden, "a live owner was evicted (P1)", "",
+                       harness::kP1}}},
         {.name = "check of a lease that ended | release",
          .prepare = after<acquire<1, kExpired>>,
          .first = check,
@@ -224,7 +240,8 @@ class LitmusTests {
          .outcomes = {{"yes, ok; owned", kAcceptable, "the check came before the new owner"},
                       {"yes, busy; owned", kInteresting, "the check met the new owner"},
                       {"no, ok; free", kInteresting, "the check was still clearing the old one"},
-                      {"yes, ok; free", kForbidden, "a live owner was evicted (P1)"},
+                      {"yes, ok; free", kForbidden, "a live owner was evicted (P1)", "",
+                       harness::kP1},
                       {"yes, ok; owned, words lost", kForbidden,
                        "the check cleared a live owner's words", "D3"},
                       {"yes, busy; owned, words lost", kForbidden, "a live owner lost its words",
@@ -235,11 +252,12 @@ class LitmusTests {
 
 }  // namespace
 
-template <class Protocol>
-std::vector<LitmusTest<Protocol>> litmus_tests() {
-  return LitmusTests<Protocol>::all();
+template <class Layout>
+std::vector<LitmusTest<Layout>> litmus_tests(bool unlocked) {
+  return LitmusTests<Layout>::all(unlocked);
 }
-template std::vector<LitmusTest<HardenedProtocol>> litmus_tests();
-template std::vector<LitmusTest<ReferenceProtocol>> litmus_tests();
+template std::vector<LitmusTest<OwnedSharedMemoryLayout<HardenedProtocol>>> litmus_tests(bool);
+template std::vector<LitmusTest<OwnedSharedMemoryLayout<ReferenceProtocol>>> litmus_tests(bool);
+template std::vector<LitmusTest<SubjectLayout>> litmus_tests(bool);
 
 }  // namespace fsqlshm::stress

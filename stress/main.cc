@@ -14,6 +14,7 @@
 #include "harness/program.h"
 #include "harness/result.h"
 #include "harness/run.h"
+#include "harness/subject.h"
 #include "stress/crash_points.h"
 #include "stress/findings.h"
 #include "stress/litmus.h"
@@ -35,6 +36,7 @@ struct Options {
   VerificationConfig verification{};
   std::uint64_t deaths = 500;
   std::string protocol = "hardened";
+  std::string subject;
   std::string plant = "none";
   std::string dir;
   std::string shard = "1/1";
@@ -62,11 +64,21 @@ void run(Options& options, Result& result) {
   const Setting& setting = options.setting;
   options.run.dir = setting.dir;
   options.run.quiet = setting.quiet;
+  options.run.subject = setting.subject ? &*setting.subject : nullptr;
+  options.run.title = "stress " + (setting.subject ? setting.subject->name() : options.protocol);
   options.run.worker.reference = setting.reference;
   options.run.worker.plant = kPlants.at(options.plant);
   options.run.worker.seed = setting.seed + (Shard::parse(options.shard)->index - 1) * 0x10001;
   run_stress(options.run, result);
-  if (setting.expect_defects) expect_defects(result, {"D3"}, {"D2", "D5"});
+  if (setting.subject) {
+    // One of them may keep the others from showing: who is locked out releases nothing.
+    const bool some = std::ranges::any_of(
+        result.findings, [](const Finding& finding) { return !finding.defect.empty(); });
+    if (!some) expect_defects(result, *setting.subject, {"D3"});
+    expect_defects(result, *setting.subject, {}, {"D2", "D3", "D5"});
+  } else if (setting.expect_defects) {
+    expect_defects(result, {"D3"}, {"D2", "D5"});
+  }
   print_counts(result);
 }
 
@@ -75,14 +87,18 @@ struct Command {
   const char* does;
   std::function<void(Result&)> act;
   std::vector<Option> options{};
+  const char* needs = "";  // why it cannot attack a shared object; empty: it can
 };
 
 // The first one is what runs if no command is given.
 std::vector<Command> commands(Options& o) {
   return {
       {"run", "workers in many roles, with chaos (default)", [&](Result& r) { run(o, r); }},
-      {"crash-points", "die and stop before every atomic step of every operation",
-       [&](Result& r) { run_crash_points(o.setting, r); }},
+      {.name = "crash-points",
+       .does = "die and stop before every atomic step of every operation",
+       .act = [&](Result& r) { run_crash_points(o.setting, r); },
+       .needs = "its steps are those of our seam; fsqlshm-step kills a shared object before every "
+                "access"},
       {"outcomes",
        "litmus tests: small races, and which of their outcomes are seen",
        [&](Result& r) { run_litmus(o.setting, o.litmus, r); },
@@ -92,12 +108,14 @@ std::vector<Command> commands(Options& o) {
       {"recovery",
        "time from the death of a publisher in the middle to the next good read",
        [&](Result& r) { run_recovery(o.setting, o.deaths, r); },
-       {{"--deaths", &o.deaths, "publishers to kill", whole_number(1)}}},
+       {{"--deaths", &o.deaths, "publishers to kill", whole_number(1)}},
+       "it times the publication lock of our files"},
       {"verification",
        "what it costs to check every read",
        [&](Result& r) { run_verification(o.setting, o.verification, r); },
        {{"--rounds", &o.verification.rounds, "with and without, in turn", whole_number(1)},
-        {"--run-seconds", &o.verification.seconds, "of each run", number(0.01, kMostSeconds)}}},
+        {"--run-seconds", &o.verification.seconds, "of each run", number(0.01, kMostSeconds)}},
+       "it measures the checks of runs on our files"},
   };
 }
 
@@ -105,13 +123,19 @@ std::vector<Command> commands(Options& o) {
 
 std::vector<Option> general_options(Options& options) {
   return {
-      {"--protocol", &options.protocol, "what to attack", one_of({"hardened", "reference"})},
+      {.name = "--protocol",
+       .target = &options.protocol,
+       .help = "what to attack",
+       .check = one_of({"hardened", "reference"}),
+       .excludes = {"--subject"}},
+      subject_option(options.subject),
       {"--seed", &options.setting.seed, "what every choice follows from (default: drawn)",
        whole_number(0)},
       {"--shard", &options.shard, "I/N: part I of N machines; changes the seed", shard()},
       {"--quiet", &options.setting.quiet, "no progress line"},
       {"--expect-defects", &options.setting.expect_defects,
-       "with the reference: its known defects are expected, and missing ones are findings"},
+       "with the reference: its known defects are expected, and missing ones are findings (with a "
+       "subject always)"},
       {"--dir", &options.dir, "where the file lies (default: /dev/shm)", existing_folder()},
   };
 }
@@ -172,18 +196,48 @@ void print(const Result& result) {
   }
 }
 
+// Why a subject cannot be attacked like this, or nothing.
+std::optional<std::string> refuse_subject(Options& options, const Command& command) {
+  if (options.subject.empty()) return std::nullopt;
+  if (*command.needs != '\0') {
+    return fmt::format("{} cannot take a subject: {}", command.name, command.needs);
+  }
+  options.run.worker.only_of_the_header();
+  if (options.run.worker.threads().empty()) {
+    return "the roles that have threads need a file, and a subject has none";
+  }
+  return std::nullopt;
+}
+
+// The result to fill; it could not run if the subject cannot be loaded.
+Result result_of(Options& options) {
+  if (options.subject.empty()) return {"stress", options.protocol};
+  auto subject = Subject::load(options.subject);
+  if (!subject) {
+    Result result("stress", options.subject);
+    result.could_not_run = subject.error();
+    return result;
+  }
+  options.setting.subject = *std::move(subject);
+  Result result("stress", options.setting.subject->name());
+  result.details["subject"] = options.setting.subject->describe();
+  return result;
+}
+
 ExitCode attack(const Program& program, Options& options, const std::vector<Command>& commands) {
   if (const auto wrong = apply_chaos(options)) return program.refuse(*wrong);
+  const auto asked = std::ranges::find_if(
+      commands, [&](const Command& command) { return program.given(command.name); });
+  const Command& command = asked == commands.end() ? commands.front() : *asked;
+  if (const auto wrong = refuse_subject(options, command)) return program.refuse(*wrong);
   Setting& setting = options.setting;
   setting.dir = options.dir;
   setting.reference = options.protocol == "reference";
   setting.expect_defects = setting.expect_defects && setting.reference;
-  Result result("stress", options.protocol);
+  Result result = result_of(options);
   result.seed = setting.seed;
   result.budget = {{"seconds", options.run.seconds}, {"shard", options.shard}};
-  const auto asked = std::ranges::find_if(
-      commands, [&](const Command& command) { return program.given(command.name); });
-  (asked == commands.end() ? commands.front() : *asked).act(result);
+  if (!result.could_not_run) command.act(result);
 
   // The same command repeats what was found, and what was missed.
   std::string replay = program.command_line();

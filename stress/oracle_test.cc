@@ -314,6 +314,16 @@ TEST(Roles, AreCompleteAndConsistent) {
                                           "opener", "publisher", "reader", "writer"}));
 }
 
+TEST(Roles, AreThoseOfTheHeaderOnASubject) {
+  WorkerConfig config;
+  config.only_of_the_header();
+  for (const Role& role : config.roles) {
+    const bool needs_a_file = role.name == "forker" || role.name == "opener";
+    EXPECT_EQ(role.takes_subjects(), !needs_a_file) << role.name;
+    EXPECT_EQ(role.threads == 0, needs_a_file) << role.name;
+  }
+}
+
 TEST(Roles, CountsAreSummedOverThreadsAndWorkers) {
   WorkerConfig config;
   config.only({{"allocator", 2}, {"writer", 1}});

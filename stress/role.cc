@@ -42,6 +42,12 @@ void WorkerConfig::only(std::initializer_list<std::pair<std::string_view, unsign
   }
 }
 
+void WorkerConfig::only_of_the_header() {
+  for (Role& role : roles) {
+    if (!role.takes_subjects()) role.threads = 0;
+  }
+}
+
 std::vector<const Role*> WorkerConfig::threads() const {
   std::vector<const Role*> threads;
   for (const Role& role : roles) threads.insert(threads.end(), role.threads, &role);

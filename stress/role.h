@@ -24,6 +24,7 @@
 #include "harness/intercepted_words.h"
 #include "harness/random.h"
 #include "stress/control_block.h"
+#include "stress/subject_file.h"
 
 namespace fsqlshm::stress {
 
@@ -55,11 +56,11 @@ using PlainFile = BasicShmFile<Protocol>;
 template <class Protocol>
 using PerturbedFile = BasicShmFile<Protocol, PerturbedWords>;
 
-/// The life of a thread, for each kind of file that a worker may map.
+/// The life of a thread, for each kind of file that a worker may have; null if its role is not about that kind.
 template <class... Files>
 using LivesOf = std::tuple<void (*)(RoleThread<Files>&)...>;
 using Lives = LivesOf<PlainFile<HardenedProtocol>, PerturbedFile<HardenedProtocol>,
-                      PlainFile<ReferenceProtocol>, PerturbedFile<ReferenceProtocol>>;
+                      PlainFile<ReferenceProtocol>, PerturbedFile<ReferenceProtocol>, SubjectFile>;
 
 /// A run in which this count stayed zero proves nothing about its role.
 struct Want {
@@ -79,6 +80,10 @@ struct Role {
   bool takes_ids = false;  ///< a thread that is killed may lose one transaction id
   Lives lives{};           ///< set by `role`
 
+  /// Whether it works on the header alone, and so on a subject, which has no file.
+  [[nodiscard]] bool takes_subjects() const {
+    return std::get<void (*)(RoleThread<SubjectFile>&)>(lives) != nullptr;
+  }
   /// "--readers"
   [[nodiscard]] std::string option() const;
 };
@@ -93,6 +98,8 @@ enum class Plant : std::uint8_t { kNone, kDataRace, kCrash, kHang, kViolation };
 
 struct WorkerConfig {
   bool reference = false;
+  const SubjectGround* subject =
+      nullptr;  ///< if it is set, attacked in the place of a file of ours
   std::filesystem::path file;
   std::filesystem::path reports;  ///< where TSan writes to; its pid is appended
   std::vector<Role> roles = all_roles();
@@ -106,6 +113,8 @@ struct WorkerConfig {
   [[nodiscard]] const Role& role(std::string_view name) const;
   /// Sets the number of threads of these roles, and of all others to none.
   void only(std::initializer_list<std::pair<std::string_view, unsigned>> threads);
+  /// Sets the number of threads to none of all roles that need a file.
+  void only_of_the_header();
   /// The role of each thread of a worker.
   [[nodiscard]] std::vector<const Role*> threads() const;
   /// A count over all threads of all workers.
@@ -121,7 +130,8 @@ struct ThreadName {
 
 /// What a turn has at hand. A role is a class, of which each thread makes one object and calls it
 /// again and again with its RoleThread: `void operator()(auto& me)`. A turn should be short, so that
-/// a run ends soon after it is told to.
+/// a run ends soon after it is told to. A role that uses more than the header and the publication lock says
+/// `static constexpr bool kNeedsFile = true;`.
 template <class FileOf>
 class RoleThread {
  public:
@@ -192,13 +202,22 @@ void live(RoleThread<File>& me) {
   Perturbation::one_in = me.config.perturb;
   me.record("started", me.name().incarnation);
   Turn turn;
-  while (!me.stopped()) turn(me);
+  while (!me.stopped()) {
+    if (harness::LastWords* const words = harness::LastWords::mine()) words->doing();
+    turn(me);
+  }
 }
+
+template <class Turn, class File>
+constexpr bool kFits = !std::same_as<File, SubjectFile> || !requires { requires Turn::kNeedsFile; };
 
 /// The role of `Turn`.
 template <std::default_initializable Turn>
 [[nodiscard]] Role role(Role description) {
-  std::apply([](auto&... lives) { ((lives = live<Turn>), ...); }, description.lives);
+  const auto set = []<class File>(void (*&life)(RoleThread<File>&)) {
+    if constexpr (kFits<Turn, File>) life = live<Turn, File>;
+  };
+  std::apply([&](auto&... lives) { (set(lives), ...); }, description.lives);
   return description;
 }
 

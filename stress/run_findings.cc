@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -13,20 +14,27 @@ namespace fsqlshm::stress {
 
 void RunFindings::add(std::string_view property, std::string title, std::string detail,
                       std::string_view defect) {
-  result_.findings.push_back({.severity = "violation",
-                              .property = std::string(property),
-                              .defect = std::string(config_.reference ? defect : ""),
+  harness::Finding finding = {.property = std::string(property),
+                              .defect = std::string(defect),
                               .title = std::move(title),
                               .detail = std::move(detail),
-                              .file = "stress/runner.cc"});
+                              .file = "stress/runner.cc"};
+  subject_.classify(finding);
+  result_.findings.push_back(std::move(finding));
 }
 
 void RunFindings::add_with_context(std::string_view property, std::string title,
                                    const std::string& detail, std::string_view defect) {
-  add(property, std::move(title),
-      fmt::format("{}\nseed {}\n\n{}\nlast events (ms before the report):\n{}", detail,
-                  config_.seed, harness::header_table(file_.header_bytes()), last_events()),
-      defect);
+  add(property, std::move(title), fmt::format("{}\n{}", detail, context()), defect);
+}
+
+void RunFindings::add_call(harness::Finding finding) {
+  const bool known = std::ranges::any_of(result_.findings, [&](const harness::Finding& other) {
+    return other.property == finding.property && other.title == finding.title;
+  });
+  if (known) return;
+  finding.detail = fmt::format("{}\n{}", finding.detail, context());
+  result_.findings.push_back(std::move(finding));
 }
 
 void RunFindings::add_vacuous(std::string title) {
@@ -65,10 +73,21 @@ void RunFindings::add_end(const Workers::End& end) {
     return;
   }
   if (end.how.exited() && control_.stop.load() != 0) return;
+  for (const ThreadState& thread : control_.threads[end.worker]) {
+    if (thread.last_words.signal == 0) continue;
+    add_call(subject_.did_not_return(
+        harness::GuardedFailure::crashed(thread.last_words, end.how.text())));
+    return;
+  }
   add("workers live until they are killed",
       fmt::format("worker {} (process {}) {}", end.worker, end.pid,
                   end.how.exited(kWorkerOpenFailed) ? "could not open the file" : end.how.text()),
       "");
+}
+
+std::string RunFindings::context() const {
+  return fmt::format("seed {}\n\n{}\nlast events (ms before the report):\n{}", config_.seed,
+                     harness::header_table(subject_.header_bytes()), last_events());
 }
 
 std::string RunFindings::last_events() const {

@@ -6,21 +6,21 @@
 #include <string>
 #include <string_view>
 
-#include "fsqlshm/shm_file.h"
 #include "harness/child.h"
 #include "harness/result.h"
 #include "stress/control_block.h"
+#include "stress/run_subject.h"
 #include "stress/worker.h"
 
 namespace fsqlshm::stress {
 
 class RunFindings {
  public:
-  RunFindings(const WorkerConfig& config, const ControlBlock& control, const ShmFile& file,
+  RunFindings(const WorkerConfig& config, const ControlBlock& control, const RunSubject& subject,
               harness::Result& result)
-      : config_(config), control_(control), file_(file), result_(result) {}
+      : config_(config), control_(control), subject_(subject), result_(result) {}
 
-  /// A violation. `defect`: the known defect that it shows if the subject is `reference`.
+  /// What does not hold. `defect`: the known defect that it shows if the subject has that.
   void add(std::string_view property, std::string title, std::string detail,
            std::string_view defect = "");
   /// The same with the header, the seed and the last events in its detail.
@@ -33,13 +33,16 @@ class RunFindings {
   void add_violations();
   /// A worker that ended although it was not killed.
   void add_end(const Workers::End& end);
+  /// A call of the subject that did not return; once for each function.
+  void add_call(harness::Finding finding);
 
  private:
+  [[nodiscard]] std::string context() const;
   [[nodiscard]] std::string last_events() const;
 
   const WorkerConfig& config_;
   const ControlBlock& control_;
-  const ShmFile& file_;
+  const RunSubject& subject_;
   harness::Result& result_;
 };
 

@@ -4,20 +4,18 @@
 
 #include <chrono>
 #include <cmath>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "fsqlshm/shm_file.h"
 #include "harness/child.h"
 #include "harness/describe.h"
 #include "harness/properties/execution.h"
 #include "harness/run.h"
 #include "stress/describe.h"
 #include "stress/operations.h"
-#include "stress/run_dir.h"
 #include "stress/run_findings.h"
+#include "stress/run_subject.h"
 #include "stress/worker.h"
 
 namespace fsqlshm::stress {
@@ -29,6 +27,12 @@ using harness::Result;
 // machine that has no time for us, they do not get around to trying).
 constexpr std::uint64_t kLockedOutNs = 5'000'000'000;
 constexpr std::uint64_t kLockedOutTries = 20'000;
+// Who stands still in one call in 128 does not try that often.
+constexpr std::uint64_t kLockedOutTriesOfSubject = 500;
+// How long a call of a subject may take.
+constexpr std::chrono::seconds kCallPatience(10);
+// A worker of which a thread has been in a call for so long is not killed.
+constexpr std::chrono::milliseconds kSpared(200);
 
 // Rows of details.over_time, some 60 to 120 of them in a run: when there are too many, every second
 // one goes.
@@ -54,12 +58,27 @@ class OverTime {
   std::uint64_t pause_ns_ = 100'000'000;
 };
 
+// Of the threads that are watched: none if there is no subject. Worker by worker.
+std::vector<const harness::LastWords*> last_words_of(const ControlBlock& control,
+                                                     const WorkerConfig& config,
+                                                     std::size_t workers) {
+  std::vector<const harness::LastWords*> all;
+  if (config.subject == nullptr) return all;
+  const std::size_t threads = config.threads().size();
+  for (std::size_t i = 0; i < workers * threads; ++i) {
+    all.push_back(&control.threads[i / threads][i % threads].last_words);
+  }
+  return all;
+}
+
 class Runner {
  public:
-  Runner(const RunConfig& config, WorkerConfig worker_config, const ShmFile& file, Result& result)
+  Runner(const RunConfig& config, WorkerConfig worker_config, ControlBlock& control,
+         RunSubject& subject, Result& result)
       : config_(config),
         worker_config_(std::move(worker_config)),
-        file_(file),
+        control_(&control),
+        subject_(subject),
         result_(result),
         random_(mix(config.worker.seed) ^ 0x5eed) {
     if (config.kill) chaos_.push_back(Chaos::kKill);
@@ -68,23 +87,17 @@ class Runner {
   }
 
   void run() {
-    if (!publish_first()) {
-      result_.could_not_run = "cannot publish the first snapshot";
-      return;
-    }
+    if (!publish_first()) return;
     start_ns_ = control_->clock.start_ns = now_ns();
-    control_->writers.leases_outlive_processes(worker_config_.reference);
+    control_->writers.leases_outlive_processes(subject_.leases_outlive_processes());
     control_->gc_horizon.begin_write(0);
     workers_.start_all();
     supervise();
     findings_.add_violations();
     stop_all();
-    result_.details["header"] = header_fields(file_.header_bytes());
-    if (worker_config_.reference) {
-      judge_what_is_left<ReferenceProtocol>();
-    } else {
-      judge_what_is_left<HardenedProtocol>();
-    }
+    result_.details["header"] = header_fields(subject_.header_bytes());
+    judge_what_is_left();
+    if (const auto outside = subject_.wrote_outside()) findings_.add_call(*outside);
     judge_ids();
     judge_vacuity();
     report();
@@ -94,35 +107,32 @@ class Runner {
   enum class Chaos : std::uint8_t { kKill, kExec, kStop };
 
   bool publish_first() {
-    auto guard = file_.lock_publication();
     control_->snapshot.begin_write(1);
-    const ShmSnapshot first = triple_of(1);
-    const bool done =
-        guard && guard->publish_snapshot(first.commit_seq, first.schema_epoch, first.ecs_epoch);
+    const auto trouble = subject_.publish_first(triple_of(1));
     control_->snapshot.end_write(1);
-    return done;
+    if (trouble) findings_.add_call(*trouble);
+    return !trouble;
   }
 
   [[nodiscard]] std::uint64_t total(std::string_view count) const {
     return worker_config_.total(*control_, count);
   }
   [[nodiscard]] std::uint64_t next_txn_id() const {
-    return harness::word_at(file_.header_bytes(), Field::kNextTxnId);
+    return harness::word_at(subject_.header_bytes(), Field::kNextTxnId);
   }
 
   // --- The run -----------------------------------------------------------------------------------
 
   void supervise() {
-    harness::Progress progress(
-        fmt::format("stress {}",
-                    config_.worker.reference ? ReferenceProtocol::kName : HardenedProtocol::kName),
-        std::chrono::duration<double>(config_.seconds), config_.quiet);
+    harness::Progress progress(config_.title, std::chrono::duration<double>(config_.seconds),
+                               config_.quiet);
     next_chaos_ns_ = start_ns_ + chaos_pause();
     acquired_ns_ = start_ns_;
     while (true) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const std::uint64_t now = now_ns();
       turn(now, true);
+      end_the_silent();
       interrupted_ = harness::stop_requested();
       if (interrupted_ || over(now)) break;
       if (!chaos_.empty() && now >= next_chaos_ns_) {
@@ -132,7 +142,8 @@ class Runner {
       if (locked_out(now)) {
         findings_.add_with_context(
             harness::kP4, "no writer got the indicator for 5 s: they are locked out",
-            writer_report(file_.header_bytes(), control_->clock.at(now), file_.liveness()).text(),
+            writer_report(subject_.header_bytes(), control_->clock.at(now), subject_.liveness())
+                .text(),
             "D2");
         break;
       }
@@ -159,6 +170,27 @@ class Runner {
     }
   }
 
+  // A thread that is in a call of a subject which does not return.
+  void end_the_silent() {
+    const auto silent = patience_.silent(last_words_);
+    if (!silent) return;
+    findings_.add_call(subject_.did_not_return(
+        harness::GuardedFailure::hung(*last_words_[*silent], kCallPatience)));
+    worker_ended_ = true;
+    const std::size_t worker = *silent * workers_.count() / last_words_.size();
+    for (ThreadState& thread : control_->threads[worker]) thread.last_words.watched = false;
+    workers_.kill(worker);
+  }
+
+  // Its death would hide that it hangs.
+  [[nodiscard]] bool seems_to_hang(std::size_t worker) const {
+    const std::size_t threads = last_words_.size() / workers_.count();
+    for (std::size_t i = worker * threads; i < (worker + 1) * threads; ++i) {
+      if (patience_.silence_of(i) > kSpared) return true;
+    }
+    return false;
+  }
+
   // Times between acts of chaos are exponential around the wanted rate.
   std::uint64_t chaos_pause() {
     const double uniform = (static_cast<double>(random_.next() >> 12) + 1) / 0x1p52;
@@ -168,6 +200,7 @@ class Runner {
   void act_of_chaos(std::uint64_t now) {
     const std::size_t index = random_.below(workers_.count());
     const std::uint64_t stop_until = now + 1'000'000 + random_.below(29'000'000);
+    if (seems_to_hang(index)) return;
     switch (chaos_[random_.below(chaos_.size())]) {
       case Chaos::kKill:
         return workers_.kill(index);
@@ -185,7 +218,8 @@ class Runner {
       refusals_ = total("acquire_refusals");
     }
     return now - acquired_ns_ > kLockedOutNs &&
-           total("acquire_refusals") - refusals_ > kLockedOutTries;
+           total("acquire_refusals") - refusals_ >
+               (worker_config_.subject == nullptr ? kLockedOutTries : kLockedOutTriesOfSubject);
   }
 
   void stop_all() {
@@ -194,6 +228,8 @@ class Runner {
     const std::uint64_t deadline = now_ns() + static_cast<std::uint64_t>(config_.patience * 1e9);
     while (!workers_.here().empty() && now_ns() < deadline) {
       turn(now_ns(), false);
+      end_the_silent();
+      if (const auto trouble = subject_.let_readers_go()) findings_.add_call(*trouble);
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     const std::vector<std::size_t> hung = workers_.here();
@@ -207,35 +243,35 @@ class Runner {
 
   // --- Judgement ---------------------------------------------------------------------------------
 
-  // The next process must be able to repair the file, with the operations of the run's protocol, and
-  // then to use it.
-  template <class Protocol>
+  // The next process must be able to repair what is left, and then to use it.
   void judge_what_is_left() {
-    auto file = open_file<BasicShmFile<Protocol>>(worker_config_.file);
+    // Every owner is dead. When no lease is over yet, the first check must clear one; where leases outlive
+    // their processes, when all are.
+    const std::uint64_t now = subject_.leases_outlive_processes()
+                                  ? control_->clock.at(now_ns()) + 1000
+                                  : LeaseClock::kEpoch;
     RegisterLog& log = control_->snapshot;
     const std::uint64_t low = log.begin_read();
-    const auto snapshot = file.layout().try_load_consistent_snapshot(10);
-    died_in_publish_ = !snapshot;
-    if (snapshot && (!whole(*snapshot) ||
-                     log.end_read(low, snapshot->commit_seq.get()) != ReadVerdict::kGood)) {
-      findings_.add_with_context("snapshot integrity", "no right snapshot after the run");
+    const auto look = subject_.look(now);
+    if (!look) return findings_.add_call(look.error());
+    died_in_publish_ = !look->snapshot;
+    if (look->snapshot &&
+        (!whole(*look->snapshot) ||
+         log.end_read(low, look->snapshot->commit_seq.get()) != ReadVerdict::kGood)) {
+      findings_.add_with_context(harness::kSnapshotIntegrity, "no right snapshot after the run");
     }
-    // Every owner is dead. When no lease is over yet, the first check must clear one; in the published
-    // protocol, when all are.
-    const std::uint64_t now =
-        worker_config_.reference ? control_->clock.at(now_ns()) + 1000 : LeaseClock::kEpoch;
-    const bool free = check(file, now) == Exclusion::kOk;
-    const HeaderBytes bytes = file.header_bytes();
-    const WriterReport writer = writer_report(bytes, now, file.liveness());
+    const HeaderBytes bytes = subject_.header_bytes();
     for (const Field field : kWriterFields) {
-      if (!free || harness::word_at(bytes, field) == 0) continue;
+      if (!look->free || harness::word_at(bytes, field) == 0) continue;
       findings_.add_with_context(harness::kP3, "the indicator is free, but its words are not zero",
                                  std::string(field_name(field)), "D3");
     }
-    const std::string trouble = newcomer_trouble<Protocol>(worker_config_.file, now);
-    if (trouble.empty()) return;
-    findings_.add_with_context(harness::kP4, "after the run: " + trouble, writer.text(),
-                               trouble == kBusyForEver ? "D2" : "");
+    const WriterReport writer = writer_report(bytes, now, subject_.liveness());
+    const auto trouble = subject_.newcomer_trouble(now);
+    if (!trouble) return findings_.add_call(trouble.error());
+    if (trouble->empty()) return;
+    findings_.add_with_context(harness::kP4, "after the run: " + *trouble, writer.text(),
+                               *trouble == kBusyForEver ? "D2" : "");
   }
 
   void judge_ids() {
@@ -245,13 +281,13 @@ class Runner {
       result_.could_not_run = "too many transaction ids were marked late to judge them";
     }
     if (!summary.duplicates.empty()) {
-      findings_.add_with_context("txn ids are unique", "a transaction id was handed out twice",
+      findings_.add_with_context(harness::kTxnIdsUnique, "a transaction id was handed out twice",
                                  fmt::format("id {}", summary.duplicates.front()));
     }
     // A thread that is killed loses at most the one id that it had not marked yet.
     if (lost_ids_ > workers_.lost_threads()) {
       findings_.add_with_context(
-          "txn ids are not lost",
+          harness::kTxnIdsNotLost,
           fmt::format("{} ids were lost, but only {} threads were killed that could have lost one "
                       "each",
                       lost_ids_, workers_.lost_threads()));
@@ -338,15 +374,18 @@ class Runner {
 
   const RunConfig& config_;
   const WorkerConfig worker_config_;
-  const ShmFile& file_;
+  ControlBlock* control_;
+  RunSubject& subject_;
   Result& result_;
   Random random_;
   std::vector<Chaos> chaos_;
-  harness::Shared<ControlBlock> control_;
-  RunFindings findings_{worker_config_, *control_, file_, result_};
+  RunFindings findings_{worker_config_, *control_, subject_, result_};
   IdAuditor auditor_{control_->ids};
   Workers workers_{worker_config_, *control_, config_.workers};
   OverTime over_time_;
+  std::vector<const harness::LastWords*> last_words_ =
+      last_words_of(*control_, worker_config_, workers_.count());
+  harness::Patience patience_{kCallPatience};
   std::uint64_t start_ns_ = 0;
   std::uint64_t next_chaos_ns_ = 0;
   std::uint64_t acquires_ = 0;
@@ -361,38 +400,9 @@ class Runner {
 
 }  // namespace
 
-void run_stress(const RunConfig& config, Result& result) {
-  if (config.worker.threads().size() > kMaxThreads) {
-    result.could_not_run = fmt::format("more than {} threads in a worker", kMaxThreads);
-    return;
-  }
-  const auto dir = RunDir::make(config.dir);
-  if (!dir) {
-    result.could_not_run = dir.error();
-    return;
-  }
-  WorkerConfig worker = config.worker;
-  worker.file = dir->path() / "stress.db.fsqlite-shm";
-  worker.reports = dir->path() / "tsan";
-  auto file = ShmFile::create(worker.file);
-  if (!file) {
-    result.could_not_run = file.error().message();
-    return;
-  }
-  try {
-    Runner(config, worker, *file, result).run();
-  } catch (const std::system_error& error) {  // no process could be started
-    result.could_not_run = error.what();
-    return;
-  }
-  // Now nobody has the file open.
-  if (!file->close()) result.could_not_run = "cannot close the file";
-  if (const std::string trouble = first_opener_trouble(worker.file); !trouble.empty()) {
-    result.findings.push_back({.severity = "violation",
-                               .property = std::string(kFirstOpener),
-                               .title = "after the run: " + trouble,
-                               .file = "stress/runner.cc"});
-  }
+void run_workers(const RunConfig& config, const WorkerConfig& worker, ControlBlock& control,
+                 RunSubject& subject, Result& result) {
+  Runner(config, worker, control, subject, result).run();
 }
 
 }  // namespace fsqlshm::stress

@@ -6,24 +6,30 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "harness/result.h"
+#include "harness/subject.h"
 #include "stress/role.h"
+#include "stress/run_subject.h"
 
 namespace fsqlshm::stress {
 
 struct RunConfig {
   WorkerConfig worker{};
   unsigned workers = 3;
-  double seconds = 10;          ///< 0: until interrupted, or until `kills`
-  bool kill = true;             ///< chaos: SIGKILL
-  bool exec = true;             ///< chaos: one thread execs another program
-  bool stop = true;             ///< chaos: SIGSTOP, then SIGCONT after 1 to 30 ms
-  double chaos_rate = 20;       ///< acts of chaos a second
-  std::uint64_t kills = 0;      ///< end after so many; 0: no such end
-  double patience = 20;         ///< seconds that a worker may take to stop when told to
-  std::filesystem::path dir{};  ///< where the file lies; empty: tmpfs
+  double seconds = 10;           ///< 0: until interrupted, or until `kills`
+  bool kill = true;              ///< chaos: SIGKILL
+  bool exec = true;              ///< chaos: one thread execs another program
+  bool stop = true;              ///< chaos: SIGSTOP, then SIGCONT after 1 to 30 ms
+  double chaos_rate = 20;        ///< acts of chaos a second
+  std::uint64_t kills = 0;       ///< end after so many; 0: no such end
+  double patience = 20;          ///< seconds that a worker may take to stop when told to
+  std::filesystem::path dir{};   ///< where the file lies; empty: tmpfs
+  std::string title = "stress";  ///< of the progress line
   bool quiet = false;
+  /// Attacked in the place of a file of ours; its header lies in memory that the workers inherit.
+  const harness::Subject* subject = nullptr;
 };
 
 /// Runs, and adds counts, findings and details to `result`:
@@ -32,7 +38,12 @@ struct RunConfig {
 ///   details.recovered  times a publisher found an odd sequence number and reconciled
 ///   details.over_time  rows of counts since the start, {"seconds", NAME: count}
 ///   details.header     the header at the end, as fsqlshm-inspect shows it
+/// A run on a subject goes on, with a new header, after a finding that was to be expected: counts.rounds.
 void run_stress(const RunConfig& config, harness::Result& result);
+
+/// The run itself, over what is there already. Throws std::runtime_error.
+void run_workers(const RunConfig& config, const WorkerConfig& worker, ControlBlock& control,
+                 RunSubject& subject, harness::Result& result);
 
 }  // namespace fsqlshm::stress
 

@@ -5,13 +5,17 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+
+#include "harness/subject.h"
 
 namespace fsqlshm::stress {
 
 struct Setting {
   bool reference = false;       ///< attack this protocol, not `hardened`
   bool expect_defects = false;  ///< with it: its known defects become "expected" findings
-  std::filesystem::path dir{};  ///< where files lie; empty: tmpfs
+  std::optional<harness::Subject> subject{};  ///< attack this, not a protocol of ours
+  std::filesystem::path dir{};                ///< where files lie; empty: tmpfs
   std::uint64_t seed = 0;
   bool quiet = false;
 };

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 #include <thread>
 #include <tuple>
 #include <utility>
+
+#include "stress/interruptions.h"
 
 extern "C" {
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the sanitizer's names
@@ -73,22 +76,55 @@ void plant(Plant what, ControlBlock& control) {
   }
 }
 
-template <class File>
-int run_threads(const WorkerConfig& config, ControlBlock& control, std::size_t worker,
-                std::uint64_t incarnation) {
-  auto file = File::open(config.file);
-  if (!file) return kWorkerOpenFailed;
+// What a thread of a worker is besides its role.
+struct NoFrame {
+  NoFrame(const WorkerConfig& /*config*/, ControlBlock& /*control*/, const ThreadName& /*name*/) {}
+};
+
+// It says what it calls, and its timing is disturbed from outside.
+struct SubjectFrame {
+  SubjectFrame(const WorkerConfig& config, ControlBlock& control, const ThreadName& name)
+      : watched(control.threads[name.worker][name.thread].last_words) {
+    if (config.perturb != 0) {
+      interruptions.emplace(
+          config.subject->subject(), config.perturb,
+          mix(config.seed ^ mix(name.worker << 40 | name.thread << 32 | name.incarnation)));
+    }
+  }
+  harness::Watched watched;
+  std::optional<Interruptions> interruptions;
+};
+
+template <class Frame, class File>
+void run_threads(const File& file, const WorkerConfig& config, ControlBlock& control,
+                 std::size_t worker, std::uint64_t incarnation) {
   plant(config.plant, control);
   std::vector<std::thread> threads;
   for (const Role* const role : config.threads()) {
     const ThreadName name = {worker, incarnation, threads.size()};
     threads.push_back(start_thread([&, role, name] {
-      RoleThread<File> me(config, control, *file, name);
+      const Frame frame(config, control, name);
+      RoleThread<File> me(config, control, file, name);
       std::get<void (*)(RoleThread<File>&)>(role->lives)(me);
     }));
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+template <class File>
+int run_on_a_file(const WorkerConfig& config, ControlBlock& control, std::size_t worker,
+                  std::uint64_t incarnation) {
+  auto file = File::open(config.file);
+  if (!file) return kWorkerOpenFailed;
+  run_threads<NoFrame>(*file, config, control, worker, incarnation);
   return file->close() ? 0 : kWorkerOpenFailed;
+}
+
+int run_on_a_subject(const WorkerConfig& config, ControlBlock& control, std::size_t worker,
+                     std::uint64_t incarnation) {
+  const SubjectFile file(*config.subject, SubjectGround::identity(worker, incarnation));
+  run_threads<SubjectFrame>(file, config, control, worker, incarnation);
+  return 0;
 }
 
 }  // namespace
@@ -101,10 +137,11 @@ int run_worker(const WorkerConfig& config, ControlBlock& control, std::size_t wo
   // A process that is forked and killed leaves its report where the parent finds it.
   if (under_tsan()) __sanitizer_set_report_path(config.reports.c_str());
   const bool plain = config.perturb == 0;
-  const auto run = config.reference ? (plain ? run_threads<PlainFile<ReferenceProtocol>>
-                                             : run_threads<PerturbedFile<ReferenceProtocol>>)
-                                    : (plain ? run_threads<PlainFile<HardenedProtocol>>
-                                             : run_threads<PerturbedFile<HardenedProtocol>>);
+  auto* run = config.reference ? (plain ? run_on_a_file<PlainFile<ReferenceProtocol>>
+                                        : run_on_a_file<PerturbedFile<ReferenceProtocol>>)
+                               : (plain ? run_on_a_file<PlainFile<HardenedProtocol>>
+                                        : run_on_a_file<PerturbedFile<HardenedProtocol>>);
+  if (config.subject != nullptr) run = run_on_a_subject;
   return run(config, control, worker, incarnation);
 }
 
@@ -156,6 +193,7 @@ std::vector<Workers::End> Workers::turn(std::uint64_t now_ns, bool replace) {
     }
     if (!worker.child.here() || !worker.child.poll().over()) continue;
     control_.kills.note_reaped(i, worker.incarnation);
+    for (ThreadState& thread : control_.threads[i]) thread.last_words.watched = false;
     const harness::ChildState how = worker.child.state();
     if (worker.killed && (worker.execs ? how.exited() : how.died_of(SIGKILL))) {
       ++(worker.execs ? execs_ : kills_);

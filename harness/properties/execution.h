@@ -30,6 +30,12 @@ inline constexpr std::string_view kVisibility = "visibility";
 inline constexpr std::string_view kIdUnique = "I1 unique ids";
 inline constexpr std::string_view kIdDomain = "I2 ids end at 2^62-1";
 inline constexpr std::string_view kIdOrder = "I3 ids in order";
+// The same of real threads, of which only logs know what they did.
+inline constexpr std::string_view kSnapshotIntegrity = "snapshot integrity";
+inline constexpr std::string_view kSnapshotLinear = "snapshot linearizability";
+inline constexpr std::string_view kTxnIdsUnique = "txn ids are unique";
+inline constexpr std::string_view kTxnIdsAscend = "txn ids ascend";
+inline constexpr std::string_view kTxnIdsNotLost = "txn ids are not lost";
 
 /// A property that does not hold. The texts live as long as the call that passes them.
 struct Violation {

@@ -10,7 +10,7 @@ namespace fsqlshm::c_interface {
 using Protocol = ReferenceProtocol;
 constexpr const char* kImplementation = "fsqlshm " FSQLSHM_VERSION ", reference";
 constexpr std::uint64_t kPromises = FSQLSHM_P6_PROGRESS | FSQLSHM_SNAPSHOT | FSQLSHM_IDS;
-constexpr const char* kKnownDefects = "D2 D3 D4 D5 D6";
+constexpr const char* kKnownDefects = "D1 D2 D3 D4 D5 D6";
 
 }  // namespace fsqlshm::c_interface
 

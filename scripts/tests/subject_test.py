@@ -41,7 +41,7 @@ class TheOriginal(support.FolderTest):
         self.assertEqual(counts, [160, 400, 120, 2138])
         who = result["details"]["subject"]
         self.assertIn("rustc", who["implementation"])
-        self.assertEqual(who["known_defects"], ["D2", "D3", "D4", "D5", "D6"])
+        self.assertEqual(who["known_defects"], ["D1", "D2", "D3", "D4", "D5", "D6"])
         # Traces name lines of the source that was given, and nothing of how it was built.
         files = self.files_of("fsqlshm_header_release_serialized_writer")
         self.assertIn(str(self.source.resolve()), files)

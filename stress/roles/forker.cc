@@ -26,6 +26,8 @@ enum : std::uint8_t { kForks, kUnwinds, kExecs, kCancels };
 
 class Forker {
  public:
+  static constexpr bool kNeedsFile = true;
+
   ~Forker() {
     for (const pid_t child : children_) ::waitpid(child, nullptr, 0);
   }

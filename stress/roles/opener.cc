@@ -10,6 +10,8 @@ constexpr Check kRemovedInUse = {"file", "a file that is in use was removed", {"
 
 // Opens the file again, now and then tries to create or remove it, and validates.
 struct Opener {
+  static constexpr bool kNeedsFile = true;
+
   template <class File>
   void operator()(RoleThread<File>& me) {
     if (me.random.one_in(8)) {

@@ -3,7 +3,7 @@
 namespace fsqlshm::stress {
 namespace {
 
-constexpr Check kTornTriple = {"snapshot integrity",
+constexpr Check kTornTriple = {harness::kSnapshotIntegrity,
                                "a torn triple: its parts are of different publishes",
                                {"commit_seq", "schema_epoch", "ecs_epoch"}};
 

@@ -5,15 +5,16 @@
 
 #include <optional>
 
+#include "harness/properties/execution.h"
 #include "stress/role.h"
 
 namespace fsqlshm::stress {
 
 inline constexpr Check kDuplicateTxnId = {
-    "txn ids are unique", "a transaction id was handed out twice", {"id"}};
+    harness::kTxnIdsUnique, "a transaction id was handed out twice", {"id"}};
 inline constexpr Check kTxnIdWentBack = {
-    "txn ids ascend", "a thread got a smaller transaction id than before", {"id", "before"}};
-inline constexpr Check kNoTxnId = {"txn ids are unique",
+    harness::kTxnIdsAscend, "a thread got a smaller transaction id than before", {"id", "before"}};
+inline constexpr Check kNoTxnId = {harness::kTxnIdsUnique,
                                    "the allocator says that all ids are used up"};
 
 /// For a role with `takes_ids`. `last` is the id that this thread took before; `count` is the index
@@ -33,11 +34,11 @@ std::optional<TxnId> take_id(auto& me, std::uint64_t& last, std::size_t count) {
 
 // Of a snapshot, or of its commit_seq alone; register_log.h says why this suffices.
 inline constexpr Check kReadTooOld = {
-    "snapshot linearizability",
+    harness::kSnapshotLinear,
     "a read returned an older snapshot than was in force when it began",
     {"returned", "oldest allowed"}};
 inline constexpr Check kReadFromTheFuture = {
-    "snapshot linearizability",
+    harness::kSnapshotLinear,
     "a read returned a snapshot whose publish had not begun",
     {"returned", "youngest begun"}};
 
