@@ -6,12 +6,14 @@
 #include <benchmark/benchmark.h>
 
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "background.h"
+#include "harness/subject.h"
 #include "subject.h"
 
 namespace fsqlshm::bench {
@@ -41,13 +43,15 @@ using Cases = std::vector<Case>;
 struct Settings {
   std::vector<double> rates = {0, 1e3, 1e4, 1e5, 1e6, kSaturating};  ///< publishes a second
   std::string hgrm;  ///< folder for the histograms of the timed reads, or empty
+  std::optional<harness::Subject> subject;  ///< a shared object whose calls are measured, too
 };
 
 void add_read_cases(Cases& cases, const Settings& settings);  // reads, with and without a publisher
 void add_tail_cases(Cases& cases, const Settings& settings);  // reads, the time of each one
 void add_publish_cases(Cases& cases);                         // publishes
-void add_header_cases(Cases& cases);   // open, create, to_bytes, checksum, a window left open
-void add_writer_cases(Cases& cases);   // the serialized writer
+void add_header_cases(Cases& cases);  // open, create, to_bytes, checksum, a window left open
+void add_writer_cases(Cases& cases);  // the serialized writer
+void add_call_cases(Cases& cases, const Settings& settings);  // calls through the C interface
 void add_file_cases(Cases& cases);     // the locks of a mapped file, and what its guard adds
 void add_growth_cases(Cases& cases);   // more readers, more allocators
 void add_sharing_cases(Cases& cases);  // traffic on the seqlock's cache line

@@ -8,23 +8,27 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <iostream>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <thread>
 
 #include "cases.h"
+#include "harness/guarded.h"
+#include "harness/result.h"
+#include "harness/subject.h"
 #include "recorder.h"
 
 namespace fsqlshm::bench {
 namespace {
 
-// As everywhere in the project; harness/result.h brings a JSON library that nothing else here
-// needs.
-constexpr int kExitClean = 0;
-constexpr int kExitFound = 1;
-constexpr int kExitCouldNotRun = 2;
+using harness::kExitClean;
+using harness::kExitCouldNotRun;
+using harness::kExitFound;
 
 void print_help() {
   benchmark::PrintDefaultHelp();
@@ -32,6 +36,7 @@ void print_help() {
       "          [--rates=0,1k,...]  publishes a second of the groups read and tail, also "
       "saturating\n"
       "          [--hgrm=FOLDER]     HdrHistogram files of the group tail, in ns\n"
+      "          [--subject=PATH.so] the group call, also of this shared object (fsqlshm.h)\n"
       "Exit status: 0 done, 1 an operation did not do what it should, 2 could not run.\n"
       "scripts/bench runs it several times, compares runs and draws the tables.\n");
 }
@@ -42,7 +47,11 @@ std::optional<Settings> parse(int argc, char** argv) {
   Settings settings;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word.starts_with("--hgrm=")) {
+    if (word.starts_with("--subject=")) {
+      auto subject = harness::Subject::load(word.substr(10));
+      if (!subject) throw std::runtime_error(subject.error());
+      settings.subject = *std::move(subject);
+    } else if (word.starts_with("--hgrm=")) {
       settings.hgrm = word.substr(7);
     } else if (word.starts_with("--rates=")) {
       settings.rates.clear();
@@ -71,13 +80,15 @@ std::string label(const Case& one, const benchmark::State& state) {
 }
 
 std::atomic<bool> g_wrong = false;
+harness::Doing* g_doing = nullptr;  // if a parent watches
 
 void register_case(const Case& one) {
   std::string name;
   for (const auto& [key, value] : one.facts) name += (name.empty() ? "" : "/") + value;
   auto* const registered =
-      benchmark::RegisterBenchmark(name.c_str(), [&one](benchmark::State& state) {
+      benchmark::RegisterBenchmark(name.c_str(), [&one, name](benchmark::State& state) {
         state.SetLabel(label(one, state));
+        if (g_doing != nullptr) (*g_doing)(name);
         try {
           one.body(state);
         } catch (const WrongResult& wrong) {
@@ -90,7 +101,10 @@ void register_case(const Case& one) {
 }
 
 /// Says what the results depend on, and pins this thread, which is the one that measures.
-void add_context() {
+void add_context(const Settings& settings) {
+  if (settings.subject) {
+    benchmark::AddCustomContext("subject", settings.subject->describe().dump());
+  }
 #if defined(__clang__)
   benchmark::AddCustomContext("compiler", fmt::format("clang {}", __clang_version__));
 #else
@@ -113,24 +127,14 @@ Cases all_cases(const Settings& settings) {
   add_publish_cases(cases);
   add_header_cases(cases);
   add_writer_cases(cases);
+  add_call_cases(cases, settings);
   add_file_cases(cases);
   add_growth_cases(cases);
   add_sharing_cases(cases);
   return cases;
 }
 
-int run(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv, print_help);
-  const auto settings = parse(argc, argv);
-  if (!settings) {
-    std::cerr << "fsqlshm-bench: not understood:";
-    for (int i = 1; i < argc; ++i) std::cerr << ' ' << argv[i];
-    std::cerr << " (--help shows the flags)\n";
-    return kExitCouldNotRun;
-  }
-  const Cases cases = all_cases(*settings);
-  for (const Case& one : cases) register_case(one);
-  add_context();
+int run_registered() {
   // While a program has but one thread, the C library's locks skip their atomic operations. What
   // is measured here is a program with threads.
   const std::jthread second_thread([](const std::stop_token& stop) {
@@ -144,6 +148,35 @@ int run(int argc, char** argv) {
     return kExitCouldNotRun;
   }
   return g_wrong ? kExitFound : kExitClean;
+}
+
+// In a child: a call of the shared object may crash, or hang, also after it was tried.
+int run_guarded() {
+  constexpr std::chrono::minutes kPatience(10);  // a measurement may take long
+  const auto status = harness::guarded(
+      [](harness::Doing& doing) {
+        g_doing = &doing;
+        return std::to_string(run_registered());
+      },
+      kPatience);
+  if (status) return std::stoi(*status);
+  std::cerr << "fsqlshm-bench: " << status.error().text() << '\n';
+  return kExitFound;
+}
+
+int run(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv, print_help);
+  const auto settings = parse(argc, argv);
+  if (!settings) {
+    std::cerr << "fsqlshm-bench: not understood:";
+    for (int i = 1; i < argc; ++i) std::cerr << ' ' << argv[i];
+    std::cerr << " (--help shows the flags)\n";
+    return kExitCouldNotRun;
+  }
+  const Cases cases = all_cases(*settings);
+  for (const Case& one : cases) register_case(one);
+  add_context(*settings);
+  return settings->subject ? run_guarded() : run_registered();
 }
 
 }  // namespace

@@ -81,6 +81,44 @@ class Bench(Temporary, support.FullDisk):
         self.assertIn("--hgrm", self.bench("--help").stdout)
 
 
+class SharedObjects(Temporary):
+    """fsqlshm-bench --subject."""
+
+    def measure_subject(self, name: str, status: int) -> dict[str, dict[str, Any]]:
+        """The rows of the subject, by operation."""
+        path = self.out / "bench.json"
+        subject = FOLDER.parent / "harness" / "subjects" / f"{name}.so"
+        done = self.bench(SHORT, f"--benchmark_out={path}", "--benchmark_filter=^call/", f"--subject={subject}")
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        file: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        self.assertEqual(json.loads(file["context"]["subject"])["file"], str(subject))
+        return {row["name"].split("/")[1]: row for row in file["benchmarks"] if row["name"].endswith(f"/{name}.so")}
+
+    def test_is_measured_beside_ours(self) -> None:
+        rows = self.measure_subject("reference", 0)
+        self.assertEqual(set(rows), {"read", "publish", "open", "acquire_release", "alloc", "gc_horizon"})
+        for row in rows.values():
+            self.assertGreater(row["cpu_time"], 0.05)
+            self.assertIn("control", row["label"])
+
+    def test_what_does_not_return_or_writes_elsewhere_is_an_error_of_its_row(self) -> None:
+        for subject, operation, text in (
+            ("crashes", "alloc", "crashed in fsqlshm_header_alloc_txn_id: died of signal 4"),
+            ("hangs-on-gc", "gc_horizon", "hung in fsqlshm_header_store_gc_horizon: gave no sign of life for 10 s"),
+            ("writes-outside", "gc_horizon", "it wrote 8 bytes before its header"),
+            ("writes-far-outside", "gc_horizon", "touching 0 bytes behind the end of its header"),
+        ):
+            rows = self.measure_subject(subject, 1)
+            self.assertIn(text, rows[operation]["error_message"], subject)
+            self.assertEqual({name for name in rows if rows[name].get("error_occurred")}, {operation})
+
+    def test_one_that_cannot_be_loaded_is_refused(self) -> None:
+        subject = FOLDER.parent / "harness" / "subjects" / "other-version.so"
+        done = self.bench(f"--subject={subject}", "--benchmark_list_tests")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("has interface version 2, expected 1", done.stderr)
+
+
 class Tails(Temporary):
     def test_every_subject_is_timed_and_checked(self) -> None:
         file = self.measure("--benchmark_filter=^tail/", "--rates=0,1M,saturating", f"--hgrm={self.out}")
