@@ -167,6 +167,7 @@ template <auto kRun>
           .cross = cross_headers,
           .units = header_units,
           .option = subject_option,
+          .takes_subject = true,
           .dictionary = kHeaderDictionary};
 }
 

@@ -25,7 +25,7 @@ std::string dump(const Json& json) {
 void write_facts(const Json& failure) {
   Json counters = Json::object();
   for (const Counter* c = Counter::first(); c != nullptr; c = c->next()) {
-    counters[c->name()] = c->value();
+    counters[c->name()] = counter_value(c->name());
   }
   std::ofstream(facts_path()) << dump({{"counters", counters}, {"failure", failure}});
 }
@@ -79,6 +79,7 @@ std::string describe(const Target& target) {
                {"dictionary", dictionary},
                {"reaches", Json(target.reaches)},
                {"share", share},
+               {"takes_subject", target.takes_subject},
                {"known_faults", faults}});
 }
 

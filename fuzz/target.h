@@ -87,6 +87,8 @@ struct Target {
   std::string (*explain)(Bytes input) = nullptr;
   /// Reads `--name=value` from the command line; false if it is not known. May be null.
   bool (*option)(std::string_view argument) = nullptr;
+  /// Whether that reads --subject=PATH.so (subject_under_test.h).
+  bool takes_subject = false;
 
   /// The target whose seeds, in corpus/TARGET, these are, if it is another one.
   std::string_view seeds_of{};

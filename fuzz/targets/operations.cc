@@ -39,6 +39,7 @@ constinit const Target kTarget = {
     .records = kCallsShape,
     .explain = explain_calls,
     .option = subject_option,
+    .takes_subject = true,
     .dictionary = kDictionary,
     .reaches = kReaches,
     .weight = 3,

@@ -1,7 +1,9 @@
 """The main job: build, then attack with every engine within a time budget, and sum up."""
 
 import argparse
+import dataclasses
 import datetime
+import hashlib
 import os
 import pathlib
 import sys
@@ -33,7 +35,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     now, known = int(time.time()) & 0xFFFFFFFF, ", ".join(engine.NAMES)
     add("--minutes", type=minutes, default=2, metavar="N", help="for all engines, without the build (default 2)")
     add("--engines", type=lambda names: names.split(","), metavar="A,B", help=f"only these of: {known}")
-    add("--subject", choices=engine.SUBJECTS, help="attack this alone, with the engines that can; reference must fail")
+    what = "attack this alone, with the engines that can: reference, which must fail, hardened, or a shared object"
+    add("--subject", type=engine.subject, metavar="NAME|PATH.so", help=what)
     add("--seed", type=seed, metavar="N", default=now, help="default: from the clock, printed")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of a run split over N machines")
     add("--out", type=pathlib.Path, metavar="DIR", help="default out/campaign/DATE-PID, linked as out/campaign/latest")
@@ -44,16 +47,35 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def choose_engines(options: argparse.Namespace) -> dict[runner.Row, engine.Description]:
-    """The engines that are asked for, else those that need no least time, as far as they can do what is asked for."""
+def is_object(options: argparse.Namespace) -> bool:
+    return options.subject is not None and options.subject not in engine.SUBJECTS
+
+
+def choose_engines(options: argparse.Namespace) -> tuple[dict[runner.Row, engine.Description], list[str]]:
+    """The engines that are asked for, else those that need no least time, as far as they can do what is asked for; and
+    of the others, why they cannot."""
     rows = [row for row in runner.read_table() if (row.engine in options.engines if options.engines else not row.least)]
-    able = {row: engine.describe(row.engine) for row in rows}
-    if options.subject is not None:
-        able = {row: description for row, description in able.items() if description.subject}
-    if options.engines is not None and len(able) < len(rows):
-        names = ", ".join(row.engine for row in rows if row not in able)
-        raise CouldNotRun(f"--subject: {names} cannot attack a chosen subject alone; see --help")
-    return able
+    able, unable = {}, []
+    for row in rows:
+        description = engine.describe(row.engine)
+        if options.subject is None:
+            able[row] = description
+        elif is_object(options) and description.object_builds:
+            able[row] = dataclasses.replace(description, builds=description.object_builds)
+        elif not is_object(options) and description.subject:
+            able[row] = description
+        else:
+            unable.append(f"{row.engine}: {description.no_object or 'cannot attack a chosen subject alone'}")
+    if options.engines is not None and unable:
+        raise CouldNotRun(f"--subject: {'; '.join(unable)}; see --help")
+    return able, unable if is_object(options) else []
+
+
+def shared_object(path: pathlib.Path, documents: Sequence[Document]) -> dict[str, object]:
+    """Who it is, by what the engines that loaded it say."""
+    who = {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    said = [document["details"]["subject"] for document in documents if "subject" in document["details"]]
+    return who | {name: said[0][name] for name in ("implementation", "promises", "known_defects") if said}
 
 
 def make_output_folder(chosen: pathlib.Path | None) -> pathlib.Path:
@@ -89,6 +111,16 @@ def commit() -> str:
     return host.git("rev-parse", "HEAD")
 
 
+def about_subject(
+    options: argparse.Namespace, documents: Sequence[Document], unable: Sequence[str]
+) -> dict[str, object]:
+    """Members of the summary."""
+    if not is_object(options):
+        return {"subject": options.subject}
+    path = pathlib.Path(options.subject)
+    return {"subject": path.name, "shared_object": shared_object(path, documents), "unable": list(unable)}
+
+
 def make_report(folder: pathlib.Path) -> pathlib.Path:
     """The report of a folder whose summary.json has been written; returns what was made of it."""
     try:
@@ -112,6 +144,11 @@ def conclude(program: str, documents: Sequence[Document], seconds: float, page: 
     return status
 
 
+def refused(documents: Sequence[Document]) -> bool:
+    """Whether the first that tried could not load the subject: nobody can."""
+    return bool(documents) and documents[0]["status"] == "could_not_run" and "subject" not in documents[0]["details"]
+
+
 def run_engines(
     chosen: Mapping[runner.Row, engine.Description],
     folder: pathlib.Path,
@@ -128,6 +165,9 @@ def run_engines(
     for place, row in enumerate(rows):
         if stop.requested:
             documents.append(results.could_not_run(row.engine, "not started: interrupted"))
+            continue
+        if is_object(options) and refused(documents):
+            clock.say(f"{row.engine}: not started, the subject cannot be loaded")
             continue
         try:
             with clock.standing():
@@ -148,16 +188,19 @@ def main(arguments: Sequence[str]) -> int:
     clock = Clock()
     options = parse_arguments(arguments)
     runner.bootstrap("--campaign")
-    chosen = choose_engines(options)
+    chosen, unable = choose_engines(options)
     folder = make_output_folder(options.out)
     started = results.now()
     clock.run_engines_for(options.minutes * 60)
     clock.say(f"engines: {', '.join(row.engine for row in chosen)}; seed {options.seed}")
+    for each in unable:
+        clock.say(f"left out: {each}")
     documents = run_engines(chosen, folder, options, clock, stop)
     print_results(documents)
     summary = results.summary(
         documents,
-        **{name: getattr(options, name) for name in ("minutes", "seed", "shard", "subject")},
+        **{name: getattr(options, name) for name in ("minutes", "seed", "shard")},
+        **about_subject(options, documents, unable),
         started=started,
         duration_seconds=round(clock.elapsed(), 1),
         commit=commit(),

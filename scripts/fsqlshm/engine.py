@@ -3,7 +3,8 @@
   --out DIR      an existing folder for its result documents, *.json
   --seed N       seed for what it draws; another seed, other executions
   --shard I/N    its part of a run that is split over N machines
-  --subject S    only if its description says so: attack this protocol alone, hardened or reference
+  --subject S    only if its description says so: attack this alone, the protocol hardened or reference, or the
+                 shared object at the path S
 and ends with 0, 1 or 2, as its documents say. What it prints on standard error is its progress.
 With --describe it prints its Description as JSON and ends.
 """
@@ -30,9 +31,20 @@ NAMES = sorted(path.stem for path in (ROOT / "scripts" / "fsqlshm" / "engines").
 class Description:
     summary: str = ""
     builds: dict[str, str] = dataclasses.field(default_factory=dict)  # what it needs: preset to target
-    subject: bool = False  # takes --subject
+    subject: bool = False  # takes --subject hardened and reference
+    object_builds: dict[str, str] = dataclasses.field(default_factory=dict)  # what it needs for a shared object
+    no_object: str = ""  # why it cannot attack a shared object, if it cannot
     corpora: bool = False  # goes on from working corpora in OUT/corpus, one folder a fuzz target
     planted: str = ""  # a night must have found a planted fault: the subject that has it
+
+
+def subject(text: str) -> str:
+    """An argument's type: what to attack alone."""
+    if text in SUBJECTS:
+        return text
+    if not pathlib.Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"expected {', '.join(SUBJECTS)}, or the path of a shared object")
+    return str(pathlib.Path(text).resolve())
 
 
 class Job(argparse.Namespace):
@@ -49,6 +61,11 @@ class Job(argparse.Namespace):
         super().__init__(name=name, subject=None)
         self.stop = Stopper()
         self.start = time.monotonic()
+
+    @property
+    def shared_object(self) -> pathlib.Path | None:
+        """If that is to be attacked."""
+        return None if self.subject is None or self.subject in SUBJECTS else pathlib.Path(self.subject)
 
     def passed(self) -> float:
         return time.monotonic() - self.start
@@ -100,10 +117,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the result documents")
     parser.add_argument("--seed", type=int, default=1, help="chooses what is drawn (default 1)")
     parser.add_argument("--shard", type=command.shard, default="1/1", help="I/N: do part I of N")
-    if description.subject:
-        parser.add_argument("--subject", choices=SUBJECTS, help="attack this one alone")
+    parser.add_argument("--subject", type=subject, help="attack this alone, if the engine can")
     parser.add_argument("--describe", action="store_true", help="say as JSON what this engine takes")
     job = parser.parse_args(arguments[1:], Job(name))
+    if job.subject is not None:
+        able = description.object_builds if job.shared_object else description.subject
+        if not able:
+            raise results.CouldNotRun(description.no_object or f"{name} cannot attack a chosen subject alone")
     job.out = job.out.resolve()
     job.out.mkdir(parents=True, exist_ok=True)
     return int(engine.main(job))

@@ -1,6 +1,7 @@
 """A campaign sums up what its engines did, also when they fail."""
 
 import contextlib
+import hashlib
 import io
 import os
 import pathlib
@@ -122,7 +123,7 @@ class CampaignTest(support.FolderTest):
     def test_subject(self) -> None:
         done = self.campaign("--subject", "reference", "--engines", "relacy")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("--subject: relacy cannot attack a chosen subject alone", done.stderr)
+        self.assertIn("--subject: relacy: cannot attack a chosen subject alone", done.stderr)
         text = NOTHING.replace("DESCRIPTION", '{"subject": True}').replace(
             '"out", "shard"', '"out", "shard", "subject"'
         )
@@ -130,6 +131,50 @@ class CampaignTest(support.FolderTest):
         done = self.campaign("--subject", "reference")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual({d["engine"] for d in self.summary()["results"]}, {"stress"})
+
+    # An engine of which only `text` is its own; it takes a shared object.
+    def engine_for_objects(
+        self, name: str, text: str = NOTHING, description: str = '{"object_builds": {"x": "y"}}'
+    ) -> None:
+        text = text.replace("DESCRIPTION", description).replace('"out", "shard"', '"out", "shard", "subject"')
+        support.make_engines(self.engines, [name], text=text)
+
+    def test_shared_object(self) -> None:
+        who = {"checksum": "0", "implementation": "one, 1.0", "promises": ["P1 exclusion"], "known_defects": ["D2"]}
+        said = {"subject": {"file": "x", **who}}
+        path = self.top / "one.so"
+        path.write_bytes(b"machine code")
+        self.engine_for_objects(
+            "golden", NOTHING.replace('{"executions": 100}, {})', f'{{"executions": 100}}, {said})')
+        )
+        self.engine_for_objects("bench")
+        self.engine_for_objects("relacy", description='{"no_object": "it needs the source"}')
+        done = self.campaign("--subject", str(path))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        summary = self.summary()
+        self.assertEqual({d["engine"] for d in summary["results"]}, {"golden", "bench"})
+        self.assertEqual(summary["subject"], "one.so")
+        self.assertIn("relacy: it needs the source", summary["unable"])
+        self.assertIn("left out: relacy: it needs the source", done.stdout)
+        expected = {"file": str(path), "sha256": hashlib.sha256(b"machine code").hexdigest(), **who}
+        del expected["checksum"]
+        self.assertEqual(summary["shared_object"], expected)
+        for name in ("report.html", "summary.md"):
+            text = (self.top / "out" / name).read_text(encoding="utf-8")
+            self.assertIn(str(expected["sha256"]), text)
+            self.assertIn("it needs the source", text)
+        self.assertIn("P1 exclusion", (self.top / "out" / "report.html").read_text(encoding="utf-8"))
+
+    def test_a_shared_object_that_cannot_be_loaded(self) -> None:
+        path = self.top / "one.so"
+        path.write_bytes(b"nonsense")
+        self.engine_for_objects("golden", NOTHING.replace('"clean"', '"could_not_run"').replace("int(bad)", "2"))
+        self.engine_for_objects("bench")
+        done = self.campaign("--subject", str(path))
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertEqual({d["engine"] for d in self.summary()["results"]}, {"golden"})
+        self.assertIn("bench: not started, the subject cannot be loaded", done.stdout)
+        self.assertEqual(set(self.summary()["shared_object"]), {"file", "sha256"})
 
     def test_bad_arguments(self) -> None:
         for arguments in (

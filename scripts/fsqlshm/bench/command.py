@@ -36,6 +36,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     count = command.number(int, 1, 10_000)
     parser.add_argument("--rounds", type=count, default=default, help=f"default {default}; fewer cannot be compared")
     parser.add_argument("--filter", metavar="REGEX", help="only benchmarks of these names")
+    subject = "measure the calls of this shared object beside ours, and nothing else"
+    parser.add_argument("--subject", metavar="PATH.so", type=pathlib.Path, help=subject)
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two kept runs; measures nothing")
     parser.add_argument("--all", action="store_true", help="list also what does not differ")
     docs = "write the pictures and the tables of bench/README.md from bench/results/*.json"
@@ -50,8 +52,8 @@ def measure(options: argparse.Namespace) -> tuple[File, bool]:
         print(f"building {options.preset} ...", file=sys.stderr)
         OUT.mkdir(parents=True, exist_ok=True)
         stop.build(options.preset, [rounds.PROGRAM], OUT / "build.log")
-    chosen = rounds.MAIN if options.quick else rounds.FULL
-    file = rounds.new_file(options.preset, [(options.filter, 0.01)] if options.filter else chosen)
+    chosen = rounds.CALLS if options.subject else rounds.MAIN if options.quick else rounds.FULL
+    file = rounds.new_file(options.preset, [(options.filter, 0.01)] if options.filter else chosen, options.subject)
     rounds.measure(file, stop, lambda count, _: count < int(options.rounds))
     return file, stop.requested
 
@@ -87,8 +89,11 @@ def run(arguments: Sequence[str]) -> int:
     measured.save(file, path)
     run_now = measured.gather(file)
     print(f"{ours['rounds']} rounds, {run_now['context']['compiler']}, kept in {path}")
-    against = text.table(*tables.against_publisher(run_now, judged=True))
-    print(f"\n{text.table(*tables.ratio_table(run_now))}\nagainst 100 k publishes a second:\n\n{against}")
+    if options.subject:
+        print(f"\ncalls, ns:\n\n{text.table(*tables.calls(run_now))}")
+    else:
+        against = text.table(*tables.against_publisher(run_now, judged=True))
+        print(f"\n{text.table(*tables.ratio_table(run_now))}\nagainst 100 k publishes a second:\n\n{against}")
     judgement = Result("bench", bench.SUBJECT)
     bench.judge(file, judgement)
     for finding in judgement.findings:

@@ -26,10 +26,12 @@ MAIN: list[Pass] = [
     ("^(loop|read/(uncontended|dependent|thread/(0|100k)|process/100k)|publish|begin_end|header|writer)/", 0.005),
     ("^tail/(thread/(0|100k|saturating)|process/saturating)/", 0.02),
 ]
+# Of a shared object: its calls, beside ours.
+CALLS: list[Pass] = [("^(loop|call)/", 0.02)]
 
 
-def new_file(preset: str, passes: Sequence[Pass]) -> File:
-    """A file without a round."""
+def new_file(preset: str, passes: Sequence[Pass], subject: pathlib.Path | None = None) -> File:
+    """A file without a round. `subject`: a shared object whose calls are measured, too."""
     # What is generated from earlier results does not make the sources differ from the commit.
     changes = host.git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
     ours = {
@@ -42,6 +44,8 @@ def new_file(preset: str, passes: Sequence[Pass]) -> File:
         "rounds": 0,
         "passes": [{"filter": names, "min_time": seconds} for names, seconds in passes],
     }
+    if subject:
+        ours["subject"] = str(subject)
     return {"context": {"fsqlshm": ours}, "benchmarks": []}
 
 
@@ -77,6 +81,7 @@ def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool]) ->
         results = []
         for each in ours["passes"]:
             options = [f"--benchmark_{key}={value}" for key, value in each.items()]
+            options += [f"--subject={ours['subject']}"] if "subject" in ours else []
             results.append(_run_program(ours["preset"], options, stop))
             if stop.requested:
                 return

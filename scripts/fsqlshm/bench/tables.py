@@ -135,6 +135,26 @@ def growth(measured: Measured) -> Table:
     return ["family", "curve", "error"], rows
 
 
+def calls(measured: Measured) -> Table:
+    """What each call costs inlined, through a pointer into this library, and of a shared object, if one was measured:
+    medians in ns, and the ratio of the last two."""
+    inlined = pick(measured, group="call", call="inlined", subject="hardened")
+    ours = pick(measured, group="call", call="pointer", subject="hardened")
+    pointers = [b["facts"] for b in pick(measured, group="call", call="pointer").values()]
+    others = sorted({facts["subject"] for facts in pointers} - {"hardened"})
+    columns = ["operation", "inlined", "through C", "the call", *others, *(f"{other} / ours" for other in others)]
+    rows = []
+    for operation in (name for name in inlined if name in ours):
+        here, there = inlined[operation], ours[operation]
+        cost = statistics.median(y - x for x, y in zip(here["ns"], there["ns"]))
+        theirs = [pick(measured, group="call", call="pointer", subject=s).get(operation) for s in others]
+        parts = [[x / y for x, y in zip(other["ns"], there["ns"])] if other else [] for other in theirs]
+        figures = [number(ns(here)), number(ns(there)), f"{cost:.3g}"]
+        figures += [number(ns(other)) if other else "" for other in theirs]
+        rows.append([operation, *figures, *(f"{statistics.median(part):.2f}" if part else "" for part in parts)])
+    return columns, rows
+
+
 def every(measured: Measured, judged: bool = False) -> dict[str, Table]:
     """All tables by their names; some may be empty."""
 
@@ -147,6 +167,7 @@ def every(measured: Measured, judged: bool = False) -> dict[str, Table]:
         "against": against_publisher(measured, judged),
         "reads": pivot("subject", measured, ("read",), _way_to_read),
         "tails": tails(measured),
+        "calls": calls(measured),
         "operations": pivot("operation", measured, operations),
         "n": pivot("threads or processes", measured, ("growth",), popped("n")),
         "growth": growth(measured),

@@ -3,8 +3,11 @@
 It finds something only when an operation does the wrong thing: every single read that is timed is checked, and so are
 the results of what is measured. Times are reported and never judged. Every shard measures everything, in an order that
 no seed decides.
+
+Of a shared object: its calls, beside the same calls of this library.
 """
 
+import json
 import statistics
 
 from fsqlshm.bench import rounds, tables
@@ -13,7 +16,8 @@ from fsqlshm.engine import Description, Job
 from fsqlshm.results import CouldNotRun, Result
 
 PRESET = "release"
-DESCRIPTION = Description(__doc__, builds={PRESET: "engines-bench"})
+BUILDS = {PRESET: "engines-bench"}
+DESCRIPTION = Description(__doc__, builds=BUILDS, object_builds=BUILDS)
 SUBJECT = "operations and read latency"
 # Fewer racy reads may all be whole by chance.
 ENOUGH_READS = 1_000_000
@@ -30,6 +34,8 @@ def judge(file: File, result: Result) -> None:
     errors = {row["name"]: row["error_message"] for row in timed_rows(file) if row.get("error_occurred")}
     for name, text in errors.items():
         replay = f"{rounds.PROGRAM} --benchmark_filter='^{name}$'"
+        if "subject" in file["context"]["fsqlshm"]:
+            replay += f" --subject={file['context']['fsqlshm']['subject']}"
         result.find("violation", "what is measured works", f"{name}: {text}", replay=replay)
     measured = gather(file)
     reads, torn = _racy_reads(measured, rate="saturating")
@@ -53,6 +59,14 @@ def _headline(measured: Measured) -> str:
     return ", ".join(parts)
 
 
+def _headline_of_calls(measured: Measured) -> str:
+    """What a shared object's calls cost, and how many times what ours do."""
+    columns, rows = tables.calls(measured)
+    if len(columns) < 6:
+        return ""
+    return ", ".join(f"{row[0].replace('_', ' ')} {row[4]} ns ({row[5]} x ours)" for row in rows if row[5])
+
+
 def fill(result: Result, file: File) -> None:
     """All that the result document says of what was measured."""
     measured = gather(file)
@@ -64,14 +78,17 @@ def fill(result: Result, file: File) -> None:
         "reads": int(sum(sum(b["counters"]["reads"]) for b in tails)),
         "torn_racy_reads": _racy_reads(measured)[1],
     }
-    result.headline = _headline(measured)
+    result.headline = _headline(measured) or _headline_of_calls(measured)
     result.details["measured"] = measured
+    if "subject" in file["context"]:
+        result.details["subject"] = json.loads(file["context"]["subject"])
 
 
 def main(job: Job) -> int:
-    result = job.result(SUBJECT)
+    path = job.shared_object
+    result = job.result(path.name if path else SUBJECT)
     result.details["shard"] = job.shard
-    file = rounds.new_file(PRESET, rounds.MAIN)
+    file = rounds.new_file(PRESET, rounds.CALLS if path else rounds.MAIN, path)
     try:
         # At least one round, and no round that would not be over in time.
         rounds.measure(file, job.stop, lambda count, passed: passed * (count + 1) <= job.seconds * count)

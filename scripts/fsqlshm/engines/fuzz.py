@@ -3,6 +3,8 @@
 First what must be found: the kept inputs of every target, and the faults that are known to be there, each from
 nothing if there is time for that, else from the seeds. Then every target gets its share of what is left. What is
 not found although there was time makes the run vacuous.
+
+Of a shared object: the targets that can run their inputs on it, and nothing else.
 """
 
 import concurrent.futures
@@ -18,7 +20,8 @@ from fsqlshm.fuzz.runs import Run
 from fsqlshm.fuzz.targets import CORPUS, Fault, Target
 from fsqlshm.processes import Command
 
-DESCRIPTION = Description(__doc__, builds={"asan": "engines-fuzz"}, corpora=True, planted="canary")
+BUILDS = {"asan": "engines-fuzz"}
+DESCRIPTION = Description(__doc__, builds=BUILDS, object_builds=BUILDS, corpora=True, planted="canary")
 JOBS = 2
 # The longest that a fault is looked for from nothing. A miss counts after all of it, or, if the fault is of the
 # kind that is found in a second, after a moment.
@@ -113,12 +116,23 @@ class Engine:
         corpus = self.job.out / "corpus" / target.name
         corpus.mkdir(parents=True, exist_ok=True)
         crashes = self.job.out / "crashes" / target.name
-        outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.job.stop).fuzz(seconds)
-        return documents.result(target, outcome, self.seed, {"seconds": seconds})
+        path = self.job.shared_object
+        options = [f"--subject={path}"] if path else []
+        outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.job.stop, options).fuzz(seconds)
+        result = documents.result(target, outcome, self.seed, {"seconds": seconds})
+        if path:
+            result.subject = path.name
+            for finding in result.findings:
+                if finding["severity"] == "vacuous":
+                    finding["replay"] += f" --subject {path}"
+        return result
+
+    def is_attacked(self, target: Target) -> bool:
+        return target.attacks and (target.takes_subject or not self.job.shared_object)
 
     def run(self) -> int:
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-            known = searches(self.targets, self.job.seconds)
+            known = [] if self.job.shared_object else searches(self.targets, self.job.seconds)
             under_way = [(search, pool.submit(self.search, search)) for search in known]
             for number, (search, future) in enumerate(under_way):
                 result = future.result()
@@ -126,7 +140,7 @@ class Engine:
                     self.check_kept_inputs(result)
                 self.keep(search.name, result)
             # The targets share what is left, heavy ones first so that both jobs end together.
-            attacked = sorted((t for t in self.targets if t.attacks), key=lambda t: -t.weight)
+            attacked = sorted(filter(self.is_attacked, self.targets), key=lambda t: -t.weight)
             unit = max(1.0 * len(attacked), self.job.left()) * JOBS / sum(t.weight for t in attacked)
             attacks = {pool.submit(self.attack, target, unit * target.weight): target for target in attacked}
             for done in concurrent.futures.as_completed(attacks):

@@ -1,4 +1,6 @@
-"""The golden vectors of the Rust original, replayed on both protocols. They need no time worth mentioning."""
+"""The golden vectors of the Rust original, replayed on both protocols, or on a shared object. They need no time worth
+mentioning.
+"""
 
 import sys
 
@@ -6,10 +8,13 @@ from fsqlshm import ROOT
 from fsqlshm.engine import Description, Job, worst
 from fsqlshm.processes import Command
 
-DESCRIPTION = Description(__doc__, builds={"release": "engines-tools"})
+BUILDS = {"release": "engines-tools"}
+DESCRIPTION = Description(__doc__, builds=BUILDS, object_builds=BUILDS)
 
 
 def main(job: Job) -> int:
     program = ROOT / "build" / "release" / "core" / "tools" / "fsqlshm-golden"
     words: Command = [program, ROOT / "corpus" / "golden", "--json", job.out / "golden.json"]
+    if job.shared_object:
+        words += ["--subject", job.shared_object]
     return worst([job.stop.wait(job.stop.start(words, stdout=sys.stderr))])

@@ -20,7 +20,8 @@ from fsqlshm.processes import Child
 from fsqlshm.results import COULD_NOT_RUN, CouldNotRun, Document
 from fsqlshm.schema import BadDocument
 
-DESCRIPTION = Description(__doc__, builds={"release": "engines-relacy"}, subject=True)
+NO_OBJECT = "the model checker needs a protocol's source, over the seam; fsqlshm-step explores compiled code"
+DESCRIPTION = Description(__doc__, builds={"release": "engines-relacy"}, subject=True, no_object=NO_OBJECT)
 BINARY = ROOT / "build" / "release" / "relacy" / "fsqlshm-relacy"
 AUDIT = "relacy-orders.json"
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself

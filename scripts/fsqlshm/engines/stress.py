@@ -1,13 +1,17 @@
 """Real processes over a real mapping: all roles with chaos under TSan and at full speed, death at every
-step, litmus outcomes, recovery times; and the reference, whose defects must be found.
+step, litmus outcomes, recovery times; and the reference, whose defects must be found. Of a shared object: outcomes, and
+all roles of the header with chaos.
 
 Each part writes stress-NAME.json and, as it prints it, stress-NAME.txt.
 """
 
+import pathlib
+
 from fsqlshm import ROOT, results
 from fsqlshm.engine import Description, Job, worst
 
-DESCRIPTION = Description(__doc__, builds={"release": "engines-stress", "tsan": "engines-stress"}, subject=True)
+BUILDS = {"release": "engines-stress"}
+DESCRIPTION = Description(__doc__, builds=BUILDS | {"tsan": "engines-stress"}, subject=True, object_builds=BUILDS)
 
 
 def run(job: Job, name: str, preset: str, *arguments: str) -> int | None:
@@ -29,7 +33,17 @@ def run(job: Job, name: str, preset: str, *arguments: str) -> int | None:
     return code
 
 
+def attack_object(job: Job, path: pathlib.Path) -> int:
+    what = ["--subject", str(path)]
+    race = f"{min(3.0, max(0.3, job.seconds / 100)):.2f}"
+    codes = [run(job, "outcomes", "release", "outcomes", "--race-seconds", race, *what)]
+    codes.append(run(job, "chaos", "release", "--seconds", f"{max(5.0, job.left()):.1f}", *what))
+    return worst(codes)
+
+
 def main(job: Job) -> int:
+    if job.shared_object:
+        return attack_object(job, job.shared_object)
     # A tenth of the time for the outcomes of nine races, or ten, of each protocol.
     race = f"{min(3.0, max(0.1, job.seconds / 200)):.2f}"
     # What must be found gets more. A race in which nothing met goes on for several times as long.

@@ -7,7 +7,8 @@ import sys
 from fsqlshm import ROOT
 from fsqlshm.engine import Description, Job, worst
 
-DESCRIPTION = Description(__doc__, builds={"release": "engines-world"})
+NO_OBJECT = "its events happen to the file layer, which a shared object does not have"
+DESCRIPTION = Description(__doc__, builds={"release": "engines-world"}, no_object=NO_OBJECT)
 SECONDS_FOR_ALL = 600
 
 

@@ -40,6 +40,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=command.number(*seed), default=drawn, help="of the first process (default: random)")
     add("--build", type=path, default=targets.BUILD, help="where the programs are (default build/asan)")
     add("--only", metavar="FAULT", help="look for this known fault alone: schedule_reference has D1 to D6")
+    add("--subject", type=path, metavar="PATH.so", help="run the inputs on this shared object, too (fsqlshm.h)")
     add("--replay", type=path, metavar="FILE", help="run one input, and say what it does")
     add("--minimize", type=path, metavar="FILE", help="make a failing input as plain as possible: FILE.reduced")
     add("--coverage", action="store_true", help="line coverage of the library by the corpus, as HTML and JSON")
@@ -50,6 +51,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     tasks = [name for name in TASKS if getattr(options, name)]
     if len(tasks) > 1:
         parser.error(f"--{tasks[0]} and --{tasks[1]} exclude each other")
+    if options.only and options.subject:
+        parser.error("--only and --subject exclude each other")
     if options.target == "all" and (options.replay or options.minimize or options.only):
         parser.error("--replay, --minimize and --only need one target")
     for file in (options.json, options.junit):
@@ -140,10 +143,15 @@ def fuzz(chosen: Sequence[Target], option: str, options: argparse.Namespace, sto
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     if options.target == "all":
-        chosen = [target for target in targets.load_all(options.build) if target.attacks]
+        every = targets.load_all(options.build)
+        chosen = [target for target in every if target.attacks and (target.takes_subject or not options.subject)]
     else:
         chosen = [targets.load(options.build, options.target)]
     option = chosen[0].fault(options.only).option if options.only else ""
+    if options.subject:
+        if not chosen[0].takes_subject:
+            raise results.CouldNotRun(f"{chosen[0].name} cannot run its inputs on a shared object")
+        option = f"--subject={options.subject.resolve()}"
     if options.replay:
         return replay(chosen[0], option, "--explain", options.replay)
     if options.minimize:

@@ -44,6 +44,7 @@ class Target:
     dictionary: dict[str, str]
     reaches: list[str]
     share: Share | None
+    takes_subject: bool  # runs its inputs on a shared object: --subject=PATH.so
     known_faults: list[Fault]
     build: pathlib.Path
 

@@ -65,6 +65,15 @@ def _machine(summary: Summary) -> dict[str, Any]:
     }
 
 
+def _subject(summary: Summary) -> dict[str, str]:
+    """Who the shared object is that was attacked, if it was one."""
+    who = summary.get("shared_object")
+    if not who:
+        return {}
+    lists = {name: ", ".join(who[name]) or "none" for name in ("promises", "known_defects") if name in who}
+    return {**who, **lists, "not attacked by": "; ".join(summary.get("unable") or []) or "none"}
+
+
 def page(summary: Summary) -> str:
     """The report; the same summary gives the same page."""
     documents = summary["results"]
@@ -81,6 +90,7 @@ def page(summary: Summary) -> str:
         defects=findings.known_defects(expected, documents),
         planted=findings.planted_faults(expected),
         checks=checks.checks(documents),
+        subject=_subject(summary),
         machine=_machine(summary),
         host=text.cell(summary.get("machine")),
     )
