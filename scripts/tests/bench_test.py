@@ -283,10 +283,23 @@ class Claims(unittest.TestCase):
         ours["ns"] = [1.1 * ns for ns in ours["ns"]]
         self.assertEqual(tables.ratio_table(run)[1][0][-1], "1.15, missed")
 
+    def test_a_call_costs_what_it_adds_to_the_inlined_operation(self) -> None:
+        times = {"inlined subject=hardened": (1, 2), "pointer subject=hardened": (2, 4), "pointer subject=x.so": (6, 8)}
+        file = made_up_file()
+        for label, each in times.items():
+            label = f"group=call operation=read call={label}"
+            file["benchmarks"] += [row(label, ns, repetition_index=i) for i, ns in enumerate(each)]
+        columns, rows = tables.calls(measured.gather(file))
+        self.assertEqual(columns, ["operation", "inlined", "through C", "the call", "x.so", "x.so / ours"])
+        self.assertEqual(rows, [["read", "1.5", "3", "1.5", "7", "2.50"]])
+        self.assertEqual(tables.calls(made_up())[1], [])
+
     def test_the_kept_results_are_drawn_as_the_readme_has_them(self) -> None:
         readme = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
         for path in sorted((ROOT / "bench" / "results").glob("*.json")):
             self.assertIn(docs.section(measured.load(path), f"results/{path.stem}.png"), readme)
+        for path in (ROOT / "bench" / "results" / "calls").glob("*.json"):
+            self.assertIn(docs.calls_section(measured.load(path), f"results/calls/{path.stem}.png"), readme)
             self.assertTrue(path.with_suffix(".png").exists())
 
 

@@ -59,6 +59,16 @@ False sharing: ns of a read or publish while another processor does something el
 {sharing}
 </details>
 """
+CALLS = """\
+### Calls of a shared object: {subject}
+
+{started}, {compiler}, commit {commit}{changes}, preset `{preset}`, {rounds} rounds; load average {load}.
+`scripts/bench --subject PATH.so`; ns, medians over the rounds.
+
+![calls inlined, through C, and of the shared object]({image})
+
+{calls}
+"""
 
 
 def _colour(subject: str) -> Any:
@@ -130,6 +140,44 @@ def draw(measured: Measured, path: pathlib.Path) -> None:
     drawing.savefig(path, dpi=100, metadata={"Software": None})
 
 
+@matplotlib.rc_context({"font.size": 8, "axes.titlesize": 9})  # type: ignore[misc]  # it has no types
+def draw_calls(measured: Measured, path: pathlib.Path) -> None:
+    """Writes the picture: for each operation a bar for each way to call it."""
+    drawing = matplotlib.figure.Figure(figsize=(8, 3), layout="constrained")
+    axes = drawing.subplots()
+    columns, rows = tables.calls(measured)
+    names = [f"{name}, called through C" for name in columns[4 : len(columns) - (len(columns) - 4) // 2]]
+    ways = [("hardened, inlined", "#c7c7c7", 1), ("hardened, called through C", "#7f7f7f", 2)]
+    ways += [(name, "#1f77b4", 4 + i) for i, name in enumerate(names)]
+    for i, (name, colour, column) in enumerate(ways):
+        places = [y + 0.27 * (len(ways) - 1 - i) for y in range(len(rows))]
+        values = [float(row[column].replace(" ", "")) for row in rows]
+        axes.barh(places, values, height=0.25, color=colour, label=name)
+        for y, value in zip(places, values):
+            axes.text(value * 1.03, y, text.number(value), va="center", fontsize=7)
+    axes.set_yticks([y + 0.27 for y in range(len(rows))], [row[0] for row in rows])
+    axes.set_xscale("log")
+    axes.set_xlim(0.5, None)
+    axes.margins(x=0.1)
+    axes.set_title("A call, ns")
+    axes.grid(True, which="major", axis="x", lw=0.3)
+    axes.legend(fontsize=6, loc="upper right")
+    drawing.savefig(path, dpi=100, metadata={"Software": None})
+
+
+def calls_section(measured: Measured, image: str) -> str:
+    context = measured["context"]
+    own = {
+        "started": context["started"][:10],
+        "changes": " with changes" if context["changed_since_commit"] else "",
+        "load": f"{min(context['load'])} to {max(context['load'])}",
+        "subject": pathlib.PurePath(context["subject"]).name,
+        "image": image,
+        "calls": text.table(*tables.calls(measured)),
+    }
+    return CALLS.format(**context | own)
+
+
 def section(measured: Measured, image: str) -> str:
     context = measured["context"]
     machine = context["machine"]
@@ -159,5 +207,10 @@ def write(folder: pathlib.Path) -> list[pathlib.Path]:
         measured = load(path)
         draw(measured, path.with_suffix(".png"))
         sections.append(section(measured, f"results/{path.stem}.png"))
+    calls = sorted((folder / "results" / "calls").glob("*.json"))
+    for path in calls:
+        measured = load(path)
+        draw_calls(measured, path.with_suffix(".png"))
+        sections.append(calls_section(measured, f"results/calls/{path.stem}.png"))
     readme.write_text(before + BEGIN + "\n\n" + "\n".join(sections) + "\n" + END + after, encoding="utf-8")
-    return [path.with_suffix(".png") for path in kept] + [readme]
+    return [path.with_suffix(".png") for path in kept + calls] + [readme]
