@@ -124,12 +124,11 @@ RunReport Checker::run(const Scenario& scenario, Header& header, const Budget& b
   scenario_ = &scenario;
   header_ = &header;
   budget_ = budget;
-  weakening_ = weakening;
+  weakening_ = OrderWeakening(weakening);
   keep_ = keep;
   for (std::size_t i = 0; i < scenario.threads.size(); ++i) {
     processes_[i] = scenario.process_of(i);
   }
-  weakened_lines_ = {};
   record(keep == Keep::kStepsOfLast);
   if (keep == Keep::kSites) sites_.clear();
   started_ = 0;
@@ -302,8 +301,7 @@ inline void Checker::orders(const std::source_location& where, Op op, Field fiel
                             std::memory_order& order, std::memory_order& failure) {
   if (keep_ == Keep::kSites) [[unlikely]]
     discover(where, op, field, order, failure);
-  if (weakening_ != nullptr) [[unlikely]]
-    weaken(where, op, field, order, failure);
+  weakening_.apply(where, op, field, order, failure);
 }
 
 std::uint64_t Checker::load(Field field, std::memory_order order,
@@ -441,19 +439,8 @@ void Checker::pause() {
   if (++thread.pauses > scenario_->spins) rl::ctx().yield(1, kInfo);
 }
 
-// The lock has the word of the gc horizon.
-void Checker::lock_publication() {
-  std::uint64_t free = 0;
-  while (!compare_exchange(Field::kGcHorizon, free, 1, std::memory_order::acquire,
-                           std::memory_order::relaxed, std::source_location::current())) {
-    free = 0;
-    pause();
-  }
-}
-
-void Checker::unlock_publication() {
-  store(Field::kGcHorizon, 0, std::memory_order::release, std::source_location::current());
-}
+void Checker::lock_publication() { harness::lock_word(RelacyWords()); }
+void Checker::unlock_publication() { harness::unlock_word(RelacyWords()); }
 
 // --- Oracles ----------------------------------------------------------------------------------
 

@@ -166,8 +166,6 @@ class Checker final : public harness::ScenarioExecution {
   void enter(Field field);
   void orders(const std::source_location& where, Op op, Field field, std::memory_order& order,
               std::memory_order& failure);
-  void weaken(const std::source_location& where, Op op, Field field, std::memory_order& order,
-              std::memory_order& failure);
   void discover(const std::source_location& where, Op op, Field field, std::memory_order order,
                 std::memory_order failure);
   template <class Value>
@@ -182,10 +180,9 @@ class Checker final : public harness::ScenarioExecution {
   const Scenario* scenario_ = nullptr;
   Header* header_ = nullptr;
   Budget budget_;
-  const Weakening* weakening_ = nullptr;
   Keep keep_ = Keep::kNothing;
   std::array<int, kMaxThreads> processes_{};  // of each thread
-  std::array<unsigned, 4> weakened_lines_{};  // that fit the weakening, in the function's order
+  OrderWeakening weakening_;
   Phase phase_ = Phase::kBefore;
   std::uint64_t started_ = 0;  // executions of this run
   std::uint64_t last_ = 0;

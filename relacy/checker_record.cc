@@ -6,34 +6,10 @@
 
 namespace fsqlshm::relacy {
 
-std::string_view function_name(std::string_view signature) noexcept {
-  const std::string_view name = signature.substr(0, signature.find('('));
-  const std::size_t start = name.find_last_of(": ");
-  return start == std::string_view::npos ? name : name.substr(start + 1);
-}
-
-void Checker::weaken(const std::source_location& where, Op op, Field field,
-                     std::memory_order& order, std::memory_order& failure) {
-  const Weakening& weak = *weakening_;
-  std::memory_order& present = weak.failure ? failure : order;
-  const Site& site = weak.site;
-  if (site.op != op || weak.from() != present || (site.fields >> atomic_index(field) & 1U) == 0 ||
-      source_name(where.file_name()) != site.file ||
-      function_name(where.function_name()) != site.function) {
-    return;
-  }
-  // A function comes by its operations in their order, so the first that ran are the first in it.
-  const auto line = std::ranges::find_if(
-      weakened_lines_, [&](unsigned known) { return known == where.line() || known == 0; });
-  if (line == weakened_lines_.end()) return;
-  *line = where.line();
-  if (line - weakened_lines_.begin() == site.earlier) present = weak.to;
-}
-
 void Checker::discover(const std::source_location& where, Op op, Field field,
                        std::memory_order order, std::memory_order failure) {
   const std::string_view file = source_name(where.file_name());
-  if (file.starts_with("relacy/")) return;  // the publication lock of scenarios
+  if (file.starts_with("harness/")) return;  // the publication lock of scenarios
   const std::uint32_t bit = 1U << atomic_index(field);
   for (Site& site : sites_) {
     if (site.line == where.line() && site.op == op && site.file == file) {

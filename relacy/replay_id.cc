@@ -39,6 +39,8 @@ std::optional<std::uint32_t> parse_fields(std::string_view text) {
   return fields;
 }
 
+}  // namespace
+
 std::optional<Weakening> parse_weakening(std::string_view text) {
   Weakening weakening;
   Site& site = weakening.site;
@@ -61,8 +63,6 @@ std::optional<Weakening> parse_weakening(std::string_view text) {
   weakening.to = *to;
   return weakening;
 }
-
-}  // namespace
 
 std::string field_names(std::uint32_t fields, std::string_view separator) {
   std::string out;

@@ -28,6 +28,7 @@ struct ReplayId {
 /// "hardened/seqlock.h:publish:store:commit_seq:release=relaxed"; "load#2" is the second load in
 /// the function with these fields and this order.
 [[nodiscard]] std::string to_text(const Weakening& weakening);
+[[nodiscard]] std::optional<Weakening> parse_weakening(std::string_view text);
 
 /// The fields whose bits are set, with `separator` between them.
 [[nodiscard]] std::string field_names(std::uint32_t fields, std::string_view separator);

@@ -2,26 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <ranges>
+#include <utility>
 
 namespace fsqlshm::relacy {
 namespace {
-
-// Path in the repository of a file of a trace.
-std::string repository_path(std::string_view source) {
-  const bool whole = source.starts_with("relacy/") || source.starts_with("harness/");
-  return whole ? std::string(source) : fmt::format("core/include/fsqlshm/{}", source);
-}
-
-// The place of the last operation: where it went wrong.
-void locate(harness::Finding& finding, const Trace& trace) {
-  for (const Step& step : trace.steps | std::views::reverse) {
-    if (step.where.line() == 0) continue;
-    finding.file = repository_path(source_name(step.where.file_name()));
-    finding.line = static_cast<int>(step.where.line());
-    return;
-  }
-}
 
 // A violation is searched for again with few preemptions, and recorded.
 void report_violation(const Subject& subject, const Scenario& scenario, const Budget& budget,
@@ -33,33 +17,14 @@ void report_violation(const Subject& subject, const Scenario& scenario, const Bu
   }
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has found one, and minimise, too
   const Violation& violation = *shown.violation;
-  const bool known =
-      subject.is_mutant() ||
-      (must_fail(subject, scenario) && violation.property.starts_with(scenario.defect.property));
-  report.status = known ? Status::kKnown : Status::kViolated;
-  const std::string_view defect = subject.is_mutant() ? ""
-                                  : known             ? scenario.defect.name
-                                                      : std::string_view(violation.defect);
-  report.finding =
-      harness::violation_finding(scenario, violation, defect, known ? "expected" : "violation");
+  harness::judge_violation(subject, scenario, violation, report);
   report.finding->replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
   if (const auto trace = replay(subject, scenario, shown.replay)) {
     report.finding->trace = to_json(*trace);
     report.finding->detail = render(*trace);
-    locate(*report.finding, *trace);
+    report.finding->file = last_file(*trace);
+    report.finding->line = last_line(*trace);
   }
-}
-
-// What a search of this scenario has to come by.
-std::optional<harness::Required> required(const Subject& subject, const Scenario& scenario) {
-  if (!must_fail(subject, scenario)) return std::nullopt;
-  if (subject.is_mutant()) {
-    return harness::Required{.name = subject.name, .property = subject.caught_property};
-  }
-  const Scenario::Defect& defect = scenario.defect;
-  return harness::Required{.name = std::string(defect.name),
-                           .property = std::string(defect.property),
-                           .defect = std::string(defect.name)};
 }
 
 }  // namespace
@@ -74,7 +39,8 @@ harness::ScenarioReport judge_search(const Subject& subject, const Scenario& sce
   const bool must_reach =
       !subject.is_mutant() &&
       harness::long_enough(report.summary, budget, kStandardBound, kStandardIterations);
-  harness::judge_clean(scenario, subject.name, required(subject, scenario), must_reach, report);
+  harness::judge_clean(scenario, subject.name, harness::required_of(subject, scenario), must_reach,
+                       report);
   return report;
 }
 

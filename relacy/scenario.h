@@ -9,36 +9,26 @@
 #include <vector>
 
 #include "checker.h"
-#include "harness/scenarios/scenario.h"
+#include "harness/scenarios/subjects.h"
 
 namespace fsqlshm::relacy {
 
 using harness::find_scenario;
 using harness::Header;
+using harness::must_fail;
 using harness::Scenario;
 using harness::scenarios;
 
 static_assert(Words<RelacyWords>);
 
-struct Subject {
-  std::string name;
-  std::string description;
+struct Subject : harness::ScenarioSubject {
   /// For one search, whose outcomes it counts.
   std::unique_ptr<Header> (*make_header)(const Scenario& scenario);
-  /// A mutant: this scenario must notice ...
-  std::string caught_by{};
-  /// ... that a property whose name starts like this does not hold.
-  std::string caught_property{};
-
-  [[nodiscard]] bool is_mutant() const noexcept { return !caught_by.empty(); }
 };
 
 /// hardened, reference and the mutants.
 [[nodiscard]] const std::vector<Subject>& subjects();
 [[nodiscard]] const Subject* find_subject(std::string_view name);
-
-/// Whether this scenario has to end in a violation on this subject.
-[[nodiscard]] bool must_fail(const Subject& subject, const Scenario& scenario);
 
 }  // namespace fsqlshm::relacy
 

@@ -75,6 +75,25 @@ struct Weakening {
   }
 };
 
+/// Weakens that order whenever a thread comes by the site.
+class OrderWeakening {
+ public:
+  /// `weakening`: null for none.
+  explicit OrderWeakening(const Weakening* weakening = nullptr) : weakening_(weakening) {}
+  void apply(const std::source_location& where, Op op, Field field, std::memory_order& order,
+             std::memory_order& failure) {
+    if (weakening_ != nullptr) [[unlikely]]
+      weaken(where, op, field, order, failure);
+  }
+
+ private:
+  void weaken(const std::source_location& where, Op op, Field field, std::memory_order& order,
+              std::memory_order& failure);
+
+  const Weakening* weakening_;
+  std::array<unsigned, 4> lines_{};  // that fit, in the function's order
+};
+
 /// "acquire" of "bool fsqlshm::hardened::WriterIndicator<W>::acquire(...) [with ...]".
 [[nodiscard]] std::string_view function_name(std::string_view signature) noexcept;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "checker.h"
 #include "harness/describe.h"
@@ -66,6 +67,14 @@ std::string cell(const Trace& trace, const Step& step) {
   return "";
 }
 
+// The last step that has a place.
+const Step* last_operation(const Trace& trace) {
+  for (const Step& step : trace.steps | std::views::reverse) {
+    if (step.where.line() != 0) return &step;
+  }
+  return nullptr;
+}
+
 bool is_operation(const Step& step) { return step.op <= Op::kFetchAdd; }
 
 std::vector<DiagramRow> all_rows(const Trace& trace) {
@@ -113,6 +122,19 @@ nlohmann::json step_json(const Trace& trace, const Step& step, std::size_t row,
 
 }  // namespace
 
+std::string last_file(const Trace& trace) {
+  const Step* const step = last_operation(trace);
+  if (step == nullptr) return "";
+  const std::string_view source = source_name(step->where.file_name());
+  const bool whole = source.starts_with("relacy/") || source.starts_with("harness/");
+  return whole ? std::string(source) : fmt::format("core/include/fsqlshm/{}", source);
+}
+
+int last_line(const Trace& trace) {
+  const Step* const step = last_operation(trace);
+  return step == nullptr ? 0 : static_cast<int>(step->where.line());
+}
+
 std::string render(const Trace& trace) {
   std::string out = harness::render_rows(trace.threads, "order and place", all_rows(trace));
   if (trace.violation) {
@@ -120,8 +142,8 @@ std::string render(const Trace& trace) {
   } else {
     out += "no property was violated\n";
   }
-  out += fmt::format("preemptions: {}\nreplay: fsqlshm-relacy --replay '{}'\n", trace.preemptions,
-                     trace.replay);
+  out += fmt::format("preemptions: {}\nreplay: {} --replay '{}'\n", trace.preemptions,
+                     trace.program, trace.replay);
   return out;
 }
 

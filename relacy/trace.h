@@ -9,17 +9,23 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/scenarios/search.h"
 #include "step.h"
 
 namespace fsqlshm::relacy {
 
 struct Trace {
+  std::string program = "fsqlshm-relacy";
   std::string replay;                ///< the ReplayId as text
   std::string preemptions;           ///< "at most 2", or "any number"
   std::vector<std::string> threads;  ///< a title for each thread
   std::vector<Step> steps;
-  std::optional<Violation> violation;
+  std::optional<harness::FoundViolation> violation;
 };
+
+/// Where the last operation is: a path in the repository, and its line. Empty and 0: there is none.
+[[nodiscard]] std::string last_file(const Trace& trace);
+[[nodiscard]] int last_line(const Trace& trace);
 
 /// A space-time diagram in text: one column a thread, one row a step. Turns of a spin that only
 /// repeat the rows before them are folded.

@@ -75,7 +75,10 @@ class Execution {
 
   /// The newest value of a word, and the number of the store that it came with; numbers ascend.
   [[nodiscard]] virtual std::uint64_t newest(Field field) const = 0;
-  [[nodiscard]] virtual std::uint32_t newest_store(Field field) const = 0;
+  [[nodiscard]] virtual std::uint32_t newest_store(Field field)
+      const = 0;  /// Whether a compare_exchange of the running thread would find the newest value. In C++ one that fails
+  /// may, like a load, read any store that nothing forbids.
+  [[nodiscard]] virtual bool must_find_newest(Field /*field*/) const { return true; }
   /// The number of the store that the running thread read last from this word.
   [[nodiscard]] virtual std::uint32_t observed(Field field) const = 0;
 
@@ -87,16 +90,20 @@ class Execution {
   /// A remark in the trace, if one is kept.
   [[nodiscard]] bool recording() const noexcept { return recording_; }
   virtual void remark(std::string_view text) = 0;
+  /// Whether the oracles are told of calls. Not where an engine only wants to know what a thread does.
+  [[nodiscard]] bool judging() const noexcept { return judging_; }
 
  protected:
   Execution(bool sequentially_consistent, bool recording)
       : sequentially_consistent_(sequentially_consistent), recording_(recording) {}
   ~Execution() = default;
   void record(bool recording) noexcept { recording_ = recording; }
+  void tell_oracles(bool tell) noexcept { judging_ = tell; }
 
  private:
   const bool sequentially_consistent_;
   bool recording_;  // asked at every step: no virtual call
+  bool judging_ = true;
 };
 
 }  // namespace fsqlshm::harness

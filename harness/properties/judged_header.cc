@@ -7,6 +7,7 @@ namespace fsqlshm::harness {
 bool JudgedHeader::acquire(std::uint64_t id, int process, ProcessIdentity who,
                            std::uint64_t lease) {
   execution_.before_call();
+  if (!execution_.judging()) return do_acquire(*TxnId::from_raw(id), who, lease);
   writer_.acquire_begins(id, process, who, lease);
   const bool acquired = do_acquire(*TxnId::from_raw(id), who, lease);
   writer_.acquire_ends(id, acquired);
@@ -15,6 +16,7 @@ bool JudgedHeader::acquire(std::uint64_t id, int process, ProcessIdentity who,
 
 bool JudgedHeader::release(std::uint64_t id) {
   execution_.before_call();
+  if (!execution_.judging()) return do_release(*TxnId::from_raw(id));
   writer_.release_begins(id);
   const bool released = do_release(*TxnId::from_raw(id));
   writer_.release_ends(id, released);
@@ -23,6 +25,7 @@ bool JudgedHeader::release(std::uint64_t id) {
 
 Exclusion JudgedHeader::check(std::uint64_t now, Liveness liveness) {
   execution_.before_call();
+  if (!execution_.judging()) return do_check(now, liveness);
   writer_.check_begins(now, liveness == Liveness::kCertain && knows_certainty());
   const Exclusion answer = do_check(now, liveness);
   writer_.check_ends(answer);
@@ -31,6 +34,7 @@ Exclusion JudgedHeader::check(std::uint64_t now, Liveness liveness) {
 
 bool JudgedHeader::clear(std::uint64_t state) {
   execution_.before_call();
+  if (!execution_.judging()) return do_clear(state);
   writer_.clear_begins(state);
   const bool cleared = do_clear(state);
   writer_.clear_ends(state, cleared);
@@ -39,6 +43,7 @@ bool JudgedHeader::clear(std::uint64_t state) {
 
 std::optional<TxnId> JudgedHeader::look() {
   execution_.before_call();
+  if (!execution_.judging()) return do_look();
   writer_.look_begins();
   const std::optional<TxnId> owner = do_look();
   writer_.look_ends(owner);
@@ -47,6 +52,7 @@ std::optional<TxnId> JudgedHeader::look() {
 
 void JudgedHeader::publish(unsigned version, bool reconcile) {
   execution_.before_call();
+  if (!execution_.judging()) return do_publish(triple(version), reconcile);
   snapshot_.publish_begins(version);
   do_publish(triple(version), reconcile);
   snapshot_.publish_ends(version);
@@ -54,6 +60,7 @@ void JudgedHeader::publish(unsigned version, bool reconcile) {
 
 ShmSnapshot JudgedHeader::load() {
   execution_.before_call();
+  if (!execution_.judging()) return do_load();
   snapshot_.load_begins();
   const ShmSnapshot snapshot = do_load();
   snapshot_.load_ends(snapshot);
@@ -62,6 +69,7 @@ ShmSnapshot JudgedHeader::load() {
 
 std::optional<ShmSnapshot> JudgedHeader::try_load(unsigned attempts) {
   execution_.before_call();
+  if (!execution_.judging()) return do_try_load(attempts);
   snapshot_.load_begins();
   const std::optional<ShmSnapshot> snapshot = do_try_load(attempts);
   snapshot_.load_ends(snapshot);
@@ -70,6 +78,7 @@ std::optional<ShmSnapshot> JudgedHeader::try_load(unsigned attempts) {
 
 std::optional<TxnId> JudgedHeader::alloc() {
   execution_.before_call();
+  if (!execution_.judging()) return do_alloc();
   ids_.alloc_begins();
   const std::optional<TxnId> id = do_alloc();
   ids_.alloc_ends(id);
@@ -78,12 +87,14 @@ std::optional<TxnId> JudgedHeader::alloc() {
 
 void JudgedHeader::store_horizon(unsigned value) {
   execution_.before_call();
+  if (!execution_.judging()) return do_store_horizon(value);
   horizon_.store_begins(value);
   do_store_horizon(value);
 }
 
 std::uint64_t JudgedHeader::load_horizon() {
   execution_.before_call();
+  if (!execution_.judging()) return do_load_field(Field::kGcHorizon);
   const std::uint64_t value = do_load_field(Field::kGcHorizon);
   horizon_.loaded(value);
   return value;
@@ -91,6 +102,7 @@ std::uint64_t JudgedHeader::load_horizon() {
 
 unsigned JudgedHeader::load_field(Field field) {
   execution_.before_call();
+  if (!execution_.judging()) return SnapshotOracle::version_of(field, do_load_field(field));
   return snapshot_.field_loaded(field, do_load_field(field));
 }
 

@@ -104,9 +104,14 @@ void SnapshotOracle::load_ends(const std::optional<ShmSnapshot>& snapshot) {
   }
 }
 
+unsigned SnapshotOracle::version_of(Field field, std::uint64_t value) {
+  const std::uint64_t version = value - first_value(field);
+  return static_cast<unsigned>(std::min<std::uint64_t>(version, kVersions));
+}
+
 unsigned SnapshotOracle::field_loaded(Field field, std::uint64_t value) {
   remark(execution_, "load {}: {}", field_name(field), value);
-  const std::uint64_t version = value - first_value(field);
+  const unsigned version = version_of(field, value);
   if (version >= kVersions) {
     violate(execution_, "", kI2Whole, "a field has a value that none stored", "{} is {}",
             field_name(field), value);
@@ -117,7 +122,7 @@ unsigned SnapshotOracle::field_loaded(Field field, std::uint64_t value) {
             "a field is loaded without what was done before it was stored", "{} {}",
             field_name(field), value);
   }
-  return static_cast<unsigned>(version);
+  return version;
 }
 
 // As for the writer's words: a model checker would not show that the older store stays.

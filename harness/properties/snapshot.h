@@ -35,6 +35,8 @@ class SnapshotOracle {
   void publish_ends(unsigned version);
   void load_begins();
   void load_ends(const std::optional<ShmSnapshot>& snapshot);
+  /// The version that a field has by this value; kVersions: none.
+  [[nodiscard]] static unsigned version_of(Field field, std::uint64_t value);
   /// After load_commit_seq and its likes: what was done before the publish is visible. The version.
   unsigned field_loaded(Field field, std::uint64_t value);
   void unordered_store(Field field);

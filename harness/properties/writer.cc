@@ -147,7 +147,8 @@ void WriterOracle::acquire_begins(std::uint64_t id, int process, ProcessIdentity
   Call& mine = call();
   mine = begin(Kind::kAcquire);
   mine.id = id;
-  mine.was_free = execution_.newest(Field::kSerializedWriterTxnId) == 0;
+  mine.was_free = execution_.newest(Field::kSerializedWriterTxnId) == 0 &&
+                  execution_.must_find_newest(Field::kSerializedWriterTxnId);
   if (count_ == kTenures) {
     violate(execution_, "", "scenario", "the oracle has no room for so many acquires", "{}",
             count_);

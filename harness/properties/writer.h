@@ -13,7 +13,7 @@
 //   P5 eviction    An owner that lost the indicator gets false from release and writes nothing; the
 //                  owner gets true.
 //   P6 progress    acquire and release end after a few steps, and an acquire of an indicator that is
-//                  free all the time succeeds. See also ProgressOracle.
+//                  free all the time, and known to be, succeeds. See also ProgressOracle.
 //   busy           A check answers busy only if a writer was live that it may have met: not for one
 //                  whose end, death or expired lease it knew of when it began. A lease that runs
 //                  speaks for an owner that died only where the liveness is a guess.

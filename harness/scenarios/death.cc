@@ -96,6 +96,7 @@ const AddScenario kTakeoverRace(
      .description = "a writer may die while it claims; two checks take over, one then claims",
      .outcomes = {"death repaired", "takeover", "followed"},
      .defect = {"D2", kP4},
+     .spins = 10,
      .before = free_indicator,
      .threads = {{.title = "writer 1, may die", .body = claim, .may_die = true},
                  {"check 1", [](Header& h) { h.check(kNow); }},

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -36,6 +37,7 @@ class ScenarioExecution : public Execution {
   [[nodiscard]] virtual std::uint64_t observed_value(Field field) const = 0;
 
   /// The publication lock of a mapped file: a kernel lock is a mutex to the memory model. Spins.
+  /// Scenarios with it do not use the gc horizon, whose word it may have (see lock_word).
   virtual void lock_publication() = 0;
   virtual void unlock_publication() = 0;
 
@@ -60,6 +62,17 @@ class ScenarioExecution : public Execution {
   using Execution::Execution;
   ~ScenarioExecution() = default;
 };
+
+/// The publication lock as a mutex on the word of the gc horizon.
+void lock_word(auto&& words) {
+  std::uint64_t free = 0;
+  while (!words.compare_exchange(Field::kGcHorizon, free, 1, std::memory_order::acquire,
+                                 std::memory_order::relaxed)) {
+    free = 0;
+    words.pause();
+  }
+}
+void unlock_word(auto&& words) { words.store(Field::kGcHorizon, 0, std::memory_order::release); }
 
 }  // namespace fsqlshm::harness
 

@@ -13,7 +13,8 @@
 
 namespace fsqlshm::harness {
 
-/// Nothing in it may allocate, and what a thread does while it may die must need no destructor.
+/// Nothing in it may allocate, and what a thread does must need no destructor: an engine may leave it at
+/// any operation. What it asks the words for is a function of what it read there before.
 using Body = std::function<void(Header&)>;
 
 struct Scenario {

@@ -143,6 +143,7 @@ struct NewOperation {
   Operation operation;
 };
 struct Waits {};
+struct Stops {};
 
 // Runs a thread through the nodes that it has; throws at what comes next.
 class Thread final : public Memory {
@@ -170,6 +171,7 @@ class Thread final : public Memory {
     if (repeats_ > spins_) throw Waits{};
     previous_ = std::exchange(turn_, {});
   }
+  void stop() override { throw Stops{}; }
   [[nodiscard]] const std::vector<const Node*>& turn() const { return turn_; }
   [[nodiscard]] bool is_dead() const {
     return !mine_.empty() && mine_.back()->operation.access == Access::kDie;
@@ -225,13 +227,10 @@ class Enumeration {
       return std::ranges::all_of(thread.turn(), [&](const Node* node) {
         return execution.mo[node->operation.location].back() == node->from;
       });
+    } catch (const Stops&) {
+      return true;
     } catch (const NewOperation& next) {
-      if (program.alive >= 0) {
-        const Operation death = {.access = Access::kDie,
-                                 .location = static_cast<Location>(program.alive),
-                                 .order = std::memory_order::release};
-        add_write(execution, index, death);
-      }
+      if (program.alive >= 0) add_write(execution, index, death_of(program));
       if (next.operation.reads()) {
         add_reads(execution, index, next.operation);
       } else {

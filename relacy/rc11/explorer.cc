@@ -40,13 +40,8 @@ bool Explorer::visit(Frame frame) {
     add_write(std::move(graph), half, operation);
   } else if (const int thread = schedule(graph); thread >= 0) {
     const Operation operation = graph.next(thread).operation;
-    const int alive = program_.threads[static_cast<std::size_t>(thread)].alive;
-    if (alive >= 0) {
-      add_write(Graph(graph), thread,
-                {.access = Access::kDie,
-                 .location = static_cast<Location>(alive),
-                 .order = std::memory_order::release});
-    }
+    const Program::Thread& program = program_.threads[static_cast<std::size_t>(thread)];
+    if (program.alive >= 0) add_write(Graph(graph), thread, death_of(program));
     if (operation.reads()) {
       add_reads(std::move(graph), thread, operation);
     } else {

@@ -18,7 +18,7 @@ namespace fsqlshm::rc11 {
 using Orders = std::span<const std::memory_order>;
 
 struct LitmusTest {
-  struct Step {
+  struct Line {
     Operation operation;
     int order = -1;  ///< which of the orders it takes; -1: relaxed
   };
@@ -31,7 +31,7 @@ struct LitmusTest {
 
   std::string name;
   std::string outcome;  ///< the weak one, in words
-  std::vector<std::vector<Step>> threads;
+  std::vector<std::vector<Line>> threads;
   std::vector<Fact> facts;             ///< the weak outcome
   bool (*forbidden)(Orders orders);    ///< whether it is
   std::uint64_t relaxed_executions;    ///< if every order is relaxed

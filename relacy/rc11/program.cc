@@ -24,7 +24,7 @@ Next Replayer::next(const Graph& graph, int thread) {
   return next_;
 }
 
-void Replayer::end() { leave(Next::Kind::kEnded); }
+void Replayer::stop() { leave(Next::Kind::kEnded); }
 
 void Replayer::leave(Next::Kind kind) {
   next_.kind = kind;

@@ -71,6 +71,8 @@ class Memory {
   virtual std::uint64_t perform(const Operation& operation) = 0;
   /// In every turn of a loop that waits for another thread.
   virtual void pause() = 0;
+  /// The thread ends here; does not return.
+  virtual void stop() = 0;
 
   std::uint64_t load(Location location, std::memory_order order) {
     return perform({.access = Access::kLoad, .location = location, .order = order});
@@ -109,6 +111,13 @@ struct Program {
   unsigned spins = 0;  ///< turns of a waiting loop that may be like the one before
 };
 
+/// How the thread dies. REQUIRES: it may.
+[[nodiscard]] inline Operation death_of(const Program::Thread& thread) {
+  return {.access = Access::kDie,
+          .location = static_cast<Location>(thread.alive),
+          .order = std::memory_order::release};
+}
+
 /// What a thread does after the events that it has in a graph.
 struct Next {
   enum class Kind : std::uint8_t {
@@ -133,8 +142,7 @@ class Replayer final : public Memory {
 
   std::uint64_t perform(const Operation& operation) override;
   void pause() override;
-  /// The thread ends here.
-  [[noreturn]] void end();
+  void stop() override;
 
  private:
   [[noreturn]] void leave(Next::Kind kind);

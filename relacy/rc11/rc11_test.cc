@@ -1,0 +1,212 @@
+// The engine, tested by what it finds: every defect and every mutant; and by what it does not find in our
+// own protocol, of which it visits every execution.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "relacy/rc11/brute_force.h"
+#include "relacy/rc11/report.h"
+
+namespace fsqlshm::rc11 {
+namespace {
+
+using testing::HasSubstr;
+
+SearchResult all_of(std::string_view subject, std::string_view scenario, const Budget& budget = {},
+                    const Extra& extra = {}) {
+  return search(*find_subject(subject), *find_scenario(scenario), budget, {}, extra);
+}
+
+std::vector<std::string> scenario_names() {
+  std::vector<std::string> names;
+  for (const Scenario& scenario : scenarios()) names.push_back(scenario.name);
+  return names;
+}
+
+std::string printable(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+// --- Subjects -------------------------------------------------------------------------------------------
+
+class Hardened : public testing::TestWithParam<std::string> {};
+
+TEST_P(Hardened, IsCleanInEveryExecutionAndReachesEveryOutcome) {
+  const Subject& hardened = *find_subject("hardened");
+  const Scenario& scenario = *find_scenario(GetParam());
+  const harness::ScenarioReport report =
+      judge_search(hardened, scenario, search(hardened, scenario));
+  const bool must_fail = harness::must_fail(hardened, scenario);
+  EXPECT_EQ(report.status, must_fail ? harness::Status::kKnown : harness::Status::kClean)
+      << (report.finding ? report.finding->title + "\n" + report.finding->detail : "");
+  EXPECT_TRUE(report.summary.complete || must_fail);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Hardened, testing::ValuesIn(scenario_names()), printable);
+
+class Reference : public testing::TestWithParam<std::string> {};
+
+TEST_P(Reference, ShowsItsDefectsAndNoOthers) {
+  const Subject& reference = *find_subject("reference");
+  const Scenario& scenario = *find_scenario(GetParam());
+  const SearchResult found = search(reference, scenario);
+  const harness::ScenarioReport report = judge_search(reference, scenario, found);
+  if (!harness::must_fail(reference, scenario)) {
+    EXPECT_EQ(report.status, harness::Status::kClean)
+        << report.finding->title << report.finding->detail;
+    return;
+  }
+  ASSERT_EQ(report.status, harness::Status::kKnown) << report.finding->title;
+  EXPECT_EQ(report.finding->property, scenario.defect.property);
+  EXPECT_EQ(report.finding->trace["violation"]["property"], scenario.defect.property);
+  EXPECT_EQ(found.violation->defect, scenario.defect.name);
+  EXPECT_TRUE(report.finding->file.starts_with("core/include/fsqlshm/")) << report.finding->file;
+  EXPECT_GT(report.finding->line, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Reference, testing::ValuesIn(scenario_names()), printable);
+
+TEST(Mutants, AreAllCaught) {
+  std::size_t caught = 0;
+  for (const Subject& mutant : subjects()) {
+    if (!mutant.is_mutant()) continue;
+    const SearchResult found = all_of(mutant.name, mutant.caught_by);
+    ASSERT_TRUE(found.violation) << mutant.name;
+    EXPECT_TRUE(found.violation->property.starts_with(mutant.caught_property))
+        << mutant.name << ": " << found.violation->property << ": " << found.violation->text;
+    ++caught;
+  }
+  EXPECT_GE(caught, 30U);
+}
+
+// --- Numbers of executions ----------------------------------------------------------------------------
+
+// What a search visits, after it has judged some: oracles must not change what threads do.
+void expect_as_many_as_brute_force(std::string_view scenario, std::uint64_t executions) {
+  GraphExecution execution(*find_scenario(scenario));
+  const auto header = find_subject("hardened")->make_header(execution, *find_scenario(scenario));
+  ASSERT_FALSE(execution.prepare(*header));
+  EXPECT_EQ(all_graphs(execution.program()).size(), executions) << scenario;
+  EXPECT_EQ(all_of("hardened", scenario).executions, executions) << scenario;
+}
+
+TEST(Executions, AreAsManyAsBruteForceFinds) {
+  expect_as_many_as_brute_force("publish1-load2", 169);   // 13 of each reader
+  expect_as_many_as_brute_force("publish2-load2", 2601);  // 51
+  expect_as_many_as_brute_force("horizon", 6);
+  expect_as_many_as_brute_force("fields", 36);
+  expect_as_many_as_brute_force("check-claim", 382);
+  expect_as_many_as_brute_force("owner-dies", 188);
+  expect_as_many_as_brute_force("cleaner-dies", 936);
+}
+
+TEST(Executions, OfThreePublishes) {
+  EXPECT_EQ(all_of("hardened", "publish3-load2").executions, 19'881U);  // 141 of each reader
+}
+
+TEST(Executions, OfShardsAreTogetherTheWhole) {
+  for (const char* const scenario : {"cleaner-dies", "publish2-load2"}) {
+    std::uint64_t together = 0;
+    for (std::uint64_t index = 0; index < 3; ++index) {
+      const SearchResult part = all_of("hardened", scenario, {.shard = {index + 1, 3}});
+      EXPECT_TRUE(part.complete);
+      together += part.executions;
+    }
+    EXPECT_EQ(together, all_of("hardened", scenario).executions) << scenario;
+  }
+}
+
+// --- Orders of steps ------------------------------------------------------------------------------------
+
+// Whether each step comes after those that it is behind by po, rf and modification order.
+bool is_extension(const Graph& graph, const Steps& order) {
+  Clock done;
+  for (const EventId id : order) {
+    const Event& event = graph.event(id);
+    if (done.events[static_cast<std::size_t>(id.thread)] != id.index) return false;
+    if (!event.is_write && !done.has(event.from)) return false;
+    const bool pair = !event.is_write && event.exclusive;
+    done.events[static_cast<std::size_t>(id.thread)] =
+        static_cast<std::uint8_t>(id.index + (pair ? 2 : 1));
+    if (!event.is_write && !pair) continue;
+    const auto& stores = graph.stores(event.location());
+    const std::size_t position = pair ? graph.position(event.from) + 1 : event.position;
+    for (std::size_t i = 0; i < position; ++i) {
+      if (!done.has(stores[i])) return false;
+    }
+  }
+  return order.size() <= graph.size();
+}
+
+TEST(Orders, ExtendTheGraphAndAreDifferent) {
+  GraphExecution execution(*find_scenario("takeover-race"));
+  const auto header =
+      find_subject("hardened")->make_header(execution, *find_scenario("takeover-race"));
+  ASSERT_FALSE(execution.prepare(*header));
+  Explorer explorer(execution.program());
+  std::size_t most = 0;
+  while (explorer.next()) {
+    const auto orders = orders_of(explorer.graph());
+    most = std::max(most, orders.size());
+    for (const Steps& order : orders) {
+      ASSERT_TRUE(is_extension(explorer.graph(), order));
+      const auto again = steer(execution.program(), steps_text(explorer.graph(), order));
+      ASSERT_TRUE(again);
+      EXPECT_EQ(again->graph.key(), explorer.graph().key());
+      EXPECT_EQ(again->order, order);
+    }
+  }
+  EXPECT_GT(most, 5U);
+}
+
+// --- Counter-examples -----------------------------------------------------------------------------------
+
+TEST(Replay, ShowsTheSameExecution) {
+  const SearchResult found = all_of("reference", "check-claim");
+  ASSERT_TRUE(found.violation);
+  const auto id = ReplayId::parse(found.replay.text());
+  ASSERT_TRUE(id) << id.error();
+  EXPECT_EQ(id->text(), found.replay.text());
+  const auto trace = replay(*id);
+  ASSERT_TRUE(trace) << trace.error();
+  ASSERT_TRUE(trace->violation);
+  EXPECT_EQ(trace->violation->text, found.violation->text);
+  const std::string text = relacy::render(*trace);
+  EXPECT_EQ(text, relacy::render(*replay(*id)));
+  EXPECT_THAT(text, HasSubstr("reference/writer_indicator.h:"));
+  EXPECT_THAT(text, HasSubstr("fsqlshm-rc11 --replay 'reference/check-claim/rc11/"));
+}
+
+TEST(Replay, RefusesWhatIsNoId) {
+  for (const char* text :
+       {"", "x", "hardened/ids", "hardened/ids/rc11/", "hardened/ids/rc11/1",
+        "hardened/ids/bound1/a", "hardened/ids/rc11/a-b", "hardened/ids/rc11/a@x"}) {
+    EXPECT_FALSE(ReplayId::parse(text)) << text;
+  }
+  for (const char* text :
+       {"nobody/ids/rc11/a", "hardened/nothing/rc11/a", "hardened/ids/rc11/d",
+        "hardened/ids/rc11/a5", "hardened/ids/rc11/A", "hardened/horizon/rc11/aaa"}) {
+    const auto id = ReplayId::parse(text);
+    ASSERT_TRUE(id) << text;
+    EXPECT_FALSE(replay(*id)) << text;
+  }
+}
+
+TEST(Counterexamples, AreSmall) {
+  // A release up to its clear of the lease, the whole acquire of the successor, and the clear.
+  const SearchResult found =
+      all_of("reference", "release-acquire-equal-lease", {}, {.minimise_seconds = 60});
+  EXPECT_TRUE(found.complete);
+  EXPECT_EQ(found.replay.steps, "aaaaaabbbbba");
+}
+
+}  // namespace
+}  // namespace fsqlshm::rc11

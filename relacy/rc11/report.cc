@@ -1,0 +1,31 @@
+#include "relacy/rc11/report.h"
+
+#include <fmt/format.h>
+
+namespace fsqlshm::rc11 {
+
+harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
+                                     const SearchResult& result, const Budget& budget) {
+  harness::ScenarioReport report{
+      .summary = result,
+      .counts = {{"orders", result.judged}, {"visits", result.visits}, {"unfair", result.unfair}}};
+  if (!result.violation) {
+    const bool must_reach = !subject.is_mutant() && result.complete && budget.shard.count == 1;
+    // One part of the executions need not have the violation.
+    auto required = harness::required_of(subject, scenario);
+    if (budget.shard.count > 1) required.reset();
+    harness::judge_clean(scenario, subject.name, required, must_reach, report);
+    return report;
+  }
+  harness::judge_violation(subject, scenario, *result.violation, report);
+  report.finding->replay = fmt::format("fsqlshm-rc11 --replay '{}'", result.replay.text());
+  if (const auto trace = replay(result.replay)) {
+    report.finding->trace = relacy::to_json(*trace);
+    report.finding->detail = relacy::render(*trace);
+    report.finding->file = relacy::last_file(*trace);
+    report.finding->line = relacy::last_line(*trace);
+  }
+  return report;
+}
+
+}  // namespace fsqlshm::rc11

@@ -1,0 +1,31 @@
+// What a search of a scenario means, and how it is shown.
+//
+// `details` of the document:
+//   search            "full"
+//   scenarios         a list of rows as harness/scenarios/search.h describes them, with orders (of the steps
+//                     of executions, judged), visits and unfair (see Explorer); outcomes are counted in orders
+// and of an audit:
+//   audit             {SUBJECT: {sites, weakenings, killed, survived,
+//                                matrix: [{site, in, order, weakened_to, killed, scenario, property,
+//                                          executions, complete, replay}]}}
+// and of a litmus run:
+//   litmus            list of {name, outcome, combinations, forbidden, relaxed_executions,
+//                     strongest_executions, as_expected}
+// Finding::trace is what relacy::to_json(Trace) makes.
+
+#ifndef FSQLSHM_RELACY_RC11_REPORT_H_
+#define FSQLSHM_RELACY_RC11_REPORT_H_
+
+#include "harness/scenarios/search.h"
+#include "relacy/rc11/search.h"
+
+namespace fsqlshm::rc11 {
+
+/// Judges a search, and records a violation.
+[[nodiscard]] harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
+                                                   const SearchResult& result,
+                                                   const Budget& budget = {});
+
+}  // namespace fsqlshm::rc11
+
+#endif  // FSQLSHM_RELACY_RC11_REPORT_H_
