@@ -56,6 +56,10 @@ inline constexpr std::string_view kSurvivorMark = "order audit cannot see";
 [[nodiscard]] bool explained(const Site& site);
 [[nodiscard]] bool explained(const std::filesystem::path& source, unsigned line);
 
+/// What the pages say of a weakening apart from verdicts: file, place, operation, fields, orders, as the
+/// cells of a row. If any of it changes, the page is stale.
+[[nodiscard]] std::string row_key(const Weakening& weakening);
+
 // --- The page ORDERS.md (orders_page.cc) ------------------------------------------------------
 
 /// The matrix of one subject.

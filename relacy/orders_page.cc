@@ -10,17 +10,6 @@
 namespace fsqlshm::relacy {
 namespace {
 
-// What the page says of a row apart from the verdict: if any of it changes, the page is stale.
-std::string row_key(const Weakening& weakening) {
-  const Site& site = weakening.site;
-  const std::string_view outcome = site.op != Op::kCompareExchange ? ""
-                                   : weakening.failure             ? ", failure"
-                                                                   : ", success";
-  return fmt::format("{} | {} | {}{} | {} | {} | {}", site.file, place_of(site), op_name(site.op),
-                     outcome, field_names(site.fields, ", "), harness::order_name(weakening.from()),
-                     harness::order_name(weakening.to));
-}
-
 // One row of the page.
 struct PageRow {
   std::string key;     // row_key
@@ -63,6 +52,16 @@ void check_kills(const std::vector<PageRow>& rows, std::vector<std::string>& com
 
 }  // namespace
 
+std::string row_key(const Weakening& weakening) {
+  const Site& site = weakening.site;
+  const std::string_view outcome = site.op != Op::kCompareExchange ? ""
+                                   : weakening.failure             ? ", failure"
+                                                                   : ", success";
+  return fmt::format("{} | {} | {}{} | {} | {} | {}", site.file, place_of(site), op_name(site.op),
+                     outcome, field_names(site.fields, ", "), harness::order_name(weakening.from()),
+                     harness::order_name(weakening.to));
+}
+
 std::string render_page(const std::vector<Matrix>& matrices) {
   std::string out =
       "# Why each memory order is there\n"
@@ -78,7 +77,9 @@ std::string render_page(const std::vector<Matrix>& matrices) {
       "\n"
       "`reference` stays as published. It is searched for a shorter time, and scenarios in which "
       "it\n"
-      "violates something as it is cannot judge it: there, survived does not mean unnecessary.\n";
+      "violates something as it is cannot judge it: there, survived does not mean unnecessary.\n"
+      "\n"
+      "[rc11/ORDERS.md](rc11/ORDERS.md) has the verdicts of RC11 beside those of Relacy.\n";
   for (const Matrix& matrix : matrices) {
     out += fmt::format("\n## {}\n\n", matrix.subject);
     out += "| file | in | operation | field | order | weakened to | verdict |\n";

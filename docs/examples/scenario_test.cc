@@ -7,7 +7,7 @@
 namespace fsqlshm::relacy {
 namespace {
 
-ScenarioReport explore(std::string_view protocol) {
+harness::ScenarioReport explore(std::string_view protocol) {
   const Subject& subject = *find_subject(protocol);
   const Scenario& scenario = *find_scenario("writer-dies-next-to-check");
   const Budget whole{.search = Search::kBounded, .bound = kStandardBound};
@@ -17,14 +17,14 @@ ScenarioReport explore(std::string_view protocol) {
 }
 
 TEST(ScenarioExample, HardenedIsCleanAndEveryOutcomeIsReached) {
-  const ScenarioReport report = explore("hardened");
+  const harness::ScenarioReport report = explore("hardened");
   EXPECT_EQ(report.status, Status::kClean) << (report.finding ? report.finding->title : "");
-  ASSERT_EQ(report.result.reached.size(), 3U);
-  for (const std::uint64_t count : report.result.reached) EXPECT_GT(count, 0U);
+  ASSERT_EQ(report.summary.reached.size(), 3U);
+  for (const std::uint64_t count : report.summary.reached) EXPECT_GT(count, 0U);
 }
 
 TEST(ScenarioExample, ReferenceShowsD2) {
-  const ScenarioReport report = explore("reference");
+  const harness::ScenarioReport report = explore("reference");
   EXPECT_EQ(report.status, Status::kKnown);
   ASSERT_TRUE(report.finding);
   EXPECT_EQ(report.finding->property, harness::kP4);

@@ -78,6 +78,7 @@ ExitCode run(const harness::Program& program, const Options& options) {
   if (options.list) return list();
   if (program.given("--replay")) return replay_one(program, options);
   if (options.litmus) return litmus(program);
+  if (options.audit) return audit_orders(program, options);
   return explore(program, options);
 }
 
@@ -100,6 +101,7 @@ int start(int argc, char** argv) {
   const std::vector<harness::Option> command_options = {
       {"--list", &o.list, "name the protocols and scenarios"},
       {"--replay", &o.replay, "show the one execution that has this id"},
+      {"--audit-orders", &o.audit, "weaken every memory order of hardened in turn"},
       {"--litmus", &o.litmus, "compare with the verdicts and numbers of the literature"}};
   std::vector<std::string> excluded;
   for (const harness::Option& option : search_options) {
@@ -111,6 +113,10 @@ int start(int argc, char** argv) {
     program.add(option);
     excluded.push_back(option.name);
   }
+  program.add({.name = "--page",
+               .target = &o.page,
+               .help = "with --audit-orders: write the matrix to this file",
+               .needs = {"--audit-orders"}});
   program.add_documents();
   program.add({"--quiet", &o.exploration.quiet, "no progress lines"});
   return program.run(argc, argv, [&] { return run(program, o); });

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "relacy/rc11/audit.h"
 #include "relacy/rc11/brute_force.h"
 #include "relacy/rc11/report.h"
 
@@ -206,6 +207,29 @@ TEST(Counterexamples, AreSmall) {
       all_of("reference", "release-acquire-equal-lease", {}, {.minimise_seconds = 60});
   EXPECT_TRUE(found.complete);
   EXPECT_EQ(found.replay.steps, "aaaaaabbbbba");
+}
+
+// --- The order audit --------------------------------------------------------------------------------------
+
+TEST(Audit, ThePageIsUpToDateAndEveryKillIsThere) {
+  std::set<std::string> on_page;
+  for (const PageRow& row : read_page(FSQLSHM_RC11_ORDERS_PAGE)) {
+    on_page.insert(row.key);
+    const auto id = ReplayId::parse(row.replay);
+    ASSERT_TRUE(id) << row.key << ": no order of hardened survives";
+    ASSERT_TRUE(id->weakening);
+    const auto trace = replay(*id);
+    ASSERT_TRUE(trace) << trace.error();
+    EXPECT_TRUE(trace->violation) << row.key;
+  }
+  std::set<std::string> in_core;
+  for (const relacy::SiteUse& use : relacy::discover_sites(*relacy::find_subject("hardened"))) {
+    for (const Weakening& weakening : relacy::weakenings(use.site)) {
+      in_core.insert(relacy::row_key(weakening));
+    }
+  }
+  EXPECT_EQ(on_page, in_core) << "run fsqlshm-rc11 --audit-orders --page relacy/rc11/ORDERS.md";
+  EXPECT_GE(in_core.size(), 25U);
 }
 
 }  // namespace
