@@ -24,9 +24,12 @@ SearchResult all_of(std::string_view subject, std::string_view scenario, const B
   return search(*find_subject(subject), *find_scenario(scenario), budget, {}, extra);
 }
 
+// Without the one that takes ten seconds and more: the engine of a campaign runs it.
 std::vector<std::string> scenario_names() {
   std::vector<std::string> names;
-  for (const Scenario& scenario : scenarios()) names.push_back(scenario.name);
+  for (const Scenario& scenario : scenarios()) {
+    if (scenario.name != "two-deaths-release") names.push_back(scenario.name);
+  }
   return names;
 }
 
@@ -73,7 +76,14 @@ TEST_P(Reference, ShowsItsDefectsAndNoOthers) {
   EXPECT_GT(report.finding->line, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Reference, testing::ValuesIn(scenario_names()), printable);
+// The allocator of ids is the same in both protocols.
+std::vector<std::string> scenarios_of_reference() {
+  std::vector<std::string> names = scenario_names();
+  std::erase(names, "ids");
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Reference, testing::ValuesIn(scenarios_of_reference()), printable);
 
 TEST(Mutants, AreAllCaught) {
   std::size_t caught = 0;
@@ -110,7 +120,14 @@ TEST(Executions, AreAsManyAsBruteForceFinds) {
 }
 
 TEST(Executions, OfThreePublishes) {
-  EXPECT_EQ(all_of("hardened", "publish3-load2").executions, 19'881U);  // 141 of each reader
+  const Scenario& scenario = *find_scenario("publish3-load2");
+  GraphExecution execution(scenario);
+  const auto header = find_subject("hardened")->make_header(execution, scenario);
+  ASSERT_FALSE(execution.prepare(*header));
+  Explorer explorer(execution.program());
+  std::uint64_t executions = 0;
+  while (explorer.next()) ++executions;
+  EXPECT_EQ(executions, 19'881U);  // 141 of each reader
 }
 
 TEST(Executions, OfShardsAreTogetherTheWhole) {
