@@ -18,8 +18,8 @@ inline bool g_subject_given = false;
 /// Opens `input` and compares what the subject answers, and then says, with what the bytes ask for.
 /// REQUIRES: g_subject_given, here and below.
 [[nodiscard]] std::optional<Failure> open_on_subject(Bytes input, Judgement judgement);
-/// Runs an input of `operations`. Start states whose writer word is neither 0 nor an id are left out:
-/// what is in those is the implementation's own.
+/// Runs an input of `operations`. After a start state whose writer word is neither 0 nor an id, the writer's words and
+/// what is said of them are not compared: those are the implementation's own. All else is.
 [[nodiscard]] std::optional<Failure> run_calls_on_subject(Bytes input);
 
 /// Reads `--subject=PATH.so`: Target::option. Ends the program, with a sentence, if it cannot be loaded.
