@@ -1,12 +1,16 @@
 #include "stress/step/execution.h"
 
+#include <dlfcn.h>
+
 #define XXH_INLINE_ALL
 #include <fmt/format.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <span>
+#include <string>
 
 #include "fsqlshm/geometry.h"
 #include "harness/properties/execution.h"
@@ -25,6 +29,18 @@ std::vector<std::byte> new_header(const harness::Subject& subject, Machine& mach
     throw std::runtime_error("the subject does not make a header");
   }
   return {machine.real(), machine.real() + machine.size()};
+}
+
+// An address as it is in every run: within its file, and the function if that is exported.
+std::string place_of(std::uintptr_t address) {
+  Dl_info object{};
+  if (::dladdr(reinterpret_cast<void*>(address), &object) == 0)
+    return fmt::format("{:#x}", address);
+  const auto offset = address - reinterpret_cast<std::uintptr_t>(object.dli_fbase);
+  const std::string file = std::filesystem::path(object.dli_fname).filename();
+  const char* const function = object.dli_sname;
+  return fmt::format("{}+{:#x}{}{}", file, offset, function != nullptr ? " in " : "",
+                     function != nullptr ? function : "");
 }
 
 }  // namespace
@@ -460,7 +476,7 @@ void SteppedExecution::refused(const Instruction& instruction, std::string_view 
 
 void SteppedExecution::crashed(std::uintptr_t address, std::string_view what) {
   settle();
-  const auto text = fmt::format("{} by the instruction at {:#x}", what, address);
+  const auto text = fmt::format("{} by the instruction at {}", what, place_of(address));
   violated({.property = "memory", .rule = text, .detail = {}, .defect = {}});
   std::abort();
 }
