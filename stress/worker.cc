@@ -192,6 +192,8 @@ std::vector<Workers::End> Workers::turn(std::uint64_t now_ns, bool replace) {
       worker.continue_ns = 0;
     }
     if (!worker.child.here() || !worker.child.poll().over()) continue;
+    // One that ended by itself is reported; that its tenures are over is no other's fault.
+    if (!worker.killed) control_.kills.about_to_kill(i, worker.incarnation, now_ns);
     control_.kills.note_reaped(i, worker.incarnation);
     for (ThreadState& thread : control_.threads[i]) thread.last_words.watched = false;
     const harness::ChildState how = worker.child.state();
