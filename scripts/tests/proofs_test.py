@@ -1,0 +1,239 @@
+"""The proofs: the translator computes what the machine computes, what it does not know stops it, and what is wrong is
+refuted by an input."""
+
+import ctypes
+import json
+import random
+import subprocess
+import unittest
+
+import support
+
+from fsqlshm.proofs import compiler, ir, mutants, parser, prove, show, sweep, terms, wire
+from fsqlshm.proofs.case import Case
+from fsqlshm.proofs.machine import Machine, State
+from fsqlshm.proofs.obligations import OBLIGATIONS, Obligation
+from fsqlshm.results import CouldNotRun
+
+ROOT = support.SCRIPTS.parent
+PROVE = ROOT / "scripts" / "prove"
+# Functions of two numbers; each is one thing that the translator knows.
+FUNCTIONS = {
+    "arithmetic": "return (a + b) * 3 - (a ^ b) + (a & b) - (a | b);",
+    "division": "return (b ? a / b + a % b : 0) + (b ? (u64)((i64)a / 7) : 1);",
+    "shifts": "return (a << (b & 63)) + (a >> (b & 31)) + (u64)((i64)a >> (b & 15));",
+    "rotation": "return (a << 13 | a >> 51) ^ (b << 32 | b >> 32);",
+    "comparisons": "return (a < b) + 2 * ((i64)a < (i64)b) + 4 * (a == b) + 8 * (a <= b) + 16 * ((i64)a >= 5);",
+    "narrow": "return (u64)(signed char)a + (unsigned short)b + (u64)(int)(a >> 7);",
+    "wide": "__uint128_t p = (__uint128_t)a * b; return (u64)p ^ (u64)(p >> 64);",
+    "constant": "return a * 0x165667919E3779F9u + b * 60;",
+    "choice": "if (a % 3 == 0) return b; if (a % 3 == 1) return a; return a + b;",
+    "cases": "switch (a & 7) { case 0: return 5; case 3: return b; case 4: return a * 2; default: return 9; }",
+    "loop": "u64 s = 0; for (int i = 0; i < 13; ++i) s = s * 31 + ((a >> i) & b); return s;",
+    "early_end": "for (u64 i = 0; i < 20; ++i) if ((a >> i) & 1) return i + b; return 99;",
+    "memory": "u64 v[4] = {a, b, a ^ b, 7}; v[2] += v[1]; return v[0] * 3 + v[2] + v[3];",
+    "bytes": "unsigned char c[16]; __builtin_memcpy(c, &a, 8); __builtin_memset(c + 8, 3, 8); c[2] = (unsigned char)b;"
+    " u64 r; __builtin_memcpy(&r, c + 1, 8); return r;",
+    "extremes": "u64 m = a < b ? a : b; i64 n = (i64)a < (i64)b ? (i64)b : (i64)a; return m + 3 * (u64)n;",
+    "swapped": "return __builtin_bswap64(a) + (u64)__builtin_popcountll(b);",
+}
+NUMBERS = [0, 1, 2, 3, 7, 8, 60, 255, 256, 1 << 31, 1 << 32, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+
+
+def source() -> str:
+    bodies = (f"u64 {name}(u64 a, u64 b) {{ {body} }}" for name, body in FUNCTIONS.items())
+    return "typedef unsigned long u64; typedef long i64;\n" + "\n".join(bodies)
+
+
+class TranslatorTest(support.FolderTest):
+    def module(self, level: int) -> ir.Module:
+        words = ["clang-19", "-x", "c", f"-O{level}", compiler.NAMES, "-S", "-emit-llvm", "-o", "-", "-"]
+        done = subprocess.run(words, input=source(), capture_output=True, text=True, check=True)
+        return parser.parse(done.stdout, "test")
+
+    def native(self) -> ctypes.CDLL:
+        library = self.top / "native.so"
+        words = ["clang-19", "-x", "c", "-O0", "-shared", "-fPIC", "-o", str(library), "-"]
+        subprocess.run(words, input=source(), text=True, check=True)
+        return ctypes.CDLL(str(library))
+
+    def test_it_computes_what_the_machine_computes(self) -> None:
+        native, drawn = self.native(), random.Random(1)
+        pairs = [(a, b) for a in NUMBERS for b in (0, 1, 5, NUMBERS[-1])]
+        pairs += [(drawn.getrandbits(64), drawn.getrandbits(drawn.choice((4, 33, 64)))) for _ in range(60)]
+        for level in (1, 3):
+            module = self.module(level)
+            for name in FUNCTIONS:
+                function = getattr(native, name)
+                function.argtypes, function.restype = [ctypes.c_uint64] * 2, ctypes.c_uint64
+                symbolic = self.for_all(module, name)
+                for a, b in pairs:
+                    machine = Machine(module, lambda _, width: terms.of(0, width))
+                    outcome = machine.call(f"@{name}", [terms.of(a, 64), terms.of(b, 64)], {})
+                    assert outcome is not None and isinstance(outcome.value, terms.Bits)
+                    expected = function(a, b)
+                    self.assertEqual(outcome.value.term, expected, f"{name}({a}, {b}) at -O{level}")
+                    self.assertEqual([fault for fault in machine.faults if fault.when], [], name)
+                for a, b in pairs[::5]:  # the same of the term that is for all numbers
+                    self.assertEqual(symbolic(a, b), function(a, b), f"{name}({a}, {b}) at -O{level}")
+
+    def for_all(self, module: ir.Module, name: str) -> "ForAll":
+        machine = Machine(module, terms.unknown)
+        outcome = machine.call(f"@{name}", [terms.unknown("a", 64), terms.unknown("b", 64)], {})
+        assert outcome is not None and isinstance(outcome.value, terms.Bits)
+        return ForAll(outcome.value)
+
+    def test_what_it_does_not_know_stops_it(self) -> None:
+        for text, why in {
+            "%r = fadd double %a, %a\n  ret double %r": "the instruction 'fadd'",
+            "%r = call i64 @getpid()\n  ret i64 %r": "a call of getpid, which is not known",
+            "%r = load volatile i64, ptr %a\n  ret i64 %r": "a volatile access",
+            "%r = atomicrmw add ptr %a, i64 1 seq_cst\n  ret i64 %r": "the instruction 'atomicrmw'",
+            "%r = frobnicate i64 1\n  ret i64 %r": "the instruction 'frobnicate'",
+        }.items():
+            module = parser.parse(f"define i64 @f(ptr %a) {{\nentry:\n  {text}\n}}\n", "test")
+            with self.assertRaisesRegex(CouldNotRun, why):
+                machine = Machine(module, terms.unknown)
+                machine.run("@f", [terms.unknown("a", 64)], State((), {}, {}))
+
+    def test_what_is_undefined_is_a_fault(self) -> None:
+        for text, what in {
+            "%r = udiv i64 1, %a\n  ret i64 %r": "a division by zero",
+            "%c = icmp eq i64 %a, 5\n  br i1 %c, label %x, label %y\n"
+            "x:\n  unreachable\ny:\n  ret i64 1": "unreachable",
+            "%s = add nuw i64 %a, 1\n  %c = icmp eq i64 %s, 7\n"
+            "  br i1 %c, label %x, label %x\nx:\n  ret i64 1": "poison",
+            "%m = alloca i64, align 8\n  %p = getelementptr i8, ptr %m, i64 4\n  %r = load i64, ptr %p, align 1\n"
+            "  ret i64 %r": "behind the end",
+            "%m = alloca i64, align 8\n  %p = getelementptr i8, ptr %m, i64 1\n  %r = load i16, ptr %p, align 2\n"
+            "  ret i64 1": "not aligned",
+            "%r = load i64, ptr null\n  ret i64 %r": "no object",
+        }.items():
+            module = parser.parse(f"define i64 @f(i64 %a) {{\nentry:\n  {text}\n}}\n", "test")
+            machine = Machine(module, terms.unknown)
+            machine.run("@f", [terms.unknown("a", 64)], State((), {}, {}))
+            self.assertEqual(len(machine.faults), 1, text)
+            self.assertIn(what, machine.faults[0].what)
+
+    def test_a_loop_that_does_not_end_stops_it(self) -> None:
+        text = "define i64 @f(i64 %a) {\nentry:\n  br label %x\nx:\n  br label %x\n}\n"
+        with self.assertRaisesRegex(CouldNotRun, "a loop that does not end"):
+            Machine(parser.parse(text, "test"), terms.unknown).call("@f", [terms.of(0, 64)], {})
+
+
+class ForAll:
+    """A term of two numbers."""
+
+    def __init__(self, value: terms.Bits) -> None:
+        self.value = value
+
+    def __call__(self, a: int, b: int) -> int:
+        import z3
+
+        given = sweep.Substitution()
+        for name, number in (("a", a), ("b", b)):
+            given.add(z3.BitVec(name, 64), z3.BitVecVal(number, 64))
+        term = given(self.value.z3)
+        for _ in range(10):  # products of what is known now
+            for product in list(sweep.products([term])):
+                known = sweep.Substitution()
+                factors = [product.arg(place).as_long() for place in (0, 1) if z3.is_bv_value(product.arg(place))]
+                if len(factors) == 2:
+                    known.add(product, z3.BitVecVal(factors[0] * factors[1], product.size()))
+                    term = known(term)
+        return int(term.as_long())
+
+
+class ProofTest(support.FolderTest):
+    units = compiler.compile_units(3)
+
+    def test_a_wrong_claim_is_refuted_by_an_input(self) -> None:
+        """Accepted means 'checksum is 5': shown by a header that is really accepted, under a product or not."""
+
+        def wrong(case: Case) -> None:
+            OBLIGATIONS["open-by-copy"].state(case)
+            header = case.header()
+            case.claim("the checksum is never even", (header["layout_checksum"] & 1).equals(1))
+
+        module = compiler.linked(self.units)
+        decision = prove.decide(Obligation("wrong", "wrong", wrong, OBLIGATIONS["open-by-copy"].words), module)
+        self.assertEqual(decision.status, prove.REFUTED)
+        assert decision.example
+        self.assertEqual(decision.example.header[144] % 2, 0)
+
+    def test_every_witness_is_a_header_of_that_kind(self) -> None:
+        decision = prove.decide(OBLIGATIONS["open-by-copy"], compiler.linked(self.units))
+        self.assertEqual(decision.status, prove.PROVED)
+        by_name = {one.text: one.header for one in decision.witnesses}
+        self.assertEqual(by_name["accepted"][:8], wire.MAGIC)
+        self.assertEqual(by_name["checksum_mismatch"][:12], wire.MAGIC + b"\1\0\0\0")
+        self.assertNotEqual(by_name["bad_magic"][:8], wire.MAGIC)
+        self.assertEqual(set(by_name), {"accepted", *wire.ERRORS[:5]})
+
+    def test_an_obligation_about_nothing_is_vacuous(self) -> None:
+        def nothing(case: Case) -> None:
+            case.assume(case.bits("word 0", 64).below(0))
+            case.claim("true of nothing", False)
+            case.witness("anything", True)
+
+        decision = prove.decide(Obligation("nothing", "", nothing), compiler.linked(self.units))
+        self.assertEqual((decision.status, decision.missing), (prove.VACUOUS, ["anything"]))
+
+    def test_a_mutant_is_refuted_and_its_header_is_a_seed(self) -> None:
+        mutant = next(one for one in mutants.read_table() if "kBadMagic, kMagicWord, magic" in one.after)
+        trial = mutants.attempt(mutant, 3, self.units)
+        self.assertEqual((trial.status, trial.by), (prove.REFUTED, "open-by-copy"))
+        assert trial.decision and trial.decision.example
+        values, header = show.keep(OBLIGATIONS[trial.by], trial.decision.example, self.top / "found")
+        self.assertEqual(header.read_bytes(), trial.decision.example.header[: header.stat().st_size])
+        changed = compiler.linked(mutant.compiled(3, self.units))
+        for module, right in ((changed, False), (compiler.linked(self.units), True)):
+            kept = show.Kept.read(OBLIGATIONS[trial.by], values)
+            self.assertEqual(show.replayed(OBLIGATIONS[trial.by], module, kept.values)[0], right)
+
+    def test_every_mutant_can_be_made(self) -> None:
+        rows = mutants.read_table()
+        self.assertEqual({one.operator for one in rows}, set(mutants.OPERATORS))
+        self.assertEqual(len({(one.file, one.before, one.after) for one in rows}), len(rows))
+        for one in rows:
+            self.assertNotEqual(one.text(), (ROOT / one.file).read_text(encoding="utf-8"))
+
+
+class CommandTest(support.FolderTest):
+    def prove(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        words = [str(word) for word in (PROVE, *arguments)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+
+    def test_a_clean_run(self) -> None:
+        result = self.top / "result.json"
+        done = self.prove("checksum", "state-word", "--json", result)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        document = json.loads(result.read_text(encoding="utf-8"))
+        self.assertEqual([row["status"] for row in document["details"]["proofs"]], ["proved", "proved"])
+        self.assertEqual(document["counts"]["obligations"], 2)
+
+    def test_a_header_is_replayed(self) -> None:
+        seed = ROOT / "corpus" / "open_raw" / "header-4096-128"
+        done = self.prove("open-by-copy", "--replay", seed)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"12  00 10 00 00 +page_size +4096\n")
+        self.assertIn("claims hold", done.stdout)
+
+    def test_bad_arguments(self) -> None:
+        for arguments in (
+            ["nonsense"],
+            ["--level", "7"],
+            ["--replay", "x"],
+            ["--shard", "2/1"],
+            ["create", "--mutants"],
+        ):
+            done = self.prove(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+    def test_list(self) -> None:
+        self.assertEqual(len(self.prove("--list").stdout.splitlines()), len(OBLIGATIONS))
+
+
+if __name__ == "__main__":
+    unittest.main()
