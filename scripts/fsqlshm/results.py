@@ -19,7 +19,7 @@ CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
 # The counts that say how much was attacked, in the order in which they are worth a line.
 TELLING = ("executions", "scenarios", "snapshot_reads", "publishes", "acquires", "kills", "crash_points",
            "creation_points", "stop_points", "iterations", "deaths", "measurements", "hardened_steps", "tests",
-           "sources")  # fmt: skip
+           "sources", "obligations", "claims", "mutants", "refuted")  # fmt: skip
 STATUS_OF_EXIT = ("clean", "found", "could_not_run")
 
 

@@ -24,7 +24,7 @@ from fsqlshm.text import Clock
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTHING = support.ENGINE.replace("n % 3 == 0", "False")
-NAMES = ["golden", "relacy", "rc11", "step", "fuzz", "stress", "world", "bench"]
+NAMES = ["golden", "proofs", "relacy", "rc11", "step", "fuzz", "stress", "world", "bench"]
 
 
 class CampaignTest(support.FolderTest):
@@ -57,7 +57,7 @@ class CampaignTest(support.FolderTest):
         done = self.campaign()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("campaign: Nothing found", done.stdout)
-        self.assertEqual(len(self.summary()["results"]), 17)
+        self.assertEqual(len(self.summary()["results"]), 19)
         for name in ("report.html", "junit.xml", "summary.md", "report.sarif"):
             self.assertTrue((self.top / "out" / name).is_file(), name)
         self.assertNotIn("\x1b", done.stdout, "colours where there is no terminal")

@@ -158,7 +158,7 @@ slurm: Slurm  # main starts it
 class SlurmTest(support.FolderTest):
     def setUp(self) -> None:
         super().setUp()
-        self.names = ["golden", "relacy", "step", "fuzz", "stress", "world", "bench"]
+        self.names = ["golden", "proofs", "relacy", "rc11", "step", "fuzz", "stress", "world", "bench"]
 
     def campaign(self, text: str) -> pathlib.Path:
         """A program that takes a campaign's arguments, with pretended engines."""
