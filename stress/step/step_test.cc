@@ -5,12 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "harness/mutants/all.h"
+#include "stress/step/instruction.h"
 #include "stress/step/report.h"
 
 namespace fsqlshm::step {
@@ -255,6 +258,27 @@ TEST(Broken, AnAccessOfTwoWordsIsRefused) {
 
 TEST(Broken, StateOutsideOfTheHeaderIsRefused) {
   EXPECT_THAT(of_broken("remembers", "ids").refusal, HasSubstr("outside of its header"));
+}
+
+// The page is opened for one instruction, by the trap flag.
+TEST(Broken, AnAccessThatCannotBeMovedIsAStepAllTheSame) {
+  const SearchResult good = of_broken("index-only-ids", "ids");
+  EXPECT_EQ(good.refusal, "");
+  EXPECT_FALSE(good.found);
+  EXPECT_GT(good.steps, good.executions);
+  const SearchResult bad = of_broken("pushed-ids", "ids");
+  ASSERT_TRUE(bad.found) << bad.refusal;
+  EXPECT_EQ(bad.found->violation.property, harness::kIdDomain);  // the word goes back
+  EXPECT_THAT(bad.found->detail, HasSubstr("push qword ptr"));
+}
+
+TEST(Instructions, WhatCannotBeDecodedIsRefused) {
+  // No instruction of 64-bit code begins with 0x06. It is not executed.
+  static constexpr std::array<std::uint8_t, 16> kCode = {0x06, 0x06};
+  Instructions instructions({.real = 0, .scratch = 0});
+  const Instruction& found = instructions.at(reinterpret_cast<std::uintptr_t>(kCode.data()));
+  EXPECT_THAT(found.refusal, HasSubstr("cannot be decoded: 06 06"));
+  EXPECT_EQ(found.way, Way::kRefused);
 }
 
 TEST(Broken, AnUnlockedInstructionIsTwoSteps) {
