@@ -124,7 +124,7 @@ def runnable(command: str) -> str:
     """A replay command that names one of our programs alone, with where that program is."""
     name, _, rest = command.partition(" ")
     if re.fullmatch(r"fsqlshm-[a-z]+", name):
-        for path in sorted(ROOT.glob(f"build/release/*/{name}")):
+        for path in sorted([*ROOT.glob(f"build/release/*/{name}"), *ROOT.glob(f"build/release/*/*/{name}")]):
             return f"{path.relative_to(ROOT)} {rest}"
     return command
 
