@@ -106,34 +106,29 @@ std::vector<BlindSpot<W>> of_reads() {
            [](const R& r, const harness::Execution&) { return r.a == 0 && r.b == 0; }}};
 }
 
+template <class W, memory_order kOrder>
+BlindSpot<W> two_cleaners(const char* name) {
+  return {name,
+          {[](W& w, Registers& r) {
+             store<kX, 1, kOrder>(w, r);
+             store<kY, 2, kOrder>(w, r);
+           },
+           [](W& w, Registers& r) {
+             store<kY, 1, kOrder>(w, r);
+             store<kX, 2, kOrder>(w, r);
+           }},
+          [](const Registers&, const harness::Execution& end) {
+            return end.newest(kX) == 1 && end.newest(kY) == 1;
+          }};
+}
+
 // Of modification order: an older store stays.
 template <class W>
 std::vector<BlindSpot<W>> of_stores() {
   using R = Registers;
-  const auto first_of_each = [](const R&, const harness::Execution& end) {
-    return end.newest(kX) == 1 && end.newest(kY) == 1;
-  };
   return {
-      {"two cleaners zero two words in opposite orders, relaxed",
-       {[](W& w, R& r) {
-          store<kX, 1>(w, r);
-          store<kY, 2>(w, r);
-        },
-        [](W& w, R& r) {
-          store<kY, 1>(w, r);
-          store<kX, 2>(w, r);
-        }},
-       first_of_each},
-      {"the same with release, which orders nothing between two stores of different processes",
-       {[](W& w, R& r) {
-          store<kX, 1, kRelease>(w, r);
-          store<kY, 2, kRelease>(w, r);
-        },
-        [](W& w, R& r) {
-          store<kY, 1, kRelease>(w, r);
-          store<kX, 2, kRelease>(w, r);
-        }},
-       first_of_each},
+      two_cleaners<W, kRelaxed>("two cleaners zero two words in opposite orders, relaxed"),
+      two_cleaners<W, kRelease>("the same with release, which orders no stores of two processes"),
       {"three cleaners, each of two words",
        {[](W& w, R& r) {
           store<kX, 1>(w, r);

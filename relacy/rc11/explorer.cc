@@ -41,9 +41,9 @@ bool Explorer::visit(Frame frame) {
   } else if (const int thread = schedule(graph); thread >= 0) {
     const Operation operation = graph.next(thread).operation;
     const Program::Thread& program = program_.threads[static_cast<std::size_t>(thread)];
-    if (program.alive >= 0) add_write(Graph(graph), thread, death_of(program));
+    if (program.alive >= 0) add_write(graph, thread, death_of(program));
     if (operation.reads()) {
-      add_reads(std::move(graph), thread, operation);
+      add_reads(graph, thread, operation);
     } else {
       add_write(std::move(graph), thread, operation);
     }
@@ -82,32 +82,32 @@ bool Explorer::finish(const Graph& graph) {
   return true;
 }
 
-void Explorer::add_reads(Graph&& graph, int thread, const Operation& operation) {
+void Explorer::add_reads(const Graph& graph, int thread, const Operation& operation) {
   const auto& mine = graph.events(thread);
   const std::size_t newest = graph.stores(operation.location).size();
   std::size_t position =
       graph.floor(operation.location, mine.empty() ? Clock{} : mine.back().known);
   for (; position <= newest; ++position) {
-    Graph child = position == newest ? std::move(graph) : graph;
+    Graph child = graph;
     if (child.add_read(thread, operation, position)) children_.push_back(std::move(child));
   }
 }
 
-void Explorer::add_write(Graph&& graph, int thread, const Operation& operation) {
+void Explorer::add_write(Graph graph, int thread, const Operation& operation) {
   const EventId write = graph.append_write(thread, operation);
   const Clock prefix = graph.event(write).prefix;
   for (int other = 0; other < graph.threads(); ++other) {
     const auto& theirs = graph.events(other);
     for (std::size_t i = prefix.events[static_cast<std::size_t>(other)]; i < theirs.size(); ++i) {
       if (theirs[i].is_write || theirs[i].location() != operation.location) continue;
-      revisit(graph, write, {static_cast<std::int8_t>(other), static_cast<std::uint8_t>(i)});
+      revisit(graph, write, {static_cast<std::int16_t>(other), static_cast<std::uint8_t>(i)});
     }
   }
-  place(std::move(graph), write, nullptr);
+  place(graph, write, nullptr);
 }
 
 // In every place in modification order; `reader` reads it then.
-void Explorer::place(Graph&& graph, EventId write, const EventId* reader) {
+void Explorer::place(const Graph& graph, EventId write, const EventId* reader) {
   const Event& event = graph.event(write);
   const Location location = event.location();
   std::size_t first = 0;
@@ -121,7 +121,7 @@ void Explorer::place(Graph&& graph, EventId write, const EventId* reader) {
     first = graph.floor(location, before) + 1;
   }
   for (std::size_t position = first; position <= last; ++position) {
-    Graph child = position == last ? std::move(graph) : graph;
+    Graph child = graph;
     if (child.place(write, position) && (reader == nullptr || child.reread(*reader, write)) &&
         child.consistent_sc()) {
       children_.push_back(std::move(child));
@@ -139,14 +139,14 @@ void Explorer::revisit(const Graph& graph, EventId write, EventId read) {
     std::uint8_t& count = kept.events[static_cast<std::size_t>(thread)];
     while (count < theirs.size() && theirs[count].stamp <= stamp) ++count;
     for (std::size_t i = count; i < theirs.size(); ++i) {
-      const EventId gone{static_cast<std::int8_t>(thread), static_cast<std::uint8_t>(i)};
+      const EventId gone{static_cast<std::int16_t>(thread), static_cast<std::uint8_t>(i)};
       if (!is_newest(graph, gone, prefix)) return;
     }
   }
   if (!is_newest(graph, read, prefix)) return;
   Graph child = graph;
   child.cut(kept);
-  place(std::move(child), write, &read);
+  place(child, write, &read);
 }
 
 // Whether the event, among what was there when it was added and what is in `prefix`, wrote or read what
@@ -168,7 +168,7 @@ bool Explorer::is_newest(const Graph& graph, EventId id, const Clock& prefix) {
     const auto& theirs = graph.events(thread);
     for (std::size_t i = 0; i < theirs.size(); ++i) {
       if (theirs[i].is_write || theirs[i].from != id) continue;
-      if (there({static_cast<std::int8_t>(thread), static_cast<std::uint8_t>(i)})) return false;
+      if (there({static_cast<std::int16_t>(thread), static_cast<std::uint8_t>(i)})) return false;
     }
   }
   return true;

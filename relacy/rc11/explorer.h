@@ -58,9 +58,9 @@ class Explorer {
   bool visit(Frame frame);
   [[nodiscard]] bool finish(const Graph& graph);
   [[nodiscard]] int schedule(Graph& graph);
-  void add_reads(Graph&& graph, int thread, const Operation& operation);
-  void add_write(Graph&& graph, int thread, const Operation& operation);
-  void place(Graph&& graph, EventId write, const EventId* reader);
+  void add_reads(const Graph& graph, int thread, const Operation& operation);
+  void add_write(Graph graph, int thread, const Operation& operation);
+  void place(const Graph& graph, EventId write, const EventId* reader);
   void revisit(const Graph& graph, EventId write, EventId read);
   [[nodiscard]] static bool is_newest(const Graph& graph, EventId id, const Clock& prefix);
 

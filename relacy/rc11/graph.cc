@@ -78,7 +78,7 @@ void Graph::set_from(Event& read, EventId id, EventId from) {
 }
 
 bool Graph::add_read(int thread, const Operation& operation, std::size_t position) {
-  const EventId id{static_cast<std::int8_t>(thread),
+  const EventId id{static_cast<std::int16_t>(thread),
                    static_cast<std::uint8_t>(events(thread).size())};
   Event& read = append(thread, operation, false);
   set_from(read, id, store_at(operation.location, position));
@@ -87,7 +87,7 @@ bool Graph::add_read(int thread, const Operation& operation, std::size_t positio
 
 EventId Graph::append_write(int thread, const Operation& operation) {
   const auto& mine = events(thread);
-  const EventId id{static_cast<std::int8_t>(thread), static_cast<std::uint8_t>(mine.size())};
+  const EventId id{static_cast<std::int16_t>(thread), static_cast<std::uint8_t>(mine.size())};
   const bool exclusive = !mine.empty() && mine.back().exclusive && !mine.back().is_write;
   const std::uint64_t found = exclusive ? mine.back().value : 0;
   const EventId from = exclusive ? mine.back().from : kFirstValue;
@@ -180,7 +180,7 @@ bool Graph::consistent_sc() const {
   std::vector<EventId> all;
   for (int thread = 0; thread < threads_; ++thread) {
     for (std::size_t i = 0; i < events(thread).size(); ++i) {
-      const EventId id{static_cast<std::int8_t>(thread), static_cast<std::uint8_t>(i)};
+      const EventId id{static_cast<std::int16_t>(thread), static_cast<std::uint8_t>(i)};
       if (event(id).order == kSc) all.push_back(id);
     }
   }

@@ -27,7 +27,7 @@ namespace fsqlshm::rc11 {
 
 /// An event by its place in program order. Thread -1: the first value of a location.
 struct EventId {
-  std::int8_t thread = -1;
+  std::int16_t thread = -1;
   std::uint8_t index = 0;
   friend bool operator==(EventId, EventId) = default;
 };

@@ -1,6 +1,7 @@
 #include "relacy/rc11/order.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 #include <optional>
 
@@ -25,12 +26,12 @@ class Ordering {
 
  private:
   // How a step may come next; lower is better.
-  enum Rank { kFits, kMakesStale, kDeath, kAgainstModificationOrder, kImpossible };
+  enum Rank : std::uint8_t { kFits, kMakesStale, kDeath, kAgainstModificationOrder, kImpossible };
 
   [[nodiscard]] std::optional<EventId> next_of(int thread) const {
     const std::uint8_t index = done_.events[static_cast<std::size_t>(thread)];
     if (index == graph_.events(thread).size()) return std::nullopt;
-    return EventId{static_cast<std::int8_t>(thread), index};
+    return EventId{static_cast<std::int16_t>(thread), index};
   }
 
   // The write of a step; none if it only reads.

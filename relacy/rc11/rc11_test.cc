@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/random.h"
 #include "relacy/rc11/audit.h"
 #include "relacy/rc11/brute_force.h"
 #include "relacy/rc11/report.h"
@@ -183,6 +184,89 @@ TEST(Orders, ExtendTheGraphAndAreDifferent) {
     }
   }
   EXPECT_GT(most, 5U);
+}
+
+// Any order that extends po, rf and mo; empty if these have a cycle.
+Steps random_order(const Graph& graph, harness::Random& random) {
+  Steps order;
+  Clock done;
+  for (std::size_t events = 0; events < graph.size();) {
+    Steps next;
+    for (std::int16_t thread = 0; thread < graph.threads(); ++thread) {
+      const std::uint8_t index = done.events[static_cast<std::size_t>(thread)];
+      if (index == graph.events(thread).size()) continue;
+      const EventId id{thread, index};
+      const Event& event = graph.event(id);
+      if (!event.is_write && !done.has(event.from)) continue;
+      const std::size_t before = event.is_write    ? event.position - 1U
+                                 : event.exclusive ? graph.position(event.from)
+                                                   : 0;
+      const auto& stores = graph.stores(event.location());
+      if (std::all_of(stores.begin(), stores.begin() + static_cast<std::ptrdiff_t>(before),
+                      [&](EventId store) { return done.has(store); })) {
+        next.push_back(id);
+      }
+    }
+    if (next.empty()) return {};
+    const EventId id = next[(random.next() >> 32U) % next.size()];
+    const bool pair = !graph.event(id).is_write && graph.event(id).exclusive;
+    done.events[static_cast<std::size_t>(id.thread)] =
+        static_cast<std::uint8_t>(id.index + (pair ? 2 : 1));
+    events += pair ? 2 : 1;
+    order.push_back(id);
+  }
+  return order;
+}
+
+struct Verdicts {
+  unsigned violated = 0;     // graphs, by the orders that are judged
+  unsigned only_others = 0;  // ... only by random ones
+};
+
+Verdicts compare_orders(const Subject& subject, const Scenario& scenario) {
+  GraphExecution execution(scenario);
+  const auto header = subject.make_header(execution, scenario);
+  Verdicts verdicts;
+  if (execution.prepare(*header)) return verdicts;
+  harness::Random random(7);
+  Explorer explorer(execution.program());
+  for (int graphs = 0; graphs < 100 && explorer.next(); ++graphs) {
+    if (explorer.end() != Explorer::End::kComplete) continue;
+    const auto violates = [&](const Steps& order) {
+      return execution.judge(explorer.graph(), order, Extent::kWhole).has_value();
+    };
+    const auto orders = orders_of(explorer.graph());
+    if (std::ranges::any_of(orders, violates)) {
+      ++verdicts.violated;
+      continue;
+    }
+    for (int turn = 0; turn < 20; ++turn) {
+      const Steps order = random_order(explorer.graph(), random);
+      if (order.empty() || !violates(order)) continue;
+      ++verdicts.only_others;
+      break;
+    }
+  }
+  return verdicts;
+}
+
+TEST(Orders, OthersSayHardlyAnythingElse) {
+  for (const Scenario& scenario : scenarios()) {
+    if (scenario.misuse) continue;
+    const Verdicts verdicts = compare_orders(*find_subject("hardened"), scenario);
+    EXPECT_EQ(verdicts.violated + verdicts.only_others, 0U) << scenario.name;
+  }
+  Verdicts all;
+  for (const Subject& mutant : subjects()) {
+    if (!mutant.is_mutant()) continue;
+    const Verdicts verdicts = compare_orders(mutant, *find_scenario(mutant.caught_by));
+    all.violated += verdicts.violated;
+    all.only_others += verdicts.only_others;
+  }
+  RecordProperty("violated", static_cast<int>(all.violated));
+  RecordProperty("only_others", static_cast<int>(all.only_others));
+  EXPECT_GT(all.violated, 900U);
+  EXPECT_LT(all.only_others, all.violated / 100);
 }
 
 // --- Counter-examples -----------------------------------------------------------------------------------

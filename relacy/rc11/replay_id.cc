@@ -30,7 +30,7 @@ class Steering {
   bool take(int thread, bool dies, std::size_t back) {
     if (thread >= graph_.threads()) return false;
     if (dies) return die(thread, back);
-    order_.push_back({static_cast<std::int8_t>(thread),
+    order_.push_back({static_cast<std::int16_t>(thread),
                       static_cast<std::uint8_t>(graph_.events(thread).size())});
     const Next next = replayer_.next(graph_, thread);
     if (next.kind != Next::Kind::kOperation) return false;
@@ -52,7 +52,7 @@ class Steering {
   bool die(int thread, std::size_t back) {
     const int alive = program_.threads[static_cast<std::size_t>(thread)].alive;
     if (alive < 0 || back > 0) return false;
-    order_.push_back({static_cast<std::int8_t>(thread),
+    order_.push_back({static_cast<std::int16_t>(thread),
                       static_cast<std::uint8_t>(graph_.events(thread).size())});
     return write(thread, death_of(program_.threads[static_cast<std::size_t>(thread)]), 1);
   }

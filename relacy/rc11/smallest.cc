@@ -48,7 +48,7 @@ void Smallest::consider(const Graph& graph, const Steps& order, Extent extent,
                   part ? Extent::kPart : extent, violation};
   if (!best_ || is_wanted(violation) != is_wanted(best_->violation) ||
       example.size() < best_->size()) {
-    best_ = std::move(example);
+    best_ = std::make_unique<Example>(std::move(example));
   }
 }
 
@@ -67,13 +67,13 @@ bool Smallest::drop_one() {
         std::find_if(order.rbegin(), order.rend(), [&](EventId id) { return id.thread == thread; });
     if (last == order.rend() || is_read(best_->graph, *last)) continue;
     order.erase(std::next(last).base());
-    Graph part = part_of(best_->graph, order);
-    if (try_example(std::move(part), std::move(order))) return true;
+    const Graph part = part_of(best_->graph, order);
+    if (try_example(part, std::move(order))) return true;
   }
   return false;
 }
 
-bool Smallest::try_example(Graph graph, Steps order) {
+bool Smallest::try_example(const Graph& graph, Steps order) {
   const bool whole = order.size() == best_->order.size();
   const Extent extent = whole ? best_->extent : Extent::kPart;
   const auto violation = execution_.judge(graph, order, extent);
@@ -81,10 +81,11 @@ bool Smallest::try_example(Graph graph, Steps order) {
       violation->defect != best_->violation.defect) {
     return false;
   }
+  const bool part = execution_.judged_steps() < order.size();
   order.resize(execution_.judged_steps());
-  Example example{part_of(graph, order), order, extent, *violation};
+  Example example{part_of(graph, order), order, part ? Extent::kPart : extent, *violation};
   if (example.size() >= best_->size()) return false;
-  best_ = std::move(example);
+  best_ = std::make_unique<Example>(std::move(example));
   return true;
 }
 

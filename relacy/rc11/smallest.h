@@ -3,7 +3,7 @@
 #ifndef FSQLSHM_RELACY_RC11_SMALLEST_H_
 #define FSQLSHM_RELACY_RC11_SMALLEST_H_
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -28,7 +28,7 @@ class Smallest {
   /// needs all steps.
   void shrink();
 
-  [[nodiscard]] bool found() const noexcept { return best_.has_value(); }
+  [[nodiscard]] bool found() const noexcept { return best_ != nullptr; }
   [[nodiscard]] bool is_wanted() const { return found() && is_wanted(best_->violation); }
   // REQUIRES: found().
   [[nodiscard]] const Violation& violation() const { return best_->violation; }
@@ -52,11 +52,11 @@ class Smallest {
            (wanted_.defect.empty() || violation.defect == wanted_.defect);
   }
   bool drop_one();
-  bool try_example(Graph graph, Steps order);
+  bool try_example(const Graph& graph, Steps order);
 
   GraphExecution& execution_;
   Wanted wanted_;
-  std::optional<Example> best_;
+  std::unique_ptr<Example> best_;
 };
 
 }  // namespace fsqlshm::rc11
