@@ -24,10 +24,17 @@ def main(job: Job) -> int:
         if job.stop.requested or (level != LEVEL and not job.left()):
             break
         result = job.result(f"-O{level}")
-        document.obligations(result, document.share(list(OBLIGATIONS.values()), job.shard), level, job.out, job.say)
+        chosen = document.share(list(OBLIGATIONS.values()), job.shard)
+        document.obligations(result, chosen, level, job.out, job.say, lambda: job.stop.requested)
         codes.append(result.write(job.out / f"proofs-O{level}.json"))
     if more and job.left() and not job.stop.requested:
         result = job.result("mutants")
-        document.trials(result, document.share(read_table(), job.shard), LEVEL, job.say, job.left)
+        document.trials(
+            result,
+            document.share(read_table(), job.shard),
+            LEVEL,
+            job.say,
+            lambda: 0.0 if job.stop.requested else job.left(),
+        )
         codes.append(result.write(job.out / "proofs-mutants.json"))
     return worst(codes)

@@ -19,7 +19,14 @@ def share(items: Sequence[Any], shard: str) -> list[Any]:
     return list(items[index - 1 :: count])
 
 
-def obligations(result: Result, chosen: Sequence[Obligation], level: int, out: pathlib.Path, say: Say) -> None:
+def obligations(
+    result: Result,
+    chosen: Sequence[Obligation],
+    level: int,
+    out: pathlib.Path,
+    say: Say,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
     """Decides them; what is refuted is kept in out/found."""
     rows: list[dict[str, Any]] = []
     result.details = {"level": f"clang 19, -O{level}", "z3": prove.check_the_solver(), "proofs": rows}
@@ -27,6 +34,9 @@ def obligations(result: Result, chosen: Sequence[Obligation], level: int, out: p
     try:
         module = compiler.linked(compiler.compile_units(level))
         for obligation in chosen:
+            if stopped():
+                result.reason = "interrupted"
+                break
             decision = prove.decide(obligation, module)
             say(f"-O{level} {obligation.name}: {decision.status}, {decision.seconds:.1f} s")
             rows.append(_row(decision))
