@@ -25,6 +25,7 @@ FUNCTIONS = {
     "rotation": "return (a << 13 | a >> 51) ^ (b << 32 | b >> 32);",
     "comparisons": "return (a < b) + 2 * ((i64)a < (i64)b) + 4 * (a == b) + 8 * (a <= b) + 16 * ((i64)a >= 5);",
     "narrow": "return (u64)(signed char)a + (unsigned short)b + (u64)(int)(a >> 7);",
+    "signs": "int x = (int)a / 3; return (u64)(i64)x + (u64)(i64)((int)b % 5);",
     "wide": "__uint128_t p = (__uint128_t)a * b; return (u64)p ^ (u64)(p >> 64);",
     "constant": "return a * 0x165667919E3779F9u + b * 60;",
     "choice": "if (a % 3 == 0) return b; if (a % 3 == 1) return a; return a + b;",
