@@ -34,7 +34,7 @@ class Case:
         self.assumptions: list[Truth] = []
         self.claims: list[Claim] = []
         self.witnesses: list[Claim] = []
-        self.parts: Truth = True
+        self.parts: list[list[Truth]] = [[]]
         self._reached: Truth = True
 
     def bits(self, name: str, width: int) -> Bits:
@@ -51,8 +51,9 @@ class Case:
         self.assumptions.append(truth)
 
     def split(self, truth: Truth) -> None:
-        """Everything is decided twice: where it is so and where it is not."""
-        self.parts = truth
+        """Everything is decided twice: where it is so and where it is not. A second time only where it was so."""
+        first, *others = self.parts
+        self.parts = [[*first, truth], [*first, terms.negation(truth)], *others]
 
     def claim(self, text: str, truth: Truth) -> None:
         self.claims.append(Claim(text, terms.implies(self._reached, truth)))

@@ -214,6 +214,7 @@ def _validate(case: Case) -> None:
     bytes_ = case.header_object(header, size, constant=True)
     refusals = wire.only_first(wire.refusals(header, size, case.xxhash(header)))
     accepted = terms.negation(terms.any_of(one.when for one in refusals))
+    case.split(accepted)
     found = [dataclasses.replace(one, when=terms.both(accepted, one.when)) for one in wire.complaints(header)]
     expected = _lists(refusals + found)
     outcome = case.run("check", bytes_, size, case.place("out", 24 * len(expected), align=8))

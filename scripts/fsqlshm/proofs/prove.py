@@ -14,7 +14,7 @@ import z3
 from fsqlshm.proofs import ir, terms, wire
 from fsqlshm.proofs.case import Case
 from fsqlshm.proofs.obligations import Obligation
-from fsqlshm.proofs.sweep import Sweep
+from fsqlshm.proofs.sweep import Sweep, products
 from fsqlshm.proofs.tags import Tags
 from fsqlshm.proofs.terms import Term, Truth
 
@@ -81,14 +81,17 @@ def run_with(obligation: Obligation, module: ir.Module, values: Mapping[str, int
 
 
 class Prover:
-    """Of one obligation, where `part` of what it is about is so."""
+    """Of one part of an obligation: where these truths are so."""
 
-    def __init__(self, obligation: Obligation, module: ir.Module, case: Case, part: Truth, deadline: float) -> None:
+    def __init__(
+        self, obligation: Obligation, module: ir.Module, case: Case, part: Sequence[Truth], deadline: float
+    ) -> None:
         self.obligation, self.module, self.case, self.deadline = obligation, module, case, deadline
-        premises = [terms.term_of(truth) for truth in (*case.assumptions, part)]
+        premises = [terms.term_of(truth) for truth in (*case.assumptions, *part)]
         formulas = [terms.term_of(claim.holds) for claim in (*case.claims, *case.witnesses)]
         inputs = [z3.BitVec(name, width) for name, width in case.widths.items()]
-        self.sweep = Sweep([*premises, *formulas], inputs, premises)
+        plain = [premise for premise in premises if not list(products([premise]))]
+        self.sweep = Sweep([*premises, *formulas], inputs, plain)
         self.premises = [self.sweep(premise) for premise in premises]
         self.tags = Tags(self.premises, self.sweep)
         self.facts: list[Term] = []
@@ -166,8 +169,7 @@ def decide(obligation: Obligation, module: ir.Module, seconds: float = 600, witn
     obligation.state(case)
     case.finish()
     decision = Decision(obligation, claims=len(case.claims))
-    parts = [True] if case.parts is True else [case.parts, terms.negation(case.parts)]
-    provers = [Prover(obligation, module, case, part, start + seconds) for part in parts]
+    provers = [Prover(obligation, module, case, part, start + seconds) for part in case.parts]
     _decide_claims(case, provers, decision)
     if decision.status == PROVED and witnesses:
         _find_witnesses(case, provers, decision)
