@@ -17,13 +17,13 @@ void report_violation(const Subject& subject, const Scenario& scenario, const Bu
   }
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has found one, and minimise, too
   const Violation& violation = *shown.violation;
-  harness::judge_violation(subject, scenario, violation, report);
-  report.finding->replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
+  harness::Finding& finding = harness::judge_violation(subject, scenario, violation, report);
+  finding.replay = fmt::format("fsqlshm-relacy --replay '{}'", shown.replay.text());
   if (const auto trace = replay(subject, scenario, shown.replay)) {
-    report.finding->trace = to_json(*trace);
-    report.finding->detail = render(*trace);
-    report.finding->file = last_file(*trace);
-    report.finding->line = last_line(*trace);
+    finding.trace = to_json(*trace);
+    finding.detail = render(*trace);
+    finding.file = last_file(*trace);
+    finding.line = last_line(*trace);
   }
 }
 

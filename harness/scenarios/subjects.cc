@@ -13,8 +13,8 @@ std::optional<Required> required_of(const ScenarioSubject& subject, const Scenar
                   .defect = std::string(defect.name)};
 }
 
-void judge_violation(const ScenarioSubject& subject, const Scenario& scenario,
-                     const FoundViolation& violation, ScenarioReport& report) {
+Finding& judge_violation(const ScenarioSubject& subject, const Scenario& scenario,
+                         const FoundViolation& violation, ScenarioReport& report) {
   const bool known =
       subject.is_mutant() ||
       (must_fail(subject, scenario) && violation.property.starts_with(scenario.defect.property));
@@ -22,7 +22,8 @@ void judge_violation(const ScenarioSubject& subject, const Scenario& scenario,
   const std::string_view defect = subject.is_mutant() ? ""
                                   : known             ? scenario.defect.name
                                                       : std::string_view(violation.defect);
-  report.finding = violation_finding(scenario, violation, defect, known ? "expected" : "violation");
+  return report.finding.emplace(
+      violation_finding(scenario, violation, defect, known ? "expected" : "violation"));
 }
 
 }  // namespace fsqlshm::harness

@@ -61,9 +61,10 @@ std::unique_ptr<Header> make_header(ScenarioExecution& execution, W words,
 /// What a search of this scenario has to come by.
 [[nodiscard]] std::optional<Required> required_of(const ScenarioSubject& subject,
                                                   const Scenario& scenario);
-/// Status and finding of a search with this violation; what shows it again is to be added.
-void judge_violation(const ScenarioSubject& subject, const Scenario& scenario,
-                     const FoundViolation& violation, ScenarioReport& report);
+/// Status and finding of a search with this violation. The finding, to which what shows it again is to be
+/// added.
+Finding& judge_violation(const ScenarioSubject& subject, const Scenario& scenario,
+                         const FoundViolation& violation, ScenarioReport& report);
 
 }  // namespace fsqlshm::harness
 

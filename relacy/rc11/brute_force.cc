@@ -292,7 +292,7 @@ class Enumeration {
     std::string out;
     const auto add = [&out](std::size_t number) { out.push_back(static_cast<char>(number)); };
     const auto add_id = [&](std::size_t node) {
-      add(static_cast<std::size_t>(nodes[node].thread + 1));
+      add(static_cast<std::size_t>(nodes[node].thread) + 1);
       add(static_cast<std::size_t>(nodes[node].thread < 0 ? 0 : nodes[node].index));
     };
     for (int thread = 0; thread < static_cast<int>(program_.threads.size()); ++thread) {

@@ -20,6 +20,7 @@ class Drawing {
   Program program() {
     Program drawn{.first = std::vector<std::uint64_t>(locations_)};
     if (with_death_) drawn.first.push_back(1);
+    drawn.threads.reserve(threads_);
     for (unsigned index = 0; index < threads_; ++index) drawn.threads.push_back(thread(index));
     return drawn;
   }
@@ -30,6 +31,7 @@ class Drawing {
   Program::Thread thread(unsigned index) {
     const unsigned steps = 1 + below(threads_ == 2 ? 4 : 2);
     std::vector<Operation> operations;
+    operations.reserve(steps);
     for (unsigned i = 0; i < steps; ++i) operations.push_back(operation(index));
     const bool waits = below(6) == 0;
     const auto waits_for = static_cast<Location>(below(locations_));

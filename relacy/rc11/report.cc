@@ -17,13 +17,14 @@ harness::ScenarioReport judge_search(const Subject& subject, const Scenario& sce
     harness::judge_clean(scenario, subject.name, required, must_reach, report);
     return report;
   }
-  harness::judge_violation(subject, scenario, *result.violation, report);
-  report.finding->replay = fmt::format("fsqlshm-rc11 --replay '{}'", result.replay.text());
+  harness::Finding& finding =
+      harness::judge_violation(subject, scenario, *result.violation, report);
+  finding.replay = fmt::format("fsqlshm-rc11 --replay '{}'", result.replay.text());
   if (const auto trace = replay(result.replay)) {
-    report.finding->trace = relacy::to_json(*trace);
-    report.finding->detail = relacy::render(*trace);
-    report.finding->file = relacy::last_file(*trace);
-    report.finding->line = relacy::last_line(*trace);
+    finding.trace = relacy::to_json(*trace);
+    finding.detail = relacy::render(*trace);
+    finding.file = relacy::last_file(*trace);
+    finding.line = relacy::last_line(*trace);
   }
   return report;
 }
