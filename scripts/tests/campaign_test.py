@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import unittest
-from typing import Any
+from typing import Any, Dict
 from unittest import mock
 
 import support
@@ -140,7 +140,12 @@ class CampaignTest(support.FolderTest):
         support.make_engines(self.engines, [name], text=text)
 
     def test_shared_object(self) -> None:
-        who = {"checksum": "0", "implementation": "one, 1.0", "promises": ["P1 exclusion"], "known_defects": ["D2"]}
+        who: Dict[str, Any] = {
+            "checksum": "0",
+            "implementation": "one, 1.0",
+            "promises": ["P1 exclusion"],
+            "known_defects": ["D2"],
+        }
         said = {"subject": {"file": "x", **who}}
         path = self.top / "one.so"
         path.write_bytes(b"machine code")

@@ -14,7 +14,6 @@ DESCRIPTION = Description(__doc__, builds=BUILDS, object_builds=BUILDS)
 
 def main(job: Job) -> int:
     program = ROOT / "build" / "release" / "core" / "tools" / "fsqlshm-golden"
-    words: Command = [program, ROOT / "corpus" / "golden", "--json", job.out / "golden.json"]
-    if job.shared_object:
-        words += ["--subject", job.shared_object]
+    subject: Command = ["--subject", job.shared_object] if job.shared_object else []
+    words: Command = [program, ROOT / "corpus" / "golden", "--json", job.out / "golden.json", *subject]
     return worst([job.stop.wait(job.stop.start(words, stdout=sys.stderr))])
