@@ -331,7 +331,8 @@ struct CheckAlwaysOk : Mutant<CheckAlwaysOk> {
 };
 
 struct LeaseEndsLate : Mutant<LeaseEndsLate> {
-  static constexpr Info kInfo = {"lease-ends-late", "a lease ends one second late", "", ""};
+  static constexpr Info kInfo = {"lease-ends-late", "a lease ends one second late", kBusyProperty,
+                                 "check-release"};
   static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
     return writer.check_exclusion(now == 0 ? 0 : now - 1, alive);
   }

@@ -15,10 +15,10 @@
 
 namespace fsqlshm::harness {
 
-/// Leases and times, in seconds. kSoon has run out by kThen, kLater only by kEnd.
+/// Leases and times, in seconds. kSoon runs out at kThen, to the second, kLater only by kEnd.
 inline constexpr std::uint64_t kNow = 50;
 inline constexpr std::uint64_t kSoon = 100;
-inline constexpr std::uint64_t kThen = 200;
+inline constexpr std::uint64_t kThen = kSoon;
 inline constexpr std::uint64_t kLater = 500;
 inline constexpr std::uint64_t kEnd = 1'000'000;
 

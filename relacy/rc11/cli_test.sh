@@ -2,6 +2,7 @@
 # The command line of fsqlshm-rc11: exit codes, documents, replays. Usage: cli_test.sh BINARY
 set -u
 binary=$1
+# shellcheck source=harness/cli_test.sh
 . "$(dirname "$0")/../../harness/cli_test.sh"
 
 expect 0 --list

@@ -3,6 +3,7 @@
 set -u
 binary=$1
 subjects=$2
+# shellcheck source=harness/cli_test.sh
 . "$(dirname "$0")/../../harness/cli_test.sh"
 
 expect 0 --help
