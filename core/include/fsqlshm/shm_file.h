@@ -149,7 +149,9 @@ class PublicationGuard {
       return std::unexpected(turn_.held() ? ShmError(ShmErrorCode::kNeedsReconcile, found_seq_)
                                           : ShmError(ShmErrorCode::kGuardMoved));
     }
-    base().publish_snapshot(commit_seq, schema_epoch, ecs_epoch);
+    // A copy, which no store can change: else each would look up again where the words are.
+    auto layout = base();
+    layout.publish_snapshot(commit_seq, schema_epoch, ecs_epoch);
     return {};
   }
 
