@@ -240,10 +240,7 @@ class Races {
     std::uint64_t iterations = 0;
     nlohmann::json table = nlohmann::json::array();
     for (const LitmusTest<Layout>& test : litmus_tests<Layout>(unlocked)) {
-      if (harness::stop_requested()) {
-        result_.could_not_run = "interrupted before every race was run";
-        break;
-      }
+      if (harness::stop_requested()) break;
       progress.update(test.name);
       const std::optional<Tally> tally = run(test);
       if (!tally) continue;
@@ -252,6 +249,8 @@ class Races {
           {{"race", test.name}, {"outcomes", report(test.name, test.outcomes, *tally)}});
       iterations += tally->iterations;
     }
+    // The last race may have been cut short, too.
+    if (harness::stop_requested()) result_.could_not_run = "interrupted before every race was run";
     result_.counts["iterations"] = iterations;
     result_.headline = fmt::format("{} races, {} times", table.size(),
                                    harness::human(static_cast<double>(iterations)));

@@ -193,7 +193,7 @@ class LitmusTests {
          .outcomes = {{"yes, no; free", kAcceptable, "the acquire came too early"},
                       {"yes, yes; owned", kInteresting, "the acquire came after the release"},
                       {"yes, yes; owned, words lost", kForbidden,
-                       "the release cleared its successor's words", "D3"},
+                       "the release cleared its successor's words", "D3", harness::kP2},
                       {"yes, no; free, not clean", kForbidden, "free means zero (P3)", "",
                        harness::kP3}}},
         {.name = "release | release of the same id",
@@ -225,8 +225,10 @@ class LitmusTests {
          .arbiter = ok_yes,
          .outcomes = {{"ok, yes; free", kAcceptable, "the release came first"},
                       {"ok, no; free", kInteresting, "the check evicted the owner"},
-                      {"busy, yes; free", kForbidden, "no process owned with a lease", "D6"},
-                      {"busy, no; free", kForbidden, "no process owned with a lease", "D6"}}},
+                      {"busy, yes; free", kForbidden, "no process owned with a lease", "D6",
+                       harness::kBusyProperty},
+                      {"busy, no; free", kForbidden, "no process owned with a lease", "D6",
+                       harness::kBusyProperty}}},
         // The first releases a tenure whose lease ended and acquires anew; the second checks.
         {.name = "release and acquire | check",
          .prepare = after<acquire<1, kExpired>>,
@@ -243,9 +245,9 @@ class LitmusTests {
                       {"yes, ok; free", kForbidden, "a live owner was evicted (P1)", "",
                        harness::kP1},
                       {"yes, ok; owned, words lost", kForbidden,
-                       "the check cleared a live owner's words", "D3"},
+                       "the check cleared a live owner's words", "D3", harness::kP2},
                       {"yes, busy; owned, words lost", kForbidden, "a live owner lost its words",
-                       "D3"}}},
+                       "D3", harness::kP2}}},
     };
   }
 };

@@ -38,7 +38,11 @@ class Rounds {
     return ended_early_ && all_.exit_code() == harness::kExitClean && !harness::stop_requested() &&
            (config.kills == 0 || all_.counts.value("kills", std::uint64_t{0}) < config.kills);
   }
-  void finish() {
+  void finish(const RunConfig& config) {
+    if (harness::stop_requested() && !all_.could_not_run && seconds_ < config.seconds) {
+      all_.could_not_run =
+          fmt::format("interrupted after {:.1f} of {:g} s", seconds_, config.seconds);
+    }
     // The last one had little time, and what it did not meet others had.
     if (count_ > 1) {
       std::erase_if(all_.findings,
@@ -98,7 +102,7 @@ void run_stress_on_subject(const RunConfig& config, const RunDir& dir,
     const double passed = static_cast<double>(now_ns() - start) / 1e9;
     if (config.seconds > 0) round.seconds = config.seconds - passed;
   } while (rounds.another(config) && (config.seconds == 0 || round.seconds > 0));
-  rounds.finish();
+  rounds.finish(config);
 }
 
 }  // namespace

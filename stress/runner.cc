@@ -164,7 +164,6 @@ class Runner {
   void turn(std::uint64_t now, bool replace) {
     auditor_.advance(next_txn_id());
     for (const Workers::End& end : workers_.turn(now, replace)) {
-      if (!replace && end.how.exited()) continue;
       worker_ended_ = true;
       findings_.add_end(end);
     }

@@ -52,6 +52,7 @@ ProcessIdentity SubjectGround::identity(std::uint64_t worker, std::uint64_t inca
 }
 
 bool SubjectGround::alive(std::uint64_t birth) const {
+  if ((birth & kKnownBirth) == 0) return true;  // of a claimer that has not said yet who it is
   const std::uint64_t worker = birth % (std::uint64_t{1} << kWorkerBits);
   return worker >= kMaxWorkers || !kills_.reaped(worker, (birth & ~kKnownBirth) >> kWorkerBits);
 }

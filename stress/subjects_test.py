@@ -27,6 +27,17 @@ class Subjects(support.FolderTest):
         self.assertEqual(document["engine"], "stress")
         return self.done.returncode, document
 
+    def attack_until(self, wanted: int, subject: str, *arguments: object) -> dict[str, Any]:
+        """The document of a run with this exit status. What threads do only if they meet may take several runs on a
+        busy machine: a run without it says that it is vacuous."""
+        for _ in range(5):
+            status, document = self.attack(subject, *arguments)
+            violations = [f for f in document["findings"] if f["severity"] == "violation"]
+            if status == wanted and (wanted == 0 or violations):
+                return document
+            self.assertEqual(violations, [], self.done.stdout[:3000])
+        raise AssertionError(f"exit status {status}, never {wanted}: {self.done.stdout[:3000]}")
+
     def found(self, document: dict[str, Any], text: str) -> dict[str, Any]:
         """The finding whose property, title or detail says so."""
         for finding in document["findings"]:
@@ -35,8 +46,7 @@ class Subjects(support.FolderTest):
         raise AssertionError(f"no finding says {text!r}: {json.dumps(document['findings'])[:3000]}")
 
     def test_ours_survives_chaos(self) -> None:
-        status, document = self.attack("hardened", "--seconds", 4, "--chaos-rate", 60)
-        self.assertEqual(status, 0, self.done.stdout[:3000])
+        document = self.attack_until(0, "hardened", "--seconds", 4, "--chaos-rate", 60)
         self.assertEqual(document["subject"], "hardened.so")
         self.assertEqual(len(document["details"]["subject"]["promises"]), 10)
         for name in ("kills", "execs", "stops", "acquires", "publishes", "snapshot_reads", "txn_ids", "gc_moves"):
@@ -46,8 +56,7 @@ class Subjects(support.FolderTest):
         self.assertEqual(document["counts"]["opens"], 0)
 
     def test_the_published_protocol_shows_known_defects(self) -> None:
-        status, document = self.attack("reference", "--seconds", 15)
-        self.assertEqual(status, 0, self.done.stdout[:3000])
+        document = self.attack_until(0, "reference", "--seconds", 10)
         known = {finding["defect"] for finding in document["findings"]}
         self.assertTrue(known & {"D2", "D3"}, known)
         self.assertEqual({finding["severity"] for finding in document["findings"]}, {"expected"})
@@ -89,8 +98,7 @@ class Subjects(support.FolderTest):
             self.assertGreater(len(document["details"]["outcomes"]), 3)
 
     def test_a_broken_one_is_found(self) -> None:
-        status, document = self.attack("unlocked-ids", "--seconds", 10)
-        self.assertEqual(status, 1)
+        document = self.attack_until(1, "unlocked-ids", "--seconds", 10)
         self.assertEqual(self.found(document, "a transaction id was handed out twice")["severity"], "violation")
 
     def test_what_cannot_be_attacked_is_said(self) -> None:

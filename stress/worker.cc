@@ -197,9 +197,11 @@ std::vector<Workers::End> Workers::turn(std::uint64_t now_ns, bool replace) {
     control_.kills.note_reaped(i, worker.incarnation);
     for (ThreadState& thread : control_.threads[i]) thread.last_words.watched = false;
     const harness::ChildState how = worker.child.state();
+    if (worker.killed || !how.exited()) {
+      for (const Role* const role : config_.threads()) lost_threads_ += role->takes_ids ? 1 : 0;
+    }
     if (worker.killed && (worker.execs ? how.exited() : how.died_of(SIGKILL))) {
       ++(worker.execs ? execs_ : kills_);
-      for (const Role* const role : config_.threads()) lost_threads_ += role->takes_ids ? 1 : 0;
     } else {
       ends.push_back({i, worker.child.pid(), how});
     }

@@ -56,7 +56,8 @@ def build_rust(source: pathlib.Path, output: pathlib.Path) -> None:
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
     output.parent.mkdir(parents=True, exist_ok=True)
     optimised: list[str | pathlib.Path] = ["-O", "-C", "panic=abort", "-C", "debuginfo=2"]
-    with tempfile.TemporaryDirectory(prefix="fsqlshm-subject.") as name:
+    # Beside the output: what is there is replaced whole, also while somebody runs it.
+    with tempfile.TemporaryDirectory(prefix=".subject.", dir=output.parent) as name:
         folder = pathlib.Path(name)
         crate = folder / "libxxhash_rust.rlib"
         words: list[str | pathlib.Path] = ["--crate-name", "xxhash_rust", "--crate-type", "rlib", "--edition", "2018"]
@@ -71,7 +72,7 @@ def build_rust(source: pathlib.Path, output: pathlib.Path) -> None:
         words += ["--remap-path-prefix", f"{folder / 'shm.rs'}={source.resolve()}"]
         words += ["--extern", f"xxhash_rust={crate}", "-o", folder / "rust.so", folder / "adapter.rs"]
         _compile(compiler, words, os.environ | {"FSQLSHM_RUSTC": version.strip()})
-        shutil.move(folder / "rust.so", output)
+        os.replace(folder / "rust.so", output)
 
 
 def main(arguments: Sequence[str]) -> int:
