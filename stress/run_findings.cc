@@ -37,13 +37,6 @@ void RunFindings::add_call(harness::Finding finding) {
   result_.findings.push_back(std::move(finding));
 }
 
-void RunFindings::add_vacuous(std::string title) {
-  result_.findings.push_back({.severity = "vacuous",
-                              .property = "reaches what it exists for",
-                              .title = std::move(title),
-                              .file = "stress/runner.cc"});
-}
-
 void RunFindings::add_violations() {
   // Those that report while we read them find their way into the next line.
   std::this_thread::sleep_for(std::chrono::milliseconds(2));

@@ -26,8 +26,6 @@ class RunFindings {
   /// The same with the header, the seed and the last events in its detail.
   void add_with_context(std::string_view property, std::string title,
                         const std::string& detail = {}, std::string_view defect = "");
-  /// A check that met nothing proves nothing.
-  void add_vacuous(std::string title);
 
   /// Those that workers reported.
   void add_violations();

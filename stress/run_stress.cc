@@ -28,14 +28,14 @@ class Rounds {
       all_.counts[name] = all_.counts.value(name, std::uint64_t{0}) + count.get<std::uint64_t>();
     }
     seconds_ += one.details.value("run_seconds", 0.0);
-    ended_early_ = !one.findings.empty();
+    found_ = !one.findings.empty();
     std::ranges::move(one.findings, std::back_inserter(all_.findings));
     all_.could_not_run = std::move(one.could_not_run);
     all_.headline = std::move(one.headline);
     all_.details.update(one.details);
   }
   [[nodiscard]] bool another(const RunConfig& config) const {
-    return ended_early_ && all_.exit_code() == harness::kExitClean && !harness::stop_requested() &&
+    return found_ && all_.exit_code() == harness::kExitClean && !harness::stop_requested() &&
            (config.kills == 0 || all_.counts.value("kills", std::uint64_t{0}) < config.kills);
   }
   void finish(const RunConfig& config) {
@@ -43,22 +43,20 @@ class Rounds {
       all_.could_not_run =
           fmt::format("interrupted after {:.1f} of {:g} s", seconds_, config.seconds);
     }
-    // The last one had little time, and what it did not meet others had.
     if (count_ > 1) {
-      std::erase_if(all_.findings,
-                    [](const auto& finding) { return finding.severity == "vacuous"; });
       all_.headline = fmt::format("{} rounds, the last one {}", count_, all_.headline);
     }
     all_.counts["rounds"] = count_;
     all_.details["run_seconds"] = seconds_;
     fold_findings(all_);
+    judge_wants(config, all_);
   }
 
  private:
   Result& all_;
   std::uint64_t count_ = 0;
   double seconds_ = 0;
-  bool ended_early_ = false;
+  bool found_ = false;
 };
 
 void run_stress_on_file(const RunConfig& config, const RunDir& dir, Result& result) {
@@ -71,6 +69,7 @@ void run_stress_on_file(const RunConfig& config, const RunDir& dir, Result& resu
     const harness::Shared<ControlBlock> control;
     const auto subject = run_on_file(*file, worker.file, worker.reference);
     run_workers(config, worker, *control, *subject, result);
+    judge_wants(config, result);
   }
   // Now nobody has the file open.
   if (!file->close()) throw std::runtime_error("cannot close the file");
@@ -102,7 +101,8 @@ void run_stress_on_subject(const RunConfig& config, const RunDir& dir,
     const double passed = static_cast<double>(now_ns() - start) / 1e9;
     if (config.seconds > 0) round.seconds = config.seconds - passed;
   } while (rounds.another(config) && (config.seconds == 0 || round.seconds > 0));
-  rounds.finish(config);
+  round.seconds = config.seconds;
+  rounds.finish(round);
 }
 
 }  // namespace

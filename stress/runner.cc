@@ -99,7 +99,6 @@ class Runner {
     judge_what_is_left();
     if (const auto outside = subject_.wrote_outside()) findings_.add_call(*outside);
     judge_ids();
-    judge_vacuity();
     report();
   }
 
@@ -293,24 +292,6 @@ class Runner {
     }
   }
 
-  void judge_vacuity() {
-    if (interrupted_ || !result_.findings.empty() || result_.could_not_run) return;
-    for (const Role& role : worker_config_.roles) {
-      for (const Want& want : role.wants) {
-        const bool due = role.threads > 0 && workers_.kills() >= want.kills &&
-                         workers_.stops() >= want.stops &&
-                         (!want.perturbed || worker_config_.perturb != 0) &&
-                         (want.with.empty() || worker_config_.role(want.with).threads > 0);
-        if (due && total(want.count) == 0) {
-          findings_.add_vacuous(fmt::format("{}: 0, expected at least 1", want.count));
-        }
-      }
-    }
-    if (config_.kill && config_.seconds * config_.chaos_rate > 100 && workers_.kills() == 0) {
-      findings_.add_vacuous("no worker was killed");
-    }
-  }
-
   // --- Report ------------------------------------------------------------------------------------
 
   [[nodiscard]] std::string summary() const {
@@ -398,6 +379,34 @@ class Runner {
 };
 
 }  // namespace
+
+void judge_wants(const RunConfig& config, Result& result) {
+  if (result.exit_code() != harness::kExitClean || result.details.value("interrupted", false))
+    return;
+  const auto count = [&](std::string_view name) {
+    return result.counts.value(std::string(name), std::uint64_t{0});
+  };
+  const auto vacuous = [&](std::string title) {
+    result.findings.push_back({.severity = "vacuous",
+                               .property = "reaches what it exists for",
+                               .title = std::move(title),
+                               .file = "stress/runner.cc"});
+  };
+  const WorkerConfig& worker = config.worker;
+  for (const Role& role : worker.roles) {
+    for (const Want& want : role.wants) {
+      const bool due = role.threads > 0 && count("kills") >= want.kills &&
+                       count("stops") >= want.stops && (!want.perturbed || worker.perturb != 0) &&
+                       (want.with.empty() || worker.role(want.with).threads > 0);
+      if (due && count(want.count) == 0) {
+        vacuous(fmt::format("{}: 0, expected at least 1", want.count));
+      }
+    }
+  }
+  if (config.kill && config.seconds * config.chaos_rate > 100 && count("kills") == 0) {
+    vacuous("no worker was killed");
+  }
+}
 
 void run_workers(const RunConfig& config, const WorkerConfig& worker, ControlBlock& control,
                  RunSubject& subject, Result& result) {

@@ -45,6 +45,10 @@ void run_stress(const RunConfig& config, harness::Result& result);
 void run_workers(const RunConfig& config, const WorkerConfig& worker, ControlBlock& control,
                  RunSubject& subject, harness::Result& result);
 
+/// A check that met nothing proves nothing: adds a vacuous finding for each count that a role wants and that is
+/// 0 in `result`, unless that has found something or was interrupted.
+void judge_wants(const RunConfig& config, harness::Result& result);
+
 }  // namespace fsqlshm::stress
 
 #endif  // FSQLSHM_STRESS_RUNNER_H_
