@@ -79,18 +79,21 @@ class IdAuditor {
   /// Moves the window, so that ids around `next_txn_id` are in its second half.
   void advance(std::uint64_t next_txn_id) {
     const std::uint64_t block = next_txn_id / IdLog::kIdsPerBlock;
-    if (block > IdLog::kBlocks / 2) leave_behind(block - IdLog::kBlocks / 2);
+    if (block > IdLog::kBlocks / 2 && !jumped(next_txn_id))
+      leave_behind(block - IdLog::kBlocks / 2);
   }
 
   struct Summary {
     std::vector<std::uint64_t> lost;        ///< allocated, never marked
     std::vector<std::uint64_t> duplicates;  ///< posted late though they were marked in time
     bool overflow = false;                  ///< more late ids than the list holds
+    bool jumped = false;                    ///< `next_txn_id` is no number that came by counting
   };
   /// REQUIRES: all workers are gone. Ids below `next_txn_id` were handed out.
   [[nodiscard]] Summary finish(std::uint64_t next_txn_id) {
-    leave_behind(next_txn_id / IdLog::kIdsPerBlock + 1);
     Summary summary;
+    summary.jumped = jumped(next_txn_id);
+    if (!summary.jumped) leave_behind(next_txn_id / IdLog::kIdsPerBlock + 1);
     summary.overflow = log_.late_count_ > IdLog::kMaxLate;
     for (std::uint64_t i = 0; i < std::min(log_.late_count_.load(), IdLog::kMaxLate); ++i) {
       const std::uint64_t id = log_.late_[i];
@@ -104,6 +107,10 @@ class IdAuditor {
   }
 
  private:
+  // Who has an id waits for the window, so an allocator that counts is never two windows ahead.
+  [[nodiscard]] bool jumped(std::uint64_t next_txn_id) const {
+    return next_txn_id / IdLog::kIdsPerBlock > first_ + 2 * IdLog::kBlocks;
+  }
   // All blocks below `end`.
   void leave_behind(std::uint64_t end) {
     for (; first_ < end; ++first_) {

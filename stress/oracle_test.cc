@@ -127,6 +127,16 @@ TEST(IdLog, AcceptsEveryIdOnce) {
   EXPECT_TRUE(summary.duplicates.empty());
 }
 
+TEST(IdLog, AWordThatCannotComeByCountingEndsAtOnce) {
+  Ids ids;
+  for (std::uint64_t id = 1; id < 100; ++id) ASSERT_TRUE(ids.log->mark(id));
+  const std::uint64_t made_up = std::uint64_t{1} << 60;
+  ids.auditor.advance(made_up);
+  const auto summary = ids.auditor.finish(made_up);
+  EXPECT_TRUE(summary.jumped);
+  EXPECT_THAT(summary.lost, testing::IsEmpty());
+}
+
 TEST(IdLog, RefusesASecondTime) {
   Ids ids;
   EXPECT_TRUE(ids.log->mark(77));

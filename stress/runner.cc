@@ -278,6 +278,9 @@ class Runner {
     if (summary.overflow) {
       result_.could_not_run = "too many transaction ids were marked late to judge them";
     }
+    if (summary.jumped) {
+      findings_.add_with_context(harness::kTxnIdsNotLost, "next_txn_id jumped");
+    }
     if (!summary.duplicates.empty()) {
       findings_.add_with_context(harness::kTxnIdsUnique, "a transaction id was handed out twice",
                                  fmt::format("id {}", summary.duplicates.front()));

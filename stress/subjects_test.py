@@ -62,6 +62,12 @@ class Subjects(support.FolderTest):
         self.assertEqual({finding["severity"] for finding in document["findings"]}, {"expected"})
         self.assertGreater(document["counts"]["rounds"], 1, "what is expected ends a round and not the run")
 
+    def test_a_known_defect_that_cannot_show_is_missed(self) -> None:
+        status, document = self.attack("reference", "--seconds", 1, "--writers", 0)
+        self.assertEqual(status, 1)
+        finding = self.found(document, "D3 was not found")
+        self.assertEqual(finding["severity"], "vacuous")
+
     def test_outcomes(self) -> None:
         status, document = self.attack("reference", "outcomes", "--race-seconds", 0.5)
         self.assertEqual(self.found(document, "words lost")["defect"], "D3", status)

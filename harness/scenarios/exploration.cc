@@ -85,7 +85,7 @@ class Exploration {
     if (stop_requested()) {
       result_.could_not_run =
           fmt::format("stopped after {} of {} scenarios", done_, chosen_.size());
-    } else if (!result_.could_not_run && executions_ == 0) {
+    } else if (!result_.could_not_run && executions_ == 0 && result_.findings.empty()) {
       result_.could_not_run = fmt::format("shard {} of this budget is empty", shard_);
     }
     return std::move(result_);
