@@ -14,7 +14,8 @@ from fsqlshm.engine import Description, Job, worst
 from fsqlshm.processes import Child
 from fsqlshm.results import CouldNotRun
 
-DESCRIPTION = Description(__doc__, builds={"release": "engines-rc11"}, subject=True)
+NO_OBJECT = "it explores the memory orders of the source, which a shared object has not"
+DESCRIPTION = Description(__doc__, builds={"release": "engines-rc11"}, subject=True, no_object=NO_OBJECT)
 BINARY = ROOT / "build" / "release" / "relacy" / "rc11" / "fsqlshm-rc11"
 
 
