@@ -5,6 +5,7 @@ usage: subjects_test.py FSQLSHM-STRESS SUBJECTS   (the folder where they are)
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class Subjects(support.FolderTest):
         self.assertEqual(document["details"]["roles"]["forker"], 0)
         self.assertEqual(document["counts"]["opens"], 0)
 
+    @unittest.skipIf("address" in os.environ["FSQLSHM_SANITIZER"], "too slow there for threads to meet in a few seconds")
     def test_the_published_protocol_shows_known_defects(self) -> None:
         document = self.attack_until(0, "reference", "--seconds", 10)
         known = {finding["defect"] for finding in document["findings"]}
