@@ -56,7 +56,7 @@ class Subjects(support.FolderTest):
         self.assertEqual(document["details"]["roles"]["forker"], 0)
         self.assertEqual(document["counts"]["opens"], 0)
 
-    @unittest.skipIf("address" in os.environ["FSQLSHM_SANITIZER"], "too slow there for threads to meet in a few seconds")
+    @unittest.skipIf("address" in os.environ["FSQLSHM_SANITIZER"], "too slow for threads to meet in seconds")
     def test_the_published_protocol_shows_known_defects(self) -> None:
         document = self.attack_until(0, "reference", "--seconds", 10)
         known = {finding["defect"] for finding in document["findings"]}
