@@ -90,6 +90,15 @@ std::vector<Weakening> weakenings(const Site& site) {
   return out;
 }
 
+void MatrixRow::kill(const Scenario& by, const SearchSummary& search, const Violation& violation,
+                     const std::string& replay_id) {
+  killed = true;
+  scenario = by.name;
+  property = violation.property;
+  executions = search.executions;
+  replay = replay_id;
+}
+
 MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scenarios,
                 const Weakening& weakening, const Budget& most, const Watch& watch) {
   MatrixRow row{.weakening = weakening};
@@ -109,11 +118,7 @@ MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scen
       const SearchResult result = search(subject, *scenario, pass, watch, &weakening);
       row.executions += result.executions;
       if (!result.violation) continue;
-      row.killed = true;
-      row.scenario = scenario->name;
-      row.property = result.violation->property;
-      row.executions = result.executions;
-      row.replay = result.replay.text();
+      row.kill(*scenario, result, *result.violation, result.replay.text());
       return row;
     }
   }

@@ -38,6 +38,9 @@ struct MatrixRow {
   std::string property{};        ///< ... because this did not hold
   std::uint64_t executions = 0;  ///< killed: of that scenario; else: of all scenarios together
   std::string replay{};
+
+  void kill(const Scenario& by, const SearchSummary& search, const Violation& violation,
+            const std::string& replay_id);
 };
 
 /// Tries one weakening on the scenarios that come by the site, cheap searches first: bounded ones

@@ -14,36 +14,10 @@ namespace {
 using harness::ExitCode;
 using harness::Program;
 
-ExitCode list() {
-  fmt::print("Protocols:\n");
-  for (const Subject& subject : subjects()) {
-    fmt::print("  {:<30} {}\n", subject.name, subject.description);
-  }
-  fmt::print("\nScenarios:\n");
-  for (const Scenario& scenario : scenarios()) {
-    fmt::print("  ");
-    harness::list_scenario(scenario, "reference");
-  }
-  return harness::kExitClean;
-}
-
 ExitCode replay_one(const Program& program, const Options& options) {
   const auto id = ReplayId::parse(options.replay);
   if (!id) return program.refuse(id.error());
-  const auto trace = replay(*id);
-  if (!trace) return program.refuse(trace.error());
-  fmt::print("{}", render(*trace));
-  harness::Result result("relacy", id->protocol);
-  if (const auto& violation = trace->violation) {
-    result.findings.push_back({.severity = "violation",
-                               .property = violation->property,
-                               .defect = violation->defect,
-                               .title = fmt::format("{}: {}", id->scenario, violation->text),
-                               .detail = render(*trace),
-                               .replay = fmt::format("fsqlshm-relacy --replay '{}'", trace->replay),
-                               .trace = to_json(*trace)});
-  }
-  return program.finish(result);
+  return conclude_replay(program, "relacy", id->protocol, id->scenario, replay(*id));
 }
 
 ExitCode litmus(const Program& program) {
@@ -74,7 +48,7 @@ ExitCode litmus(const Program& program) {
 }
 
 ExitCode run(const Program& program, const Options& options) {
-  if (options.list) return list();
+  if (options.list) return harness::list_protocols();
   if (program.given("--replay")) return replay_one(program, options);
   if (options.litmus) return litmus(program);
   if (options.audit) return audit_orders(program, options);
@@ -82,7 +56,6 @@ ExitCode run(const Program& program, const Options& options) {
   return explore(program, options);
 }
 
-// Each of these is a command of its own, without the options of a search or the others.
 std::vector<harness::Option> command_options(Options& o) {
   return {{"--list", &o.list, "name the protocols and scenarios"},
           {"--replay", &o.replay, "show the one execution that has this id"},
@@ -100,18 +73,10 @@ int start(int argc, char** argv) {
       "Explores what weak memory and the scheduler can do to the protocols of fsqlshm.\n"
       "Exit status: 0 everything as expected, 1 a violation (or a defect that had to be found\n"
       "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.");
-  program.add({"--protocol", &options.protocol, "hardened, reference, or a mutant"});
-  std::vector<std::string> excluded = {"--protocol"};
-  for (const harness::Option& option :
-       harness::exploration_options(options.exploration, {"random", "bounded", "full"})) {
-    program.add(option);
-    excluded.push_back(option.name);
-  }
-  for (harness::Option option : command_options(options)) {
-    option.excludes = excluded;
-    program.add(option);
-    excluded.push_back(option.name);
-  }
+  std::vector<harness::Option> search_options =
+      harness::exploration_options(options.exploration, {"random", "bounded", "full"});
+  search_options.push_back({"--protocol", &options.protocol, "hardened, reference, or a mutant"});
+  harness::add_commands(program, search_options, command_options(options));
   program.add({.name = "--page",
                .target = &options.page,
                .help = "with --audit-orders: write the matrix to this file",

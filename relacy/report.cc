@@ -29,6 +29,26 @@ void report_violation(const Subject& subject, const Scenario& scenario, const Bu
 
 }  // namespace
 
+harness::ExitCode conclude_replay(const harness::Program& program, std::string_view engine,
+                                  const std::string& protocol, std::string_view scenario,
+                                  const std::expected<Trace, std::string>& trace) {
+  if (!trace) return program.refuse(trace.error());
+  const std::string text = render(*trace);
+  fmt::print("{}", text);
+  harness::Result result{std::string(engine), protocol};
+  if (const auto& violation = trace->violation) {
+    result.findings.push_back(
+        {.severity = "violation",
+         .property = violation->property,
+         .defect = violation->defect,
+         .title = fmt::format("{}: {}", scenario, violation->text),
+         .detail = text,
+         .replay = fmt::format("{} --replay '{}'", trace->program, trace->replay),
+         .trace = to_json(*trace)});
+  }
+  return program.finish(result);
+}
+
 harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
                                      SearchResult result, const Budget& budget, double seconds) {
   harness::ScenarioReport report{.summary = result};

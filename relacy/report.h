@@ -18,9 +18,14 @@
 #define FSQLSHM_RELACY_REPORT_H_
 
 #include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
 
+#include "harness/program.h"
 #include "harness/scenarios/search.h"
 #include "search.h"
+#include "trace.h"
 
 namespace fsqlshm::relacy {
 
@@ -30,6 +35,13 @@ inline constexpr std::uint64_t kStandardIterations = 100'000;
 inline constexpr unsigned kStandardBound = 3;
 
 using harness::Status;
+
+/// Prints an execution that was asked for: what it violates is a finding. The error: see replay().
+[[nodiscard]] harness::ExitCode conclude_replay(const harness::Program& program,
+                                                std::string_view engine,
+                                                const std::string& protocol,
+                                                std::string_view scenario,
+                                                const std::expected<Trace, std::string>& trace);
 
 /// Judges a search. A violation is minimised (within `seconds`) and recorded.
 [[nodiscard]] harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,

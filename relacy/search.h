@@ -15,6 +15,7 @@
 
 namespace fsqlshm::relacy {
 
+using harness::SearchSummary;
 using harness::Watch;
 
 struct SearchResult : harness::SearchSummary {

@@ -138,23 +138,50 @@ class Exploration {
 
 std::vector<Option> exploration_options(ExplorationOptions& o,
                                         const std::vector<std::string>& searches) {
-  return {
-      {"--scenario", &o.scenario, "which scenario, or all"},
-      {"--search", &o.search,
-       fmt::format("{} (bounded: every execution with few preemptions; full: every execution)",
-                   fmt::join(searches, ", ")),
-       one_of(searches)},
-      {"--context-bound", &o.context_bound, "preemptions at most, for --search bounded",
-       whole_number(0, 100)},
-      {"--iterations", &o.iterations,
-       fmt::format("executions of each scenario at most (random: {} if --minutes is not given)",
-                   o.standard_iterations),
-       whole_number(1)},
-      {"--first-iteration", &o.first_iteration,
-       "number of the first random execution; each number is another execution", whole_number(1)},
-      {"--shard", &o.shard, "I/N: do only part I of N, for several machines"},
-      {"--minutes", &o.minutes, "time for all scenarios together, 0.5 is 30 s",
-       number(0, kMostSeconds / 60)}};
+  const auto has = [&](std::string_view search) {
+    return std::ranges::find(searches, search) != searches.end();
+  };
+  std::vector<Option> options = {{"--scenario", &o.scenario, "which scenario, or all"}};
+  if (searches.size() > 1) {
+    options.push_back(
+        {"--search", &o.search,
+         fmt::format("{} (bounded: every execution with few preemptions; full: every execution)",
+                     fmt::join(searches, ", ")),
+         one_of(searches)});
+  }
+  if (has("bounded")) {
+    options.push_back({"--context-bound", &o.context_bound,
+                       "preemptions at most, for --search bounded", whole_number(0, 100)});
+  }
+  options.push_back({"--iterations", &o.iterations,
+                     "executions of each scenario at most" +
+                         (has("random") ? fmt::format(" (random: {} if --minutes is not given)",
+                                                      o.standard_iterations)
+                                        : std::string()),
+                     whole_number(1)});
+  if (has("random")) {
+    options.push_back({"--first-iteration", &o.first_iteration,
+                       "number of the first random execution; each number is another execution",
+                       whole_number(1)});
+  }
+  options.push_back({"--shard", &o.shard, "I/N: do only part I of N, for several machines"});
+  options.push_back({"--minutes", &o.minutes, "time for all scenarios together, 0.5 is 30 s",
+                     number(0, kMostSeconds / 60)});
+  return options;
+}
+
+void add_commands(Program& program, const std::vector<Option>& search,
+                  const std::vector<Option>& commands) {
+  std::vector<std::string> others;
+  for (const Option& option : search) {
+    program.add(option);
+    others.push_back(option.name);
+  }
+  for (Option command : commands) {
+    command.excludes = others;
+    program.add(command);
+    others.push_back(command.name);
+  }
 }
 
 void list_scenario(const Scenario& scenario, std::string_view defective) {

@@ -28,10 +28,14 @@ struct ExplorationOptions {
   bool quiet = false;
 };
 
-/// --scenario, --search, --context-bound, --iterations, --first-iteration, --shard and --minutes.
-/// `searches`: the names of those that the engine has.
+/// --scenario, --iterations, --shard and --minutes; --search if there are several `searches`, the names of
+/// those that the engine has; --context-bound for "bounded" and --first-iteration for "random".
 [[nodiscard]] std::vector<Option> exploration_options(ExplorationOptions& options,
                                                       const std::vector<std::string>& searches);
+
+/// Adds the options of a search, and commands: each is given alone, without those options or the others.
+void add_commands(Program& program, const std::vector<Option>& search,
+                  const std::vector<Option>& commands);
 
 /// A line for --list. `defective`: what has the scenario's defect.
 void list_scenario(const Scenario& scenario, std::string_view defective);

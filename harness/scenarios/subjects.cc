@@ -1,6 +1,21 @@
 #include "harness/scenarios/subjects.h"
 
+#include "harness/scenarios/exploration.h"
+
 namespace fsqlshm::harness {
+
+ExitCode list_protocols() {
+  fmt::print("Protocols:\n");
+  for_each_subject([]<class Protocol>(const ScenarioSubject& subject) {
+    fmt::print("  {:<30} {}\n", subject.name, subject.description);
+  });
+  fmt::print("\nScenarios:\n");
+  for (const Scenario& scenario : scenarios()) {
+    fmt::print("  ");
+    list_scenario(scenario, "reference");
+  }
+  return kExitClean;
+}
 
 std::optional<Required> required_of(const ScenarioSubject& subject, const Scenario& scenario) {
   if (!must_fail(subject, scenario)) return std::nullopt;

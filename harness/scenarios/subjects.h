@@ -58,6 +58,9 @@ std::unique_ptr<Header> make_header(ScenarioExecution& execution, W words,
   return scenario.misuse || (subject.name == "reference" && !scenario.defect.name.empty());
 }
 
+/// Names the protocols and the scenarios: --list.
+ExitCode list_protocols();
+
 /// What a search of this scenario has to come by.
 [[nodiscard]] std::optional<Required> required_of(const ScenarioSubject& subject,
                                                   const Scenario& scenario);

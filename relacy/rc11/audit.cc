@@ -23,11 +23,7 @@ MatrixRow judge_weakening(const Subject& subject, const std::vector<const Scenar
     const SearchResult result = search(subject, *scenario, {}, watch, {.weakening = &weakening});
     row.executions += result.executions;
     if (!result.violation) continue;
-    row.killed = true;
-    row.scenario = scenario->name;
-    row.property = result.violation->property;
-    row.executions = result.executions;
-    row.replay = result.replay.text();
+    row.kill(*scenario, result, *result.violation, result.replay.text());
     return row;
   }
   return row;

@@ -7,42 +7,17 @@
 
 #include "relacy/rc11/commands.h"
 #include "relacy/rc11/litmus.h"
+#include "relacy/report.h"
 
 namespace fsqlshm::rc11 {
 namespace {
 
 using harness::ExitCode;
 
-ExitCode list() {
-  fmt::print("Protocols:\n");
-  for (const Subject& subject : subjects()) {
-    fmt::print("  {:<30} {}\n", subject.name, subject.description);
-  }
-  fmt::print("\nScenarios:\n");
-  for (const Scenario& scenario : scenarios()) {
-    fmt::print("  ");
-    harness::list_scenario(scenario, "reference");
-  }
-  return harness::kExitClean;
-}
-
 ExitCode replay_one(const harness::Program& program, const Options& options) {
   const auto id = ReplayId::parse(options.replay);
   if (!id) return program.refuse(id.error());
-  const auto trace = replay(*id);
-  if (!trace) return program.refuse(trace.error());
-  fmt::print("{}", relacy::render(*trace));
-  harness::Result result("rc11", id->protocol);
-  if (const auto& violation = trace->violation) {
-    result.findings.push_back({.severity = "violation",
-                               .property = violation->property,
-                               .defect = violation->defect,
-                               .title = fmt::format("{}: {}", id->scenario, violation->text),
-                               .detail = relacy::render(*trace),
-                               .replay = fmt::format("fsqlshm-rc11 --replay '{}'", trace->replay),
-                               .trace = relacy::to_json(*trace)});
-  }
-  return program.finish(result);
+  return relacy::conclude_replay(program, "rc11", id->protocol, id->scenario, replay(*id));
 }
 
 ExitCode litmus(const harness::Program& program) {
@@ -75,7 +50,7 @@ ExitCode litmus(const harness::Program& program) {
 }
 
 ExitCode run(const harness::Program& program, const Options& options) {
-  if (options.list) return list();
+  if (options.list) return harness::list_protocols();
   if (program.given("--replay")) return replay_one(program, options);
   if (options.litmus) return litmus(program);
   if (options.audit) return audit_orders(program, options);
@@ -91,28 +66,13 @@ int start(int argc, char** argv) {
       "and was not), 2 could not run. With --replay: 0 no violation, 1 a violation.");
   std::vector<harness::Option> search_options =
       harness::exploration_options(o.exploration, {"full"});
-  // Nothing is drawn and nothing is bounded.
-  std::erase_if(search_options, [](const harness::Option& option) {
-    return option.name == "--search" || option.name == "--context-bound" ||
-           option.name == "--first-iteration";
-  });
   search_options.push_back({"--protocol", &o.protocol, "hardened, reference, or a mutant"});
-  // Each of these is a command of its own, without the options of a search or the others.
   const std::vector<harness::Option> command_options = {
       {"--list", &o.list, "name the protocols and scenarios"},
       {"--replay", &o.replay, "show the one execution that has this id"},
       {"--audit-orders", &o.audit, "weaken every memory order of hardened in turn"},
       {"--litmus", &o.litmus, "compare with the verdicts and numbers of the literature"}};
-  std::vector<std::string> excluded;
-  for (const harness::Option& option : search_options) {
-    program.add(option);
-    excluded.push_back(option.name);
-  }
-  for (harness::Option option : command_options) {
-    option.excludes = excluded;
-    program.add(option);
-    excluded.push_back(option.name);
-  }
+  harness::add_commands(program, search_options, command_options);
   program.add({.name = "--page",
                .target = &o.page,
                .help = "with --audit-orders: write the matrix to this file",

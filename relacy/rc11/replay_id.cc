@@ -82,15 +82,9 @@ std::expected<ReplayId, std::string> ReplayId::parse(std::string_view text) {
     if (!id.weakening) return refuse("what comes after @ is no weakening");
     rest = rest.substr(0, at);
   }
-  const auto take = [&rest] {
-    const std::size_t at = rest.find('/');
-    const std::string_view part = rest.substr(0, at);
-    rest = at == std::string_view::npos ? std::string_view{} : rest.substr(at + 1);
-    return part;
-  };
-  id.protocol = take();
-  id.scenario = take();
-  if (take() != kKind) return refuse("expected PROTOCOL/SCENARIO/rc11/STEPS");
+  id.protocol = harness::take(rest, '/');
+  id.scenario = harness::take(rest, '/');
+  if (harness::take(rest, '/') != kKind) return refuse("expected PROTOCOL/SCENARIO/rc11/STEPS");
   id.steps = rest;
   if (rest.empty() || std::isalpha(static_cast<unsigned char>(rest.front())) == 0) {
     return refuse("a step begins with a letter");

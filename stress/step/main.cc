@@ -87,20 +87,15 @@ int start(int argc, char** argv) {
                .target = &options.subject,
                .help = "the shared object",
                .check = harness::existing_file()});
-  std::vector<std::string> excluded;
   std::vector<harness::Option> search_options =
       harness::exploration_options(options.exploration, {"bounded", "random"});
   search_options.push_back({"--no-reduction", &options.no_reduction,
                             "also explore what follows a state that was met before"});
-  for (const harness::Option& option : search_options) {
-    program.add(option);
-    excluded.push_back(option.name);
-  }
-  program.add({.name = "--replay",
-               .target = &options.replay,
-               .help = "show the one execution that has this id",
-               .needs = {"--subject"},
-               .excludes = excluded});
+  harness::add_commands(program, search_options,
+                        {{.name = "--replay",
+                          .target = &options.replay,
+                          .help = "show the one execution that has this id",
+                          .needs = {"--subject"}}});
   program.add({.name = "--list", .target = &options.list, .help = "name the scenarios"});
   program.add_documents();
   program.add({"--quiet", &options.exploration.quiet, "no progress lines"});
