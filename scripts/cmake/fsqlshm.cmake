@@ -10,6 +10,18 @@ if(FSQLSHM_SANITIZER)
   add_link_options(-fsanitize=${FSQLSHM_SANITIZER})
 endif()
 
+# fsqlshm_folder(FOLDER): add_subdirectory, as FSQLSHM_ON_DEMAND wants it.
+function(fsqlshm_folder folder)
+  cmake_path(ABSOLUTE_PATH folder OUTPUT_VARIABLE path)
+  cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR})
+  if(path IN_LIST FSQLSHM_ON_DEMAND)
+    set(FSQLSHM_BUILD_TESTS OFF)
+    add_subdirectory(${folder} EXCLUDE_FROM_ALL)
+  else()
+    add_subdirectory(${folder})
+  endif()
+endfunction()
+
 # Our warnings, for our targets alone.
 function(fsqlshm_warnings target)
   if(PROJECT_IS_TOP_LEVEL)

@@ -6,7 +6,7 @@ defects, so that what is found depends on the seed; vectors of which one is wron
 
 Usage: killed_night_test.py BUILD [FUZZ-BUILD] [--nights N] [--times N]
   BUILD        a build folder with fsqlshm-relacy, fsqlshm-stress and fsqlshm-golden
-  FUZZ-BUILD   one with the libFuzzer programs; without it nothing is fuzzed
+  FUZZ-BUILD   one with the libFuzzer programs; without them nothing is fuzzed, and the test says so
   --nights N   so many nights are killed, each at other moments (default 1)
   --times N    multiplies the work of every engine (default 1)
 FSQLSHM_TEST_SEED in the environment chooses the moments.
@@ -167,4 +167,7 @@ if __name__ == "__main__":
     for name in ("build", "fuzz_build"):
         if getattr(OPTIONS, name):
             setattr(OPTIONS, name, getattr(OPTIONS, name).resolve())
+    if OPTIONS.fuzz_build and not (OPTIONS.fuzz_build / "fuzz" / "canary").is_file():
+        print(f"no fuzz programs in {OPTIONS.fuzz_build}: nothing is fuzzed", file=sys.stderr)
+        OPTIONS.fuzz_build = None
     unittest.main(argv=sys.argv[:1])
