@@ -10,6 +10,7 @@ from markupsafe import Markup
 from fsqlshm import results
 from fsqlshm.bench.measured import ns, pick
 from fsqlshm.bench.tables import every
+from fsqlshm.mutants import matrix
 from fsqlshm.report import checks, findings, text, trends
 from fsqlshm.results import Document, Summary
 from fsqlshm.text import duration, number, table
@@ -17,6 +18,7 @@ from fsqlshm.text import duration, number, table
 TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
 FILTERS: list[Callable[..., Any]] = [duration, number, pick, ns, every, text.words, text.plural, text.cell, text.spark]
 FILTERS += [text.is_list_of_objects, text.ranges, text.runs, text.without, text.rates, text.escaped, text.code_block]
+FILTERS += [matrix.by_class, matrix.by_engine, matrix.survivors]
 # What a section may meet in a document that is not as its engine writes it.
 NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, jinja2.TemplateError)
 

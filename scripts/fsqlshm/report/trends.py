@@ -53,6 +53,9 @@ def figures(entry: Json) -> dict[str, float]:
         for name, unit in (("coverage", "edges covered"), ("corpus", "inputs in the corpus")):
             if one["engine"] == "fuzz" and one["counts"].get(name):
                 out[f"{one['subject']}: {unit}"] = one["counts"][name]
+        if one["engine"] == "mutants" and (judged := sum(map(one["counts"].get, ("killed", "survived"), (0, 0)))):
+            out["mutants: killed, %"] = 100 * one["counts"]["killed"] / judged
+            out["mutants: survivors"] = one["counts"]["survived"]
     return out | {f"{name}: ns": ns for name, ns in (entry.get("figures") or {}).items()}
 
 

@@ -1,0 +1,1 @@
+"""Mutants of the library, each with one fault, and which engine finds which. See harness/mutants/README.md."""

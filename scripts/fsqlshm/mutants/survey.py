@@ -1,0 +1,109 @@
+"""All mutants of the library: every operator on every node of clang's syntax tree of every source."""
+
+import collections
+import functools
+import pathlib
+from collections.abc import Sequence
+
+from clang import cindex
+from clang.cindex import Cursor, CursorKind
+
+from fsqlshm import ROOT
+from fsqlshm.mutants.mutant import Mutant
+from fsqlshm.mutants.operators import OPERATORS, Edits, Source
+from fsqlshm.results import CouldNotRun
+
+FOLDERS = ("core/src", "core/include")
+# The published protocol has to be as it is: the golden vectors compare it with the original, and its faults are known.
+NOT = ("core/include/fsqlshm/reference/",)
+FLAGS = ["-x", "c++", "-std=c++23", "-DNDEBUG", '-DFSQLSHM_VERSION="0"', "-Wno-everything"]
+NAMED = (
+    CursorKind.FUNCTION_DECL,
+    CursorKind.CXX_METHOD,
+    CursorKind.FUNCTION_TEMPLATE,
+    CursorKind.CONSTRUCTOR,
+    CursorKind.DESTRUCTOR,
+    CursorKind.CONVERSION_FUNCTION,
+    CursorKind.VAR_DECL,
+    CursorKind.FIELD_DECL,
+)
+CLASSES = (CursorKind.CLASS_DECL, CursorKind.STRUCT_DECL, CursorKind.CLASS_TEMPLATE)
+# What the compiler judges, or what no code comes of.
+NO_CODE = (CursorKind.STATIC_ASSERT, CursorKind.CONCEPT_DECL, CursorKind.ENUM_DECL, CursorKind.FRIEND_DECL)
+
+
+def files(root: pathlib.Path = ROOT) -> list[str]:
+    found = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*")) if path.suffix in (".cc", ".h")]
+    names = [str(path.relative_to(root)) for path in found]
+    return [name for name in names if not name.startswith(NOT)]
+
+
+@functools.cache
+def _index() -> cindex.Index:
+    try:
+        return cindex.Index.create()
+    except cindex.LibclangError as error:
+        raise CouldNotRun(f"libclang cannot be loaded: {error}") from error
+
+
+def _parse(path: pathlib.Path, root: pathlib.Path) -> Cursor:
+    flags = [*FLAGS, f"-I{root / 'core/include'}", f"-I{root / 'core/src'}"]
+    unit = _index().parse(str(path), flags)
+    wrong = [one for one in unit.diagnostics if one.severity >= cindex.Diagnostic.Error]
+    if wrong:
+        raise CouldNotRun(f"clang cannot read {path}: {wrong[0].spelling}")
+    return unit.cursor
+
+
+class _Unit:
+    """The mutants of the files of a source and of the headers that it includes."""
+
+    def __init__(self, wanted: Sequence[str], root: pathlib.Path) -> None:
+        self.sources = {str(root / name): Source(str(root / name), (root / name).read_bytes()) for name in wanted}
+        self.root = root
+        self.found: dict[str, list[Mutant]] = {}
+        self.numbers: collections.Counter[tuple[str, str, str]] = collections.Counter()
+        self.seen: set[tuple[str, Edits]] = set()
+
+    def walk(self, node: Cursor, function: str = "") -> None:
+        for child in node.get_children():
+            file = child.location.file
+            if file is None or child.kind in NO_CODE or (source := self.sources.get(file.name)) is None:
+                continue
+            name = function or (_name(child) if child.kind in NAMED else "")
+            if name:
+                self.add(source, name, child)
+            self.walk(child, name)
+
+    def add(self, source: Source, function: str, node: Cursor) -> None:
+        file = str(pathlib.PurePath(source.path).relative_to(self.root))
+        for operator, make in OPERATORS.items():
+            for edits in make(source, node):
+                if (file, edits) in self.seen:
+                    continue
+                self.seen.add((file, edits))
+                self.numbers[file, function, operator] += 1
+                number = self.numbers[file, function, operator]
+                line = source.text.count(b"\n", 0, edits[0].start) + 1
+                self.found.setdefault(file, []).append(Mutant(file, function, operator, number, line, edits))
+
+
+def _name(node: Cursor) -> str:
+    names = [node.spelling.partition("<")[0]]
+    parent = node.semantic_parent
+    while parent is not None and parent.kind in CLASSES:
+        names.insert(0, parent.spelling)
+        parent = parent.semantic_parent
+    return "::".join(names)
+
+
+def all_mutants(root: pathlib.Path = ROOT) -> list[Mutant]:
+    """In the order of files and lines. A header is read where the first source includes it."""
+    left = files(root)
+    found: dict[str, list[Mutant]] = {}
+    for name in [name for name in left if name.endswith(".cc")]:
+        unit = _Unit(left, root)
+        unit.walk(_parse(root / name, root))
+        found.update(unit.found)
+        left = [name for name in left if name not in unit.found]
+    return [mutant for name in sorted(found) for mutant in found[name]]

@@ -1,0 +1,238 @@
+"""A copy of the sources with a build folder of its own, where one file at a time has a fault."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fsqlshm import ROOT, results
+from fsqlshm.host import git
+from fsqlshm.mutants.attacks import ENGINES, KEPT, Engine, Part
+from fsqlshm.mutants.ledger import BROKEN, KILLED, SAME, SURVIVED, UNREACHED, Verdict
+from fsqlshm.mutants.mutant import Mutant
+from fsqlshm.processes import Command, Stopper, signal_group
+from fsqlshm.results import CouldNotRun
+from fsqlshm.schema import BadDocument, read_json
+
+PRESET = "mutants"
+# What a verdict depends on.
+MUTATED = tuple(f"scripts/fsqlshm/mutants/{name}.py" for name in ("attacks", "operators", "survey"))
+JUDGED = ("core/", "harness/", "relacy/", "fuzz/", "stress/", "corpus/", "scripts/fsqlshm/proofs/", *MUTATED)
+LIBRARY = "core/libfsqlshm.a"
+JOBS = 2
+# A fault may signal any process there is, or leave some behind: an attack has processes of its own.
+ALONE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
+AS_ROOT = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def sources(root: pathlib.Path) -> dict[str, bytes]:
+    """What is built, and what builds and attacks it."""
+    names = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    return {name: (root / name).read_bytes() for name in names if (root / name).is_file()}
+
+
+def state_of(files: Mapping[str, bytes]) -> str:
+    """Names the code that verdicts are about."""
+    digest = hashlib.sha256()
+    for name in sorted(name for name in files if name.startswith(JUDGED) and not name.endswith((".md", ".toml"))):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+    return digest.hexdigest()[:16]
+
+
+class Tree:
+    """A workshop (judge.py) in a folder."""
+
+    def __init__(
+        self, folder: pathlib.Path, stop: Stopper, engines: Sequence[Engine] = ENGINES, root: pathlib.Path = ROOT
+    ) -> None:
+        self.tree, self.stop, self.root = folder, stop, root
+        self.build_folder = folder / "build" / PRESET
+        self.original = folder / "build" / "original"
+        self.log = folder / "build" / "log.txt"
+        self.by_name = {engine.name: engine for engine in engines}
+        self.engines = tuple(self.by_name)
+        self.pristine: dict[str, str] = {}  # what each artefact is without a mutant
+        self.changed: Mutant | None = None
+
+    # The sources.
+
+    def prepare(self, files: Mapping[str, bytes]) -> None:
+        """Makes the copy what the sources are, builds it, and sees to it that no engine finds anything in it."""
+        self.tree.mkdir(parents=True, exist_ok=True)
+        (self.tree / "build").mkdir(exist_ok=True)
+        for name, text in files.items():
+            self._write(name, text)
+        state = state_of(files)
+        done = self.original / "state.json"
+        self._configure()
+        if done.is_file() and (kept := read_json(done))["state"] == state and set(self.engines) <= set(kept["engines"]):
+            self.pristine = kept["pristine"]
+            return
+        if not self._build([target for part in self._parts() for target in part.targets] + ["fsqlshm"]):
+            raise CouldNotRun(f"the library without a mutant cannot be built, see {self.log}")
+        self.original.mkdir(exist_ok=True)
+        for name, path in KEPT.items():
+            if (self.build_folder / path).is_file():
+                shutil.copy2(self.build_folder / path, self.original / name)
+        self.pristine = {path: self._digest(path) for path in self._artefacts()}
+        for engine in self.by_name.values():
+            for part in engine.parts:
+                verdict = self._run(part)
+                if verdict.outcome == KILLED:
+                    what = f"{verdict.property}: {verdict.title}"
+                    raise CouldNotRun(f"{engine.name} complains of the library without a mutant: {what}")
+        done.write_text(json.dumps({"state": state, "engines": self.engines, "pristine": self.pristine}))
+
+    def _write(self, name: str, text: bytes) -> None:
+        path = self.tree / name
+        if path.is_file() and path.read_bytes() == text:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+        path.chmod((self.root / name).stat().st_mode)
+
+    def _change(self, mutant: Mutant) -> None:
+        if mutant == self.changed:
+            return
+        if self.changed is not None and self.changed.file != mutant.file:
+            self.restore()
+        self._write(mutant.file, mutant.applied_to((self.root / mutant.file).read_bytes()))
+        self.changed = mutant
+
+    def restore(self) -> None:
+        if self.changed is not None:
+            self._write(self.changed.file, (self.root / self.changed.file).read_bytes())
+            self.changed = None
+
+    # What is built.
+
+    def _parts(self) -> Iterator[Part]:
+        for engine in self.by_name.values():
+            yield from engine.parts
+
+    def _artefacts(self) -> list[str]:
+        return sorted({LIBRARY, *(path for part in self._parts() for path in part.artefacts)})
+
+    def _configure(self) -> None:
+        if shutil.which("ccache"):
+            os.environ |= {"CCACHE_BASEDIR": str(self.tree), "CCACHE_NOHASHDIR": "1"}
+            os.environ |= {"CCACHE_SLOPPINESS": "pch_defines,time_macros", "CMAKE_CXX_COMPILER_LAUNCHER": "ccache"}
+        if not (self.build_folder / "build.ninja").is_file():
+            with open(self.log, "ab") as log:
+                words = ["cmake", "--preset", PRESET]
+                if subprocess.run(words, cwd=self.tree, stdout=log, stderr=log, check=False).returncode != 0:
+                    raise CouldNotRun(f"{' '.join(words)} failed, see {self.log}")
+
+    def _build(self, targets: Sequence[str]) -> bool:
+        if not targets:
+            return True
+        words: Command = ["ninja", "-C", self.build_folder, f"-j{JOBS}", *dict.fromkeys(targets)]
+        with open(self.log, "wb") as log:
+            child = self.stop.start(words, group=True, stdout=log, stderr=log)
+            code = self.stop.wait(child)
+        if self.stop.requested:
+            raise CouldNotRun("interrupted")
+        return code == 0
+
+    def _digest(self, path: str) -> str:
+        """Of a program's code and data: lines of sources may differ."""
+        whole = self.build_folder / path
+        with tempfile.TemporaryDirectory() as scratch:
+            bare = pathlib.Path(scratch, "bare")
+            words = ["objcopy", "--strip-debug", "--enable-deterministic-archives"]
+            subprocess.run([*words, "--remove-section=.note.gnu.build-id", whole, bare], check=True)
+            return hashlib.sha256(bare.read_bytes()).hexdigest()
+
+    # The workshop.
+
+    def compile(self, mutant: Mutant) -> Verdict:
+        start = time.monotonic()
+        self._change(mutant)
+        if not self._build(["fsqlshm"]):
+            return Verdict(BROKEN, time.monotonic() - start)
+        # Templates of headers are compiled by those who use them; and x86 has the same code for several orders.
+        judged = mutant.file.endswith(".cc") and mutant.operator != "order"
+        same = judged and self._digest(LIBRARY) == self.pristine[LIBRARY]
+        return Verdict(SAME if same else SURVIVED, time.monotonic() - start)
+
+    def attack(self, mutant: Mutant, engine: str) -> Verdict:
+        start = time.monotonic()
+        self._change(mutant)
+        met = False
+        for part in self.by_name[engine].parts:
+            if part.only and not mutant.file.startswith(part.only):
+                continue
+            if not self._build(part.targets):
+                return Verdict(BROKEN, time.monotonic() - start)
+            if part.artefacts and all(self._digest(path) == self.pristine[path] for path in part.artefacts):
+                continue
+            met = True
+            verdict = self._run(part)
+            if verdict.outcome == KILLED:
+                return Verdict(KILLED, time.monotonic() - start, verdict.property, verdict.title)
+        return Verdict(SURVIVED if met else UNREACHED, time.monotonic() - start)
+
+    def _run(self, part: Part) -> Verdict:
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="fsqlshm-mutant-", dir=memory, ignore_cleanup_errors=True) as scratch:
+            os.chmod(scratch, 0o755)  # some programs go on as another user
+            (pathlib.Path(scratch) / "corpus").mkdir()
+            document = pathlib.Path(scratch) / "result.json"
+            places = {"build": self.build_folder, "original": self.original, "tree": self.tree}
+            places |= {"scratch": pathlib.Path(scratch), "json": document}
+            words = [*(AS_ROOT if os.geteuid() == 0 else ALONE), *(word.format(**places) for word in part.command)]
+            environment = {**os.environ, "TMPDIR": scratch, "RC_PARAMS": "seed=1"}
+            with open(self.log, "ab") as log:
+                child = self.stop.start(words, group=True, cwd=self.tree, env=environment, stdout=log, stderr=log)
+                code = self.stop.wait(child, part.seconds, grace=2)
+                signal_group(child, signal.SIGKILL)
+            if self.stop.requested:
+                raise CouldNotRun("interrupted")
+            return _verdict(part, code, document)
+
+
+def _verdict(part: Part, code: int | None, document: pathlib.Path) -> Verdict:
+    """What a program's end and its result say."""
+    if code is None:
+        return Verdict(KILLED, 0, "end", f"does not end in {part.seconds:.0f} s")
+    if code == results.CLEAN:
+        return Verdict(SURVIVED)
+    named: tuple[str, str] | None = None
+    with contextlib.suppress(BadDocument, KeyError, IndexError, TypeError):
+        named = READERS[part.result](read_json(document))
+    # unshare ends as its child does, or with 128 more than the signal's number.
+    if named is None and (code < 0 or code > 128):
+        number = -code if code < 0 else code - 128
+        named = "no crash", f"dies of signal {number}"
+    return Verdict(KILLED, 0, *(named or ("run", f"ends with status {code}")))
+
+
+def _of_document(document: Any) -> tuple[str, str]:
+    bad = [finding for finding in document["findings"] if finding["severity"] != "expected"]
+    if bad:
+        return bad[0]["property"], bad[0]["title"]
+    return "run", f"could not run: {document['reason']}"
+
+
+def _of_gtest(document: Any) -> tuple[str, str] | None:
+    for suite in document["testsuites"]:
+        for test in suite["testsuite"]:
+            if test.get("failures"):
+                return "unit test", f"{suite['name']}.{test['name']}"
+    return None
+
+
+def _of_facts(facts: Any) -> tuple[str, str] | None:
+    failure = facts["failure"]
+    return (failure["property"], failure["title"]) if failure else None
+
+
+READERS = {"document": _of_document, "gtest": _of_gtest, "facts": _of_facts}
