@@ -28,6 +28,7 @@ class Part:
     artefacts: tuple[str, ...]  # in the build folder; if none of them has changed the engine meets no mutant
     result: str = "document"  # document, gtest, or facts of a fuzz target
     only: tuple[str, ...] = ()  # only mutants of files that begin so are of any concern to it
+    by_time: bool = False  # what it did not reach, on a loaded machine, is no kill
     seconds: float = 120  # a mutant that takes longer does not end
 
 
@@ -77,8 +78,8 @@ ENGINES = (
     Engine(
         "stress",
         (
-            _program(_STRESS, "outcomes", "--race-seconds", "0.2", *_COMMON),
-            _program(_STRESS, "--seconds", "5", *_COMMON),
+            dataclasses.replace(_program(_STRESS, "outcomes", "--race-seconds", "0.2", *_COMMON), by_time=True),
+            dataclasses.replace(_program(_STRESS, "--seconds", "5", *_COMMON), by_time=True),
         ),
     ),
     Engine("proofs", (Part(_PROVE, (), (), only=_PROVED, seconds=300),)),
