@@ -14,13 +14,13 @@ from typing import Any
 
 import support
 
-from fsqlshm import merge, results
+from fsqlshm import files, merge, results
 from fsqlshm.mutants import explained, matrix, run, survey
 from fsqlshm.mutants.attacks import Engine, Part
 from fsqlshm.mutants.judge import EQUIVALENT
 from fsqlshm.mutants.ledger import BROKEN, COMPILER, KILLED, SAME, SURVIVED, UNREACHED, Ledger, Verdict
 from fsqlshm.mutants.mutant import Edit, Mutant
-from fsqlshm.mutants.workshop import Tree
+from fsqlshm.mutants.workshop import Tree, verdict_of
 from fsqlshm.processes import Stopper
 
 SOURCE = """\
@@ -369,6 +369,14 @@ class TreeTest(support.FolderTest):
         tree.restore()
         copy = tree.tree / "core" / "src" / "a.cc"
         self.assertEqual(copy.read_bytes(), (tree.root / "core" / "src" / "a.cc").read_bytes())
+
+    def test_what_was_not_reached_in_time_is_no_kill(self) -> None:
+        part = Part((), (), (), by_time=True)
+        for severity, outcome in (("vacuous", SURVIVED), ("violation", KILLED)):
+            files.write_json(self.top / "json", support.document(findings=[support.finding(severity=severity)]))
+            self.assertEqual(verdict_of(part, 1, self.top / "json").outcome, outcome)
+        files.write_json(self.top / "json", support.document(status="could_not_run", reason="no room"))
+        self.assertEqual(verdict_of(part, 2, self.top / "json").title, "could not run: no room")
 
     def test_an_oracle_that_is_switched_off_leaves_a_survivor(self) -> None:
         self.assertEqual(self.verdicts(self.tree("blind"), "x + x", "x + x + 1")[1].outcome, SURVIVED)

@@ -196,10 +196,10 @@ class Tree:
                 signal_group(child, signal.SIGKILL)
             if self.stop.requested:
                 raise CouldNotRun("interrupted")
-            return _verdict(part, code, document)
+            return verdict_of(part, code, document)
 
 
-def _verdict(part: Part, code: int | None, document: pathlib.Path) -> Verdict:
+def verdict_of(part: Part, code: int | None, document: pathlib.Path) -> Verdict:
     """What a program's end and its result say."""
     if code is None:
         return Verdict(KILLED, 0, "end", f"does not end in {part.seconds:.0f} s")
@@ -208,7 +208,7 @@ def _verdict(part: Part, code: int | None, document: pathlib.Path) -> Verdict:
     named: tuple[str, str] | None = None
     with contextlib.suppress(BadDocument, KeyError, IndexError, TypeError):
         said = read_json(document)
-        if part.by_time and not any(finding["severity"] == "violation" for finding in said["findings"]):
+        if part.by_time and {finding["severity"] for finding in said["findings"]} == {"vacuous"}:
             return Verdict(SURVIVED)
         named = READERS[part.result](said)
     # unshare ends as its child does, or with 128 more than the signal's number.
