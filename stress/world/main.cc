@@ -16,7 +16,7 @@
 #include "stress/world/events.h"
 #include "stress/world/mutants.h"
 #include "stress/world/power_loss/command.h"
-#include "stress/world/scribbler.h"
+#include "stress/world/scribbler/scribbler.h"
 
 namespace fsqlshm::world {
 namespace {

@@ -1,12 +1,14 @@
-#include "stress/world/scribbled.h"
+#include "stress/world/scribbler/scribbled.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/child.h"
 #include "harness/intercepted_words.h"
 #include "harness/random.h"
 
@@ -77,7 +79,13 @@ class User {
     call(kRelease, [&] { static_cast<void>(layout.release_serialized_writer(last_id_)); });
     call(kClear, [&] { layout.clear_serialized_writer(random_.next()); });
     call(kStoreHorizon, [&] { layout.store_gc_horizon(CommitSeq(random_.next())); });
-    call(kPublish, [&] { publish(file); });
+    call(kPublish, [&] { publish(noted(file.try_lock_publication())); });
+    if (random_.one_in(8)) {
+      call(kWaitToPublish,
+           [&] { publish(noted(file.try_lock_publication_for(std::chrono::milliseconds(1)))); });
+    }
+    if (random_.one_in(32)) call(kFork, [&] { fork_past_a_guard(file); });
+    call(kToBytes, [&] { static_cast<void>(validate(layout.to_bytes())); });
     call(kValidate, [&] { static_cast<void>(validate(file.header_bytes())); });
     bool good = false;
     call(kCheckFile, [&] {
@@ -96,6 +104,7 @@ class User {
     call(kOpenReading,
          [&] { noted(ReadOnlyShmFile::open(path_, {.trust_found_state = random_.one_in(2)})); });
     call(kOpen, [&] { noted(CountedFile::open(path_, options())); });
+    if (state_.files_too) call(kRemove, [&] { noted(CountedFile::remove(path_)); });
   }
 
  private:
@@ -124,8 +133,8 @@ class User {
     }
   }
 
-  void publish(CountedFile& file) {
-    auto locked = noted(file.try_lock_publication());
+  // Neither lock nor error is news.
+  void publish(std::optional<std::optional<CountedFile::Guard>> locked) {
     if (!locked || !*locked) return;
     const std::uint64_t n = state_.published.next();
     state_.published.begin_write(n);
@@ -135,6 +144,17 @@ class User {
               ? guard.reconcile(next.commit_seq, next.schema_epoch, next.ecs_epoch)
               : guard.publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch));
     state_.published.end_write(n);
+  }
+
+  // The child ends what it inherited, while other threads of its parent were in the middle of calls.
+  void fork_past_a_guard(CountedFile& file) {
+    auto locked = noted(file.try_lock_publication());
+    harness::Child child([&] {
+      locked.reset();
+      return file.check_file() ? 1 : 0;  // it may not use the file
+    });
+    const harness::ChildState end = child.wait();
+    if (!end.exited()) state_.bad_child = end;
   }
 
   State& state_;

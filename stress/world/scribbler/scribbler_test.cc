@@ -1,4 +1,4 @@
-#include "stress/world/scribbler.h"
+#include "stress/world/scribbler/scribbler.h"
 
 #include <gtest/gtest.h>
 

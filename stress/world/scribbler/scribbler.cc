@@ -1,4 +1,4 @@
-#include "stress/world/scribbler.h"
+#include "stress/world/scribbler/scribbler.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,7 +22,7 @@
 #include "harness/random.h"
 #include "harness/run.h"
 #include "stress/run_dir.h"
-#include "stress/world/scribbled.h"
+#include "stress/world/scribbler/scribbled.h"
 
 namespace fsqlshm::world {
 namespace {
@@ -235,6 +235,8 @@ class Run {
         }
       }
       look_for_stuck(Clock::now() - start_time);
+      const harness::ChildState bad_child = state_->bad_child;
+      if (bad_child.over()) blame("a forked child does not end well", bad_child.text());
     }
     if (harness::stop_requested()) {
       result_.could_not_run =

@@ -8,8 +8,8 @@
 // What cannot hold: that a triple was published, and not made up, cannot be told in this format. How
 // often readers accepted one that was not is counted.
 
-#ifndef FSQLSHM_STRESS_WORLD_SCRIBBLER_H_
-#define FSQLSHM_STRESS_WORLD_SCRIBBLER_H_
+#ifndef FSQLSHM_STRESS_WORLD_SCRIBBLER_SCRIBBLER_H_
+#define FSQLSHM_STRESS_WORLD_SCRIBBLER_SCRIBBLER_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -38,4 +38,4 @@ void run_scribbler(const ScribblerOptions& options, harness::Result& result);
 
 }  // namespace fsqlshm::world
 
-#endif  // FSQLSHM_STRESS_WORLD_SCRIBBLER_H_
+#endif  // FSQLSHM_STRESS_WORLD_SCRIBBLER_SCRIBBLER_H_

@@ -1,7 +1,7 @@
 // What the processes of a scribbler's run share, and those that go on using the file.
 
-#ifndef FSQLSHM_STRESS_WORLD_SCRIBBLED_H_
-#define FSQLSHM_STRESS_WORLD_SCRIBBLED_H_
+#ifndef FSQLSHM_STRESS_WORLD_SCRIBBLER_SCRIBBLED_H_
+#define FSQLSHM_STRESS_WORLD_SCRIBBLER_SCRIBBLED_H_
 
 #include <array>
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "harness/child.h"
 #include "stress/register_log.h"
 
 namespace fsqlshm::world::scribbled {
@@ -27,12 +28,16 @@ enum Call : std::uint8_t {
   kClear,
   kStoreHorizon,
   kPublish,
+  kWaitToPublish,
+  kToBytes,
+  kFork,
   kCheckFile,
   kValidate,
   kOpen,
   kOpenReading,
   kReadHeader,
   kUsersOf,
+  kRemove,
   kCalls
 };
 inline constexpr std::array<std::string_view, kCalls> kCallNames = {
@@ -44,12 +49,16 @@ inline constexpr std::array<std::string_view, kCalls> kCallNames = {
     "clear_serialized_writer",
     "store_gc_horizon",
     "try_lock_publication, publish",
+    "try_lock_publication_for, publish",
+    "to_bytes",
+    "fork with a guard, its end in the child",
     "check_file",
     "header_bytes, validate",
     "open_or_create",
     "ReadOnlyShmFile::open",
     "read_header_bytes",
     "users_of",
+    "remove",
 };
 
 struct CallCount {
@@ -68,6 +77,7 @@ struct State {
   std::atomic<std::uint64_t> reads = 0;
   std::atomic<std::uint64_t> unpublished = 0;
   std::atomic<std::uint64_t> stale = 0;
+  std::atomic<harness::ChildState> bad_child{};  // of a forked child, if it did not exit with 0
   // What each thread is doing: kCalls if nothing, and how many calls it made.
   struct Thread {
     std::atomic<std::uint8_t> call = kCalls;
@@ -81,4 +91,4 @@ int live(State& state, std::size_t life, const std::filesystem::path& path, std:
 
 }  // namespace fsqlshm::world::scribbled
 
-#endif  // FSQLSHM_STRESS_WORLD_SCRIBBLED_H_
+#endif  // FSQLSHM_STRESS_WORLD_SCRIBBLER_SCRIBBLED_H_
