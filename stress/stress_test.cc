@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -15,14 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "fsqlshm/shm_file.h"
+#include "fsqlshm/wire_format.h"
 #include "harness/child.h"
 #include "harness/result.h"
-#include "stress/crash_points.h"
 #include "stress/findings.h"
 #include "stress/litmus.h"
-#include "stress/moments.h"
-#include "stress/operations.h"
 #include "stress/recovery.h"
 #include "stress/run_dir.h"
 #include "stress/runner.h"
@@ -217,28 +213,7 @@ TEST(Plant, AStrangerThatTearsTriples) {
   EXPECT_TRUE(found(result, "snapshot integrity", "torn")) << dump(result);
 }
 
-// --- Crash, creation and stop points -------------------------------------------------------------
-
-TEST(CrashPoints, HardenedIsRepairedAfterEveryOne) {
-  Result result("stress", "hardened");
-  run_crash_points({.quiet = true}, result);
-  EXPECT_EQ(result.exit_code(), harness::kExitClean) << dump(result);
-  EXPECT_EQ(result.counts["crash_points"], result.counts["atomic_steps"]);
-  EXPECT_EQ(result.counts["creation_points"], result.counts["system_calls"]);
-  EXPECT_GT(result.counts["crash_points"], 150);
-  EXPECT_GT(result.counts["creation_points"], 100);
-  EXPECT_GT(result.counts["stop_points"], 100);
-}
-
-TEST(CrashPoints, ReferenceHasItsDefects) {
-  Result result("stress", "reference");
-  run_crash_points({.reference = true, .quiet = true}, result);
-  ASSERT_EQ(result.exit_code(), harness::kExitFound);
-  EXPECT_TRUE(found_defect(result, "D2", "P4")) << dump(result);
-  EXPECT_TRUE(found_defect(result, "D3", "P2")) << dump(result);
-  EXPECT_TRUE(found_defect(result, "D5", "P1")) << dump(result);
-  EXPECT_TRUE(found_defect(result, "D6", "check is linearizable")) << dump(result);
-}
+// --- What a run makes of its findings -------------------------------------------------------------
 
 TEST(ExpectDefects, MissingOnesAreFindings) {
   Result result("stress", "reference");
@@ -263,68 +238,6 @@ TEST(FoldFindings, KeepsTheFirstOfEachKind) {
   ASSERT_EQ(result.findings.size(), 2U);
   EXPECT_EQ(result.findings[0].detail, "and at 2 other points\n");
   EXPECT_EQ(result.findings[1].detail, "");
-}
-
-// What a process did before an event at step `at` of three stores.
-class Moment : public testing::Test {
- protected:
-  harness::ChildState strike(std::uint64_t at, const Event& event) {
-    done_->store(0);
-    StruckProcess process(
-        [this](const fs::path&) {
-          HeaderBlock block{};
-          MomentWords words{MappedWords(block.data(), {})};
-          words.store(Field::kGcHorizon, 0, std::memory_order_release);  // does not count
-          Moments::begin();
-          for (std::uint64_t i = 1; i <= 3; ++i) {
-            words.store(Field::kCommitSeq, i, std::memory_order_release);
-            done_->store(i);
-          }
-          return Kept();
-        },
-        {}, at, event);
-    const harness::ChildState state = process.wait();
-    log_ = process.log();
-    return state;
-  }
-
-  harness::Shared<std::atomic<std::uint64_t>> done_;
-  MomentLog log_;
-};
-
-TEST_F(Moment, DeathsComeExactlyThere) {
-  for (std::uint64_t at = 1; at <= 3; ++at) {
-    EXPECT_TRUE(strike(at, sends_itself(SIGKILL)).died_of(SIGKILL));
-    EXPECT_EQ(done_->load(), at - 1);
-    EXPECT_FALSE(log_.ended);
-  }
-}
-
-TEST_F(Moment, AreCountedAndNamed) {
-  EXPECT_TRUE(strike(0, {}).exited());
-  EXPECT_EQ(log_.count, 3U);
-  EXPECT_EQ(log_.names[2], "commit_seq");
-  EXPECT_TRUE(log_.ended);
-  EXPECT_TRUE(strike(4, sends_itself(SIGKILL)).exited()) << "after the last one";
-}
-
-TEST(Newcomer, SeesWhatItCannotUse) {
-  const auto dir = RunDir::make({});
-  ASSERT_TRUE(dir);
-  const fs::path path = dir->path() / "x.db.fsqlite-shm";
-  EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), "") << "a file that is not there is made";
-  EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), "") << "what a newcomer did is undone";
-  auto file = ShmFile::open(path, trusting());
-  ASSERT_TRUE(file);
-  {
-    const auto guard = file->lock_publication();
-    EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), "the publication lock is not free");
-  }
-  ASSERT_TRUE(acquire(*file, 5, 0));  // by a process that lives
-  EXPECT_EQ(newcomer_trouble<HardenedProtocol>(path), kBusyForEver);
-  ASSERT_TRUE(file->layout().release_serialized_writer(id_of(5)));
-  fs::resize_file(path, 100);
-  EXPECT_THAT(newcomer_trouble<HardenedProtocol>(path), HasSubstr("cannot be opened"));
 }
 
 // --- Outcomes and recovery -----------------------------------------------------------------------
