@@ -12,6 +12,7 @@ import support
 from fsqlshm.proofs import compiler, ir, mutants, parser, prove, show, sweep, terms, wire
 from fsqlshm.proofs.case import Case
 from fsqlshm.proofs.machine import Machine, State
+from fsqlshm.proofs.memory import Pointer
 from fsqlshm.proofs.obligations import OBLIGATIONS, Obligation
 from fsqlshm.results import CouldNotRun
 
@@ -91,11 +92,14 @@ class TranslatorTest(support.FolderTest):
             "%r = load volatile i64, ptr %a\n  ret i64 %r": "a volatile access",
             "%r = atomicrmw add ptr %a, i64 1 seq_cst\n  ret i64 %r": "the instruction 'atomicrmw'",
             "%r = frobnicate i64 1\n  ret i64 %r": "the instruction 'frobnicate'",
+            "%c = icmp samesign ult i64 1, 2\n  ret i64 1": "the type 'ult'",
+            "%c = icmp eq ptr %a, undef\n  ret i64 1": "an address that is undefined",
+            "call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %a, i64 8, i1 true)\n  ret i64 1": "a volatile access",
         }.items():
             module = parser.parse(f"define i64 @f(ptr %a) {{\nentry:\n  {text}\n}}\n", "test")
             with self.assertRaisesRegex(CouldNotRun, why):
                 machine = Machine(module, terms.unknown)
-                machine.run("@f", [terms.unknown("a", 64)], State((), {}, {}))
+                machine.run("@f", [Pointer("", 0)], State((), {}, {}))
 
     def test_what_is_undefined_is_a_fault(self) -> None:
         for text, what in {
@@ -109,12 +113,35 @@ class TranslatorTest(support.FolderTest):
             "%m = alloca i64, align 8\n  %p = getelementptr i8, ptr %m, i64 1\n  %r = load i16, ptr %p, align 2\n"
             "  ret i64 1": "not aligned",
             "%r = load i64, ptr null\n  ret i64 %r": "no object",
+            "%m = alloca i64, align 8\n  %s = load i64, ptr %m, align 8\n  %c = icmp eq i64 %s, 7\n"
+            "  br i1 %c, label %x, label %x\nx:\n  ret i64 1": "poison",
+            "call void @llvm.assume(i1 poison)\n  ret i64 1": "assumes",
+            "%m = alloca i64, align 8\n  call void @_ZdlPv(ptr %m)\n  ret i64 1": "no object of the heap",
+            # Two objects of one name, of which one is too small.
+            "%c = icmp eq i64 %a, 0\n  br i1 %c, label %x, label %y\n"
+            "x:\n  %p = call ptr @_Znwm(i64 8)\n  br label %z\ny:\n  %q = call ptr @_Znwm(i64 16)\n  br label %z\n"
+            "z:\n  %h = phi ptr [ %q, %y ], [ %p, %x ]\n  %e = getelementptr i8, ptr %h, i64 8\n"
+            "  store i64 3, ptr %e, align 8\n  ret i64 1": "behind the end of heap 0",
         }.items():
             module = parser.parse(f"define i64 @f(i64 %a) {{\nentry:\n  {text}\n}}\n", "test")
             machine = Machine(module, terms.unknown)
             machine.run("@f", [terms.unknown("a", 64)], State((), {}, {}))
             self.assertEqual(len(machine.faults), 1, text)
             self.assertIn(what, machine.faults[0].what)
+
+    def test_what_is_left_undefined_is_a_fault_where_a_claim_looks_at_it(self) -> None:
+        body = "%r = add nuw i64 %a, 1\n  store i64 %r, ptr %out, align 8\n  ret void"
+        module = parser.parse(f"define void @f(ptr %out, i64 %a) {{\nentry:\n  {body}\n}}\n", "test")
+        for a, offset, when, faults in (
+            (5, 0, True, 0),
+            (2**64 - 1, 0, True, 1),
+            (2**64 - 1, 0, False, 0),
+            (5, 8, True, 1),
+        ):
+            case = Case(module, {"a": a})
+            outcome = case.run("f", case.place("out", 16, align=8), case.bits("a", 64))
+            case.read(outcome, "out", offset, 8, when)
+            self.assertEqual(len(case.machine.faults), faults, (a, offset, when))
 
     def test_a_loop_that_does_not_end_stops_it(self) -> None:
         text = "define i64 @f(i64 %a) {\nentry:\n  br label %x\nx:\n  br label %x\n}\n"

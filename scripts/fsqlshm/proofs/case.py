@@ -91,12 +91,16 @@ class Case:
         self._reached = terms.all_of(outcome.state.path) if outcome else False
         return outcome
 
-    def read(self, outcome: Outcome | None, name: str, offset: int, size: int) -> Bits:
-        """What the code left in memory; it counts as a fault if it is nothing that may be looked at."""
+    def read(self, outcome: Outcome | None, name: str, offset: int, size: int, when: Truth = True) -> Bits:
+        """What the code left in memory. `when`: claims look at it then, and it is a fault if it is poison or was never
+        written."""
         if outcome is None:
             return Bits(8 * size, 0)
         value = outcome.state.memory[name].read(offset, size, self.machine.nothing(name))
         assert isinstance(value, Bits)
+        self.machine.fault(
+            outcome.state, terms.both(when, value.poison), f"what is left in {name}, at {offset}, is poison"
+        )
         return Bits(value.width, value.term)
 
     def returned(self, outcome: Outcome | None, width: int) -> Bits:

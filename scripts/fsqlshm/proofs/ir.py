@@ -57,6 +57,8 @@ def size_of(kind: Type) -> int:
     if isinstance(kind, Ptr):
         return 8
     if isinstance(kind, Sequence):
+        if kind.name == "vector" and isinstance(kind.element, Int) and kind.element.width % 8:
+            raise Unknown(f"a vector of i{kind.element.width} in memory")  # it is packed there
         return kind.count * size_of(kind.element)
     if isinstance(kind, Struct):
         end = offset_in(kind, len(kind.fields))

@@ -13,7 +13,7 @@ import z3
 
 from fsqlshm.proofs import ir, semantics, steps, terms
 from fsqlshm.proofs.ir import Function, Instruction, Operand, Struct, Unknown
-from fsqlshm.proofs.memory import Memory, Object, Pointer, Scalar, Value, in_bytes
+from fsqlshm.proofs.memory import UNDEFINED, Memory, Object, Pointer, Scalar, Value, in_bytes
 from fsqlshm.proofs.terms import Bits, Truth
 
 MOST_STEPS = 200_000  # instructions of one run
@@ -254,11 +254,9 @@ class Machine:
 
     def _filled(self, kind: ir.Type, what: str) -> Value:
         if isinstance(kind, ir.Int):
-            if what == "zero":
-                return Bits(kind.width, 0)
-            return Bits(kind.width, self.anything(kind.width).term, what == "poison")
+            return Bits(kind.width, 0) if what == "zero" else self.anything(kind.width)
         if isinstance(kind, ir.Ptr):
-            return Pointer("", 0)
+            return Pointer("" if what == "zero" else UNDEFINED, 0)
         if isinstance(kind, ir.Sequence):
             return (self._filled(kind.element, what),) * kind.count
         if isinstance(kind, Struct):
@@ -319,10 +317,11 @@ class Machine:
 
     def as_number(self, value: Value, state: State) -> Value:
         """An address as the number that it is."""
-        if isinstance(value, Pointer):
-            base = state.memory[value.object].base if value.object else terms.of(0, 64)
-            return base + value.offset
-        return value
+        if not isinstance(value, Pointer):
+            return value
+        if value.object and value.object not in state.memory:
+            raise Unknown(f"the number of an address that is undefined, or of an object that is gone: {value}")
+        return (state.memory[value.object].base if value.object else terms.of(0, 64)) + value.offset
 
     def fault(self, state: State, when: Truth, what: str, instruction: Instruction | None = None) -> None:
         if when is False:
@@ -334,17 +333,16 @@ class Machine:
         self.accesses.append(Access(offset, size, terms.all_of(state.path), order, value))
 
     def anything(self, width: int) -> Bits:
-        self._nothings += 1
-        return self.fresh(f"anything {self._nothings}", width)
+        """What is undefined: any number, and poison, so that nothing may be decided by it."""
+        return self._undefined("anything", "", width)
 
     def nothing(self, name: str) -> Callable[[int, int], Bits]:
-        """What bytes of an object hold that were never written: anything."""
+        """What bytes of an object hold that were never written: the same."""
+        return lambda offset, size: self._undefined("never written", f": {name}+{offset}", 8 * size)
 
-        def bits(offset: int, size: int) -> Bits:
-            self._nothings += 1
-            return self.fresh(f"never written {self._nothings}: {name}+{offset}", 8 * size)
-
-        return bits
+    def _undefined(self, what: str, where: str, width: int) -> Bits:
+        self._nothings += 1
+        return Bits(width, self.fresh(f"{what} {self._nothings}{where}", width).term, True)
 
     # --- Paths that meet ------------------------------------------------------------------------------------------
 
@@ -356,7 +354,10 @@ class Machine:
         groups: dict[object, list[State]] = {}
         for state in states:
             addresses = tuple(sorted((n, v) for n, v in state.registers.items() if isinstance(v, Pointer)))
-            objects = tuple(sorted((name, held.pointers) for name, held in state.memory.items() if not held.constant))
+            changed = ((name, held) for name, held in state.memory.items() if not held.constant)
+            objects = tuple(
+                sorted((name, held.size.term if held.size.known else -1, held.pointers) for name, held in changed)
+            )
             groups.setdefault((addresses, objects), []).append(state)
         return [self._merge(group, 0) for group in groups.values()]
 

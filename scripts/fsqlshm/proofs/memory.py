@@ -10,12 +10,14 @@ from fsqlshm.proofs.terms import Bits, Truth
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pointer:
-    """`offset` bytes behind the start of an object; of no object ("") it is a plain number, 0 for null."""
+    """`offset` bytes behind the start of an object; of no object ("") it is a plain number, 0 for null. UNDEFINED is
+    an object that is not there: only to touch or to compare it is wrong."""
 
     object: str
     offset: int
 
 
+UNDEFINED = "undefined"
 Value = Bits | Pointer | tuple["Value", ...]
 Scalar = Bits | Pointer
 

@@ -39,14 +39,19 @@ class Opened:
 
     @classmethod
     def of(cls, case: Case, outcome: Outcome | None, out: str) -> "Opened":
+        accepted = case.read(outcome, out, 0, 8).equals(1)
+
+        def of_error(offset: int) -> Bits:
+            return case.read(outcome, out, offset, 8, terms.negation(accepted))
+
         def word(offset: int, size: int = 8) -> Bits:
-            return case.read(outcome, out, offset, size)
+            return case.read(outcome, out, offset, size, accepted)
 
         names = list(wire.regions(Bits(32, 1)))
         fields = {"page_size": word(32, 4), "max_txn_slots": word(36, 4)}
         fields |= {name: word(40 + 8 * place) for place, name in enumerate([*names, "layout_checksum"])}
         header = Header([word(88 + 8 * index) for index in range(wire.WORDS)])
-        return cls(word(0).equals(1), word(8), word(16), word(24), fields, header)
+        return cls(accepted, of_error(8), of_error(16), of_error(24), fields, header)
 
 
 def _reports(case: Case, one: Complaint, opened: Opened, text: str) -> None:
@@ -158,11 +163,9 @@ def _agree(case: Case) -> None:
 
 def _create(case: Case) -> None:
     page_size, asked = case.bits("page_size", 32), case.bits("max_txn_slots", 32)
-    outcome = case.run("create", page_size, asked, case.place("out", wire.SIZE))
-    made = case.returned(outcome, 1).equals(1)
+    made, header = _made(case, page_size, asked)
     good = wire.is_page_size(page_size)
     case.split(good)
-    header = Header([case.read(outcome, "out", 8 * index, 8) for index in range(wire.WORDS)])
     case.claim("makes a header of a power of two from 512 to 65536, and of nothing else", terms.same_truth(made, good))
     fields = wire.created(page_size, asked)
     for name, value in fields.items():
@@ -180,9 +183,15 @@ def _create(case: Case) -> None:
     case.witness("not made", terms.negation(good))
 
 
+def _made(case: Case, page_size: Bits, asked: Bits) -> tuple[Truth, Header]:
+    """Whether creation made a header, and that."""
+    outcome = case.run("create", page_size, asked, case.place("out", wire.SIZE))
+    made = case.returned(outcome, 1).equals(1)
+    return made, Header([case.read(outcome, "out", 8 * index, 8, made) for index in range(wire.WORDS)])
+
+
 def _created_header(case: Case) -> Header:
-    outcome = case.run("create", case.bits("page_size", 32), case.bits("max_txn_slots", 32), case.place("out", 216))
-    return Header([case.read(outcome, "out", 8 * index, 8) for index in range(wire.WORDS)])
+    return _made(case, case.bits("page_size", 32), case.bits("max_txn_slots", 32))[1]
 
 
 Listed = tuple[Bits, Bits, Bits]  # code, found, expected
@@ -222,7 +231,7 @@ def _validate(case: Case) -> None:
     right = [terms.implies(when, count.equals(length)) for length, (when, _) in enumerate(expected)]
     case.claim("it finds as much as the rules do", terms.all_of(right))
     for index in range(len(expected) - 1):
-        row = [case.read(outcome, "out", 24 * index + offset, 8) for offset in (0, 8, 16)]
+        row = [case.read(outcome, "out", 24 * index + offset, 8, count.above(index)) for offset in (0, 8, 16)]
         rules = [(when, held[index]) for when, held in expected if len(held) > index]
         case.claim_same(f"number {index + 1} is what the rules say: code, found and expected", row, rules)
     for one in refusals + found:

@@ -20,9 +20,9 @@ _ATTRIBUTES = {
     *("local_unnamed_addr", "unnamed_addr", "internal", "private", "linkonce_odr", "weak_odr", "comdat", "inlinehint"),
     *("personality", "mustprogress", "constant"),
 }
-_WITH_ARGUMENT = {"sret", "byval", "dereferenceable", "dereferenceable_or_null", "range", "initializes", "align"}
+_WITH_ARGUMENT = {"sret", "dereferenceable", "dereferenceable_or_null", "range", "initializes", "align"}
 _LOCAL = re.compile(r'^(?:define internal .*?|)(@(?:"[^"]*"|[-\w$.]+))(?:\(| = (?:private|internal))', re.MULTILINE)
-_FLAGS = {"nuw", "nsw", "exact", "disjoint", "nneg", "inbounds", "nusw", "samesign", "volatile"}
+_FLAGS = {"nuw", "nsw", "exact", "disjoint", "nneg", "inbounds", "nusw"}
 _BINARY = {"add", "sub", "mul", "udiv", "sdiv", "urem", "srem", "shl", "lshr", "ashr", "and", "or", "xor"}
 _CASTS = {"trunc", "zext", "sext", "ptrtoint", "inttoptr", "bitcast"}
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fsqlshm.proofs import terms
 from fsqlshm.proofs.ir import Instruction, Int, Unknown
-from fsqlshm.proofs.memory import Pointer, Value
+from fsqlshm.proofs.memory import UNDEFINED, Pointer, Value
 from fsqlshm.proofs.terms import Bits, Truth
 
 
@@ -28,12 +28,10 @@ def by_lane(compute: Callable[..., Value], *values: Value) -> Value:
 def overflows(op: str, a: Bits, b: Bits, sign: bool) -> Truth:
     """Whether the result does not fit: in twice the width it is another one."""
     if op == "mul" and a.width == 128:
-        halves = [terms.half(x) for x in (a, b)]
-        if None in halves:
+        if None in (terms.half(a), terms.half(b)):
             raise Unknown("a product of 128 bits that may not overflow, of numbers that are wider than 64")
-        # Of two such halves the product fits, but as a signed number only if one of them has no highest bit.
-        tops = [terms.extracted(Bits(64, x), 63, 1).equals(1) for x in halves if x is not None]
-        return sign and terms.all_of(tops)
+        # Of two such halves the product fits; as a signed number it surely does if one of them has no highest bit.
+        return sign and terms.both(*(terms.extracted(n, 63, 1).equals(1) for n in (a, b)))
     x, y = (terms.extended(n, 2 * a.width, sign) for n in (a, b))
     if op == "shl":
         y = terms.extended(b, 2 * a.width)
@@ -69,6 +67,8 @@ def compared(predicate: str, a: Value, b: Value) -> Bits:
         bit = terms.as_bit(terms.compare(predicate, a, b))
         return Bits(1, bit.term, terms.either(a.poison, b.poison))
     a, b = (_address_of(value) for value in (a, b))
+    if UNDEFINED in (a.object, b.object):
+        raise Unknown(f"a comparison of an address that is undefined: {a} and {b}")
     if a.object == b.object:
         return terms.as_bit(terms.compare(predicate, terms.of(a.offset, 64), terms.of(b.offset, 64)))
     if predicate not in ("eq", "ne"):
@@ -93,6 +93,8 @@ def _address_of(value: Value) -> Pointer:
 def converted(instruction: Instruction, value: Value) -> Value:
     op, kind, flags = instruction.op, instruction.type, instruction.flags
     if op == "inttoptr" or isinstance(value, Pointer) and op in ("ptrtoint", "bitcast"):
+        if isinstance(kind, Int) and kind.width != 64:
+            raise Unknown(f"a part of an address: {instruction.text}")
         return _address_of(value)
     given = number(value)
     if not isinstance(kind, Int):
@@ -122,7 +124,8 @@ def _funnel(left: bool) -> Callable[..., Bits]:
             raise Unknown("a funnel shift by a number that is not known")
         kept = count.term % high.width
         both = terms.joined([low, high])
-        return terms.extracted(both, high.width - kept if left else kept, high.width)
+        made = terms.extracted(both, high.width - kept if left else kept, high.width)
+        return Bits(made.width, made.term, terms.either(made.poison, count.poison))
 
     return shift
 

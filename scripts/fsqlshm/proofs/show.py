@@ -26,7 +26,8 @@ def header_table(header: bytes) -> str:
 def inputs(obligation: Obligation, values: Mapping[str, int]) -> str:
     """Those that are no words of the header."""
     others = {name: value for name, value in values.items() if name not in obligation.words and value}
-    wanted = {name: value for name, value in others.items() if not name.startswith(("never written", "address of out"))}
+    hidden = ("never written", "anything", "address of out")
+    wanted = {name: value for name, value in others.items() if not name.startswith(hidden)}
     return "\n".join(f"{name}: {value} ({value:#x})" for name, value in wanted.items())
 
 

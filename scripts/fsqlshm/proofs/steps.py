@@ -46,7 +46,10 @@ def _binary(machine: "Machine", one: Instruction, state: "State") -> list["State
     def compute(x: Value, y: Value) -> Bits:
         x, y = semantics.number(x), semantics.number(y)
         if one.op in ("udiv", "urem", "sdiv", "srem"):
-            machine.fault(state, y.equals(0), "a division by zero", one)
+            machine.fault(state, terms.either(y.equals(0), y.poison), "a division by zero, or by poison", one)
+        if one.op in ("sdiv", "srem"):
+            lowest, minus_one = x.equals(1 << (x.width - 1)), y.equals(-1)
+            machine.fault(state, terms.both(lowest, minus_one), "a quotient that does not fit", one)
         return semantics.arithmetic(one, x, y)
 
     return _gives(state, one, semantics.by_lane(compute, a, b))
@@ -80,14 +83,14 @@ def _select(machine: "Machine", one: Instruction, state: "State") -> list["State
     given, yes, no = (machine.value(operand, state) for operand in one.operands)
     if isinstance(given, tuple):
         return _gives(state, one, semantics.by_lane(_selected, given, yes, no))
+    if isinstance(yes, Bits) and isinstance(no, Bits):
+        return _gives(state, one, _selected(given, yes, no))
+    machine.fault(state, semantics.number(given).poison, "an address or a list that is chosen by poison", one)
     condition = terms.as_truth(semantics.number(given))
     if isinstance(condition, bool):
         return _gives(state, one, yes if condition else no)
-    if isinstance(yes, Bits) and isinstance(no, Bits):
-        return _gives(state, one, _selected(given, yes, no))
     if yes == no:
         return _gives(state, one, yes)
-    machine.fault(state, semantics.number(given).poison, "an address that is chosen by poison", one)
     other = state.split(terms.negation(condition))
     return _gives(state.split(condition), one, yes) + _gives(other, one, no)
 
@@ -279,6 +282,8 @@ def _known_size(one: Instruction, value: Value) -> int:
 def _copy(machine: "Machine", one: Instruction, state: "State", arguments: list[Value]) -> list["State"]:
     """memcpy and memmove."""
     size = _known_size(one, arguments[2])
+    if semantics.number(arguments[3]).term != 0:
+        raise Unknown(f"a volatile access: {one.text}")
     if size == 0:
         return [state]
     left, right = (_place(machine, one, state, address, size, 1) for address in arguments[:2])
@@ -287,6 +292,8 @@ def _copy(machine: "Machine", one: Instruction, state: "State", arguments: list[
     (target, to), (source, origin) = left, right
     machine.fault(state, target.shared or target.constant, f"a copy to {target.name}, which is only read", one)
     machine.fault(state, source.shared, f"a copy of {source.name}, which others change: it is not atomic", one)
+    overlap = target.name == source.name and 0 < abs(to - origin) < size and "memcpy" in one.detail
+    machine.fault(state, overlap, f"a copy of a part of {source.name} over itself", one)
     pieces = {at - origin + to: value for at, value in source.pieces(origin, size)}
     state.memory[target.name] = target.written(to, pieces, size)
     return [state]
@@ -329,16 +336,19 @@ def _new(machine: "Machine", one: Instruction, state: "State", arguments: list[V
 
 def _delete(machine: "Machine", one: Instruction, state: "State", arguments: list[Value]) -> list["State"]:
     address = arguments[0]
-    if isinstance(address, Pointer) and address.object in state.memory and address.offset == 0:
-        del state.memory[address.object]
-    elif address != Pointer("", 0):
+    name = address.object if isinstance(address, Pointer) and address.offset == 0 else "a place inside"
+    if name.startswith("heap ") and name in state.memory:
+        del state.memory[name]
+    elif name:
         machine.fault(state, True, "a deletion of what is no object of the heap", one)
     return [state]
 
 
 def _assume(machine: "Machine", one: Instruction, state: "State", arguments: list[Value]) -> list["State"]:
     bit = semantics.number(arguments[0])
-    machine.fault(state, terms.negation(terms.as_truth(bit)), "what the compiler assumes is not so", one)
+    machine.fault(
+        state, terms.either(bit.poison, terms.negation(terms.as_truth(bit))), "what the compiler assumes is not so", one
+    )
     return [state]
 
 

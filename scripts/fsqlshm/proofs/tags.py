@@ -11,6 +11,7 @@ import z3
 
 from fsqlshm.proofs.sweep import Sweep
 from fsqlshm.proofs.terms import Bits, Term
+from fsqlshm.results import CouldNotRun
 
 Row = tuple[Term, ...]
 TAG_BITS = 10
@@ -73,6 +74,8 @@ class Tags:
             self._numbers[key] = next(same, len(self._leaves))
             if self._numbers[key] == len(self._leaves):
                 self._leaves.append((row, seen))
+            if len(self._leaves) > 1 << TAG_BITS:
+                raise CouldNotRun(f"a choice among more than {1 << TAG_BITS} things")
         return self._numbers[key]
 
     def _same(self, one: Row, other: Row) -> bool:
