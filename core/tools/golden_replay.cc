@@ -181,9 +181,9 @@ class HeaderOf final : public Header {
     layout_.emplace(*opened);
     return "ok";
   }
-  HeaderBytes to_bytes() override { return layout_->to_bytes(); }
+  HeaderBytes to_bytes() override { return layout().to_bytes(); }
   fsqlshm_geometry geometry() override {
-    const Geometry& found = layout_->geometry();
+    const Geometry& found = layout().geometry();
     return {.page_size = found.page_size.get(),
             .max_txn_slots = found.max_txn_slots,
             .lock_table_offset = found.lock_table_offset,
@@ -193,31 +193,33 @@ class HeaderOf final : public Header {
             .committed_readers_bytes = found.committed_readers_bytes,
             .layout_checksum = found.layout_checksum};
   }
-  void begin() override { layout_->begin_snapshot_publish(); }
-  void end() override { layout_->end_snapshot_publish(); }
+  void begin() override { layout().begin_snapshot_publish(); }
+  void end() override { layout().end_snapshot_publish(); }
   void publish(const ShmSnapshot& next) override {
-    layout_->publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch);
+    layout().publish_snapshot(next.commit_seq, next.schema_epoch, next.ecs_epoch);
   }
   void reconcile(const ShmSnapshot& durable) override {
-    layout_->reconcile(durable.commit_seq, durable.schema_epoch, durable.ecs_epoch);
+    layout().reconcile(durable.commit_seq, durable.schema_epoch, durable.ecs_epoch);
   }
-  std::optional<ShmSnapshot> load() override { return layout_->try_load_consistent_snapshot(1); }
+  std::optional<ShmSnapshot> load() override { return layout().try_load_consistent_snapshot(1); }
   bool acquire(TxnId id, ProcessIdentity self, std::uint64_t lease_expiry) override {
-    return layout_->acquire_serialized_writer(id, self.pid, self.birth, lease_expiry);
+    return layout().acquire_serialized_writer(id, self.pid, self.birth, lease_expiry);
   }
-  bool release(TxnId id) override { return layout_->release_serialized_writer(id); }
-  std::uint64_t writer() override { return raw(layout_->check_serialized_writer()); }
+  bool release(TxnId id) override { return layout().release_serialized_writer(id); }
+  std::uint64_t writer() override { return raw(layout().check_serialized_writer()); }
   bool no_live_writer(std::uint64_t now, bool alive) override {
-    return layout_->check_serialized_writer_exclusion(
+    return layout().check_serialized_writer_exclusion(
                now, [alive](std::uint32_t, std::uint64_t) { return alive; }) == Exclusion::kOk;
   }
-  std::uint64_t alloc() override { return raw(layout_->alloc_txn_id()); }
+  std::uint64_t alloc() override { return raw(layout().alloc_txn_id()); }
   void store_gc_horizon(std::uint64_t horizon) override {
-    layout_->store_gc_horizon(CommitSeq(horizon));
+    layout().store_gc_horizon(CommitSeq(horizon));
   }
 
  private:
   using Layout = OwnedSharedMemoryLayout<Protocol>;
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): before create and open, this throws
+  Layout& layout() { return layout_.value(); }
   static std::uint64_t raw(std::optional<TxnId> id) { return id ? id->get() : 0; }
 
   std::optional<Layout> layout_;
