@@ -15,8 +15,8 @@ namespace fsqlshm::rc11 {
 
 using relacy::MatrixRow;
 
-/// Tries one weakening on the scenarios that come by the site: all executions, as far as there is a limit
-/// of neither.
+/// Tries one weakening on these scenarios, all executions of each, until one shows a violation. `watch` may
+/// end it before.
 [[nodiscard]] MatrixRow judge_weakening(const Subject& subject,
                                         const std::vector<const Scenario*>& scenarios,
                                         const Weakening& weakening, const Watch& watch = {});

@@ -130,9 +130,7 @@ bool consistent(const Execution& execution) {
   };
   const Relation away = r.po.only([&](auto a, auto b) { return !same_place(a, b); });
   const Relation scb = r.po | away * r.hb * away | r.hb.only(same_place) | r.mo | r.fr;
-  return scb
-      .only(
-          [&](auto a, auto b) { return nodes[a].order == kSc && nodes[b].order == kSc && a != b; })
+  return scb.only([&](auto a, auto b) { return nodes[a].order == kSc && nodes[b].order == kSc; })
       .plus()
       .irreflexive();
 }

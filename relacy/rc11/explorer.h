@@ -42,8 +42,8 @@ class Explorer {
   [[nodiscard]] const Graph& graph() const noexcept { return graph_; }
   [[nodiscard]] End end() const noexcept { return end_; }
 
-  /// Steps so far, and graphs that are no execution: a thread waits although newer stores are there,
-  /// which it would come to read, or a read-modify-write was added only for others to be revisited.
+  /// Steps so far, and graphs that are no execution: a thread waits although newer stores are there, which
+  /// it would come to read.
   [[nodiscard]] std::uint64_t visits() const noexcept { return visits_; }
   [[nodiscard]] std::uint64_t unfair() const noexcept { return unfair_; }
 

@@ -1,7 +1,8 @@
 // The classical litmus tests under RC11, at every combination of memory orders: how many consistent
 // executions each has, and whether the weak outcome is among them. The verdicts are those of the
 // literature (Sarkar et al., PLDI 2011; Maranget, Sarkar, Sewell, "A Tutorial Introduction to the ARM and
-// POWER Relaxed Memory Models"; Lahav et al., PLDI 2017; release sequences as in C++20, P0982).
+// POWER Relaxed Memory Models"; Lahav et al., PLDI 2017; release sequences as in C++20, P0982); for the
+// combinations that it does not mention they follow from its axioms.
 
 #ifndef FSQLSHM_RELACY_RC11_LITMUS_H_
 #define FSQLSHM_RELACY_RC11_LITMUS_H_
@@ -18,10 +19,6 @@ namespace fsqlshm::rc11 {
 using Orders = std::span<const std::memory_order>;
 
 struct LitmusTest {
-  struct Line {
-    Operation operation;
-    int order = -1;  ///< which of the orders it takes; -1: relaxed
-  };
   /// A load, by its thread and number, that found `value`; or a location that holds it in the end.
   struct Fact {
     int thread = -1;  ///< -1: a location
@@ -31,13 +28,14 @@ struct LitmusTest {
 
   std::string name;
   std::string outcome;  ///< the weak one, in words
-  std::vector<std::vector<Line>> threads;
-  std::vector<Fact> facts;             ///< the weak outcome
-  bool (*forbidden)(Orders orders);    ///< whether it is
+  std::vector<std::vector<Operation>> threads;
+  std::vector<Fact> facts;  ///< the weak outcome
+  /// Whether it is. An order for each operation, those of the first thread first.
+  bool (*forbidden)(Orders orders);
   std::uint64_t relaxed_executions;    ///< if every order is relaxed
   std::uint64_t strongest_executions;  ///< if every order is seq_cst
 
-  /// Every combination of orders: relaxed, acquire or release, and seq_cst.
+  /// Every combination of orders: relaxed, acquire or release or both, and seq_cst.
   [[nodiscard]] std::vector<std::vector<std::memory_order>> combinations() const;
   [[nodiscard]] Program program(Orders orders) const;
   [[nodiscard]] bool shows(const Graph& graph) const;

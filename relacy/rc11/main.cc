@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,14 @@ ExitCode replay_one(const harness::Program& program, const Options& options) {
 ExitCode litmus(const harness::Program& program) {
   harness::Result result("rc11", "litmus");
   nlohmann::json rows = nlohmann::json::array();
+  std::uint64_t programs = 0;
   for (const LitmusResult& row : run_litmus()) {
     fmt::print(
         "{:<14} {:>3} combinations of orders, {:>3} forbid it; executions: {} relaxed, {} "
         "seq_cst. {}{}\n",
         row.name, row.combinations, row.forbidden, row.relaxed_executions, row.strongest_executions,
         row.outcome, row.wrong.empty() ? "" : "   WRONG");
+    programs += row.combinations;
     rows.push_back({{"name", row.name},
                     {"outcome", row.outcome},
                     {"combinations", row.combinations},
@@ -42,9 +45,9 @@ ExitCode litmus(const harness::Program& program) {
                                .title = fmt::format("{}: not what RC11 says", row.wrong),
                                .detail = row.outcome});
   }
-  result.counts["programs"] = rows.size();
-  result.headline = fmt::format("{} of {} litmus tests as in the literature",
-                                rows.size() - result.findings.size(), rows.size());
+  result.counts["programs"] = programs;
+  result.headline = fmt::format("{} of {} litmus tests as in the literature, {} programs",
+                                rows.size() - result.findings.size(), rows.size(), programs);
   result.details["litmus"] = std::move(rows);
   return program.finish(result);
 }

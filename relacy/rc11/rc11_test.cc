@@ -295,7 +295,8 @@ TEST(Replay, RefusesWhatIsNoId) {
   }
   for (const char* text :
        {"nobody/ids/rc11/a", "hardened/nothing/rc11/a", "hardened/ids/rc11/d",
-        "hardened/ids/rc11/a5", "hardened/ids/rc11/A", "hardened/horizon/rc11/aaa"}) {
+        "hardened/ids/rc11/a5", "hardened/ids/rc11/A", "hardened/horizon/rc11/aaa",
+        "hardened/ids/rc11/a99999999999999999999"}) {
     const auto id = ReplayId::parse(text);
     ASSERT_TRUE(id) << text;
     EXPECT_FALSE(replay(*id)) << text;

@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <charconv>
+#include <system_error>
 
 #include "relacy/replay_id.h"
 
@@ -120,7 +121,8 @@ std::optional<Steered> steer(const Program& program, std::string_view steps) {
     const bool dies = letter < 'a';
     std::size_t back = 0;
     const char* const end = steps.data() + steps.size();
-    const char* const stop = std::from_chars(steps.data() + 1, end, back).ptr;
+    const auto [stop, error] = std::from_chars(steps.data() + 1, end, back);
+    if (error == std::errc::result_out_of_range) return std::nullopt;
     if (!steering.take(letter - (dies ? 'A' : 'a'), dies, back)) return std::nullopt;
     steps.remove_prefix(static_cast<std::size_t>(stop - steps.data()));
   }

@@ -5,9 +5,9 @@
 //   scenarios         a list of rows as harness/scenarios/search.h describes them, with orders (of the steps
 //                     of executions, judged), visits and unfair (see Explorer); outcomes are counted in orders
 // and of an audit:
-//   audit             {SUBJECT: {sites, weakenings, killed, survived,
-//                                matrix: [{site, in, order, weakened_to, killed, scenario, property,
-//                                          executions, complete, replay}]}}
+//   audit             {SUBJECT: {weakenings, killed, survived, unexplained,
+//                                matrix: [{site, in, order, weakened_to, killed, killed_by_relacy,
+//                                          scenario, property, executions, replay}]}}
 // and of a litmus run:
 //   litmus            list of {name, outcome, combinations, forbidden, relaxed_executions,
 //                     strongest_executions, as_expected}
