@@ -373,6 +373,8 @@ void Cell::finish_subject() {
       world_->blame(kW6, "the subject does not come to an end: " + other.child().state().text());
     } else if (const int more = world_->unexpected_descriptors; more != 0) {
       world_->blame(kW6, fmt::format("the subject has {} descriptors more than before", more));
+    } else if (const int mapped = world_->unexpected_mappings; mapped != 0) {
+      world_->blame(kW6, fmt::format("the subject has {} mappings of what it closed", mapped));
     }
   }
   other.child().end();

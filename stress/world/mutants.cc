@@ -159,6 +159,10 @@ Answer pread_by_mapping(std::string_view call, Arguments a) {
   return static_cast<long>(a[2]);
 }
 
+Answer mapping_kept(std::string_view call, Arguments) {
+  return call == "munmap" ? Answer(0) : kTruth;
+}
+
 // --- Who may ----------------------------------------------------------------------------------------
 
 Answer owner_not_copied(std::string_view call, Arguments) {
@@ -217,6 +221,7 @@ constexpr Mutant kMutants[] = {
      name_not_checked},
     {"pread-by-mapping", "the header is read through a mapping", kW5, "truncate:read-header",
      pread_by_mapping},
+    {"mapping-kept", "a file that is closed stays mapped", kW6, "nothing:close", mapping_kept},
     {"locks-on-the-file", "the locks lie on the file itself", kW7, "reader-locks:lock",
      locks_on_the_file},
 };

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <iterator>
+#include <string>
 #include <thread>
 
 namespace fsqlshm::world {
@@ -19,6 +21,14 @@ namespace fs = std::filesystem;
 int count_descriptors() {
   return static_cast<int>(
       std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+}
+
+// Mappings of files in a folder, also of such as have no name there any more.
+int count_mappings(const fs::path& folder) {
+  std::ifstream all("/proc/self/maps");
+  int found = 0;
+  for (std::string line; std::getline(all, line);) found += line.contains(folder.string() + "/");
+  return found;
 }
 
 // The subject's process: its first thread obeys orders, another one does the operation.
@@ -227,6 +237,7 @@ class Actor {
     stage_.world.owner = 0;
     unwind();
     stage_.world.unexpected_descriptors = count_descriptors() - descriptors_;
+    stage_.world.unexpected_mappings = count_mappings(plan_.path.parent_path());
     return 0;
   }
 

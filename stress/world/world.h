@@ -80,6 +80,7 @@ struct World {
   std::atomic<int> error = -1;               ///< a ShmErrorCode; -1: none
   std::atomic<int> error_again = -1;
   std::atomic<int> unexpected_descriptors = 0;
+  std::atomic<int> unexpected_mappings = 0;
 
   SharedText<2048> blames;
   SharedText<16384> notes;
