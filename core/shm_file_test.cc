@@ -389,6 +389,13 @@ TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {
   }
 }
 
+TEST_F(ShmFileTest, AnOldErrnoIsNoReasonToReadAgain) {
+  write(path(), {}, 100);
+  expect_error(ShmFile::open(path(), trust()), Code::kTooSmall);  // the lock file is there now
+  errno = EINTR;
+  expect_error(ShmFile::open(path(), trust()), Code::kTooSmall);
+}
+
 TEST_F(ShmFileTest, SyncAndCloseReport) {
   auto file = ShmFile::create(path());
   ASSERT_TRUE(file);

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import unittest
+import unittest.mock
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,6 +89,15 @@ class OperatorsTest(support.FolderTest):
         made = self.mutants_of("#define A 1\n#define BC 2\nint f(int x) { return x | A | BC; }\n")
         flags = {text.partition("{ ")[2].strip() for name, text in made.items() if ":flag:" in name}
         self.assertLessEqual({"return x | A; }", "return x | BC; }"}, flags)
+
+    def test_a_survey_is_kept_until_the_code_changes(self) -> None:
+        self.mutants_of(SOURCE)
+        found = survey.kept(self.top / "kept", self.top)
+        self.assertEqual(found, survey.all_mutants(self.top))
+        with unittest.mock.patch("fsqlshm.mutants.survey.all_mutants", return_value=[]):
+            self.assertEqual(survey.kept(self.top / "kept", self.top), found)
+            self.mutants_of(SOURCE.replace("return true;", "return false;"))
+            self.assertEqual(survey.kept(self.top / "kept", self.top), [])
 
     def test_ids_survive_edits_of_other_functions(self) -> None:
         before = self.mutants_of(SOURCE)
@@ -329,6 +339,7 @@ int main(int count, char** words) {
 """
 
 
+@unittest.mock.patch("fsqlshm.mutants.workshop.LEAST_SECONDS", 3.0)
 class TreeTest(support.FolderTest):
     """Real builds and programs, though small ones."""
 
@@ -340,7 +351,7 @@ class TreeTest(support.FolderTest):
         (root / "core" / "src" / "a.cc").write_text(source, encoding="utf-8")
         (folder / "build" / "mutants").mkdir(parents=True, exist_ok=True)
         (folder / "build" / "mutants" / "build.ninja").write_text(BUILD, encoding="utf-8")
-        part = Part(("{build}/core/other", "{json}", *options), ("other",), ("core/other",), seconds=2)
+        part = Part(("{build}/core/other", "{json}", *options), ("other",), ("core/other",))
         tree = Tree(folder, Stopper(), [Engine("one", (part,))], root)
         tree.prepare({"core/src/a.cc": source.encode()})
         return tree

@@ -27,6 +27,6 @@ def main(job: Job) -> int:
         out=command.OUT,
     )
     result = job.result("hardened")
-    mutants = run.share(run.drawn(survey.all_mutants()), job.shard)
+    mutants = run.share(run.drawn(survey.kept(command.OUT)), job.shard)
     command.attack(result, mutants, options, job.stop, job.seed)
     return worst([result.write(job.out / "mutants.json")])

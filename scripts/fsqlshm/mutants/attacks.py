@@ -29,7 +29,6 @@ class Part:
     result: str = "document"  # document, gtest, or facts of a fuzz target
     only: tuple[str, ...] = ()  # only mutants of files that begin so are of any concern to it
     by_time: bool = False  # what it did not reach, on a loaded machine, is no kill
-    seconds: float = 120  # a mutant that takes longer does not end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +81,7 @@ ENGINES = (
             dataclasses.replace(_program(_STRESS, "--seconds", "5", *_COMMON), by_time=True),
         ),
     ),
-    Engine("proofs", (Part(_PROVE, (), (), only=_PROVED, seconds=300),)),
+    Engine("proofs", (Part(_PROVE, (), (), only=_PROVED),)),
 )
 # What runs on shared objects is kept from before the mutants.
 KEPT = {"fsqlshm-golden": "core/tools/fsqlshm-golden", "fsqlshm-step": "stress/step/fsqlshm-step"}

@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def chosen(options: argparse.Namespace) -> list[Mutant]:
-    mutants = survey.all_mutants()
+    mutants = survey.kept(options.out)
     if lost := explained.unknown(explained.read(), mutants):
         raise CouldNotRun(f"{explained.LIST} names mutants that there are not: {', '.join(lost)}")
     if options.mutant:

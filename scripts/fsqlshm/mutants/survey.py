@@ -1,7 +1,10 @@
 """All mutants of the library: every operator on every node of clang's syntax tree of every source."""
 
 import collections
+import contextlib
+import dataclasses
 import functools
+import hashlib
 import pathlib
 from collections.abc import Sequence
 
@@ -9,9 +12,11 @@ from clang import cindex
 from clang.cindex import Cursor, CursorKind
 
 from fsqlshm import ROOT
-from fsqlshm.mutants.mutant import Mutant
+from fsqlshm.files import write_json
+from fsqlshm.mutants.mutant import Edit, Mutant
 from fsqlshm.mutants.operators import OPERATORS, Edits, Source
 from fsqlshm.results import CouldNotRun
+from fsqlshm.schema import BadDocument, read_json
 
 FOLDERS = ("core/src", "core/include")
 # The published protocol has to be as it is: the golden vectors compare it with the original, and its faults are known.
@@ -107,3 +112,21 @@ def all_mutants(root: pathlib.Path = ROOT) -> list[Mutant]:
         found.update(unit.found)
         left = [name for name in left if name not in unit.found]
     return [mutant for name in sorted(found) for mutant in found[name]]
+
+
+def kept(folder: pathlib.Path, root: pathlib.Path = ROOT) -> list[Mutant]:
+    """All of them, as a file of `folder` has them from the last time if nothing has changed: clang takes some ten
+    seconds for all sources."""
+    digest = hashlib.sha256()
+    for path in [*(root / name for name in files(root)), *sorted(pathlib.Path(__file__).parent.glob("*.py"))]:
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    state, place = digest.hexdigest(), folder / "survey.json"
+    with contextlib.suppress(BadDocument):
+        if (document := read_json(place))["state"] == state:
+            return [
+                Mutant(**row | {"edits": tuple(Edit(**one) for one in row["edits"])}) for row in document["mutants"]
+            ]
+    found = all_mutants(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(place, {"state": state, "mutants": [dataclasses.asdict(one) for one in found]})
+    return found

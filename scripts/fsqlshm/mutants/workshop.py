@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -13,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fsqlshm import ROOT, results
+from fsqlshm import ROOT, files, results
 from fsqlshm.host import git
 from fsqlshm.mutants.attacks import ENGINES, KEPT, Engine, Part
 from fsqlshm.mutants.ledger import BROKEN, KILLED, SAME, SURVIVED, UNREACHED, Verdict
@@ -25,9 +24,12 @@ from fsqlshm.schema import BadDocument, read_json
 PRESET = "mutants"
 # What a verdict depends on.
 MUTATED = tuple(f"scripts/fsqlshm/mutants/{name}.py" for name in ("attacks", "operators", "survey"))
-JUDGED = ("core/", "harness/", "relacy/", "fuzz/", "stress/", "corpus/", "scripts/fsqlshm/proofs/", *MUTATED)
+JUDGED = ("CMake", "core/", "harness/", "relacy/", "fuzz/", "stress/", "corpus/", "scripts/fsqlshm/proofs/", *MUTATED)
 LIBRARY = "core/libfsqlshm.a"
 JOBS = 2
+# A program that takes longer than this, or than so many times what it takes without a mutant, does not end.
+LEAST_SECONDS, TIMES = 20.0, 10.0
+LONGEST_SECONDS = 60.0  # that any may take without one
 # A fault may signal any process there is, or leave some behind: an attack has processes of its own.
 ALONE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
 AS_ROOT = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -39,11 +41,11 @@ def sources(root: pathlib.Path) -> dict[str, bytes]:
     return {name: (root / name).read_bytes() for name in names if (root / name).is_file()}
 
 
-def state_of(files: Mapping[str, bytes]) -> str:
+def state_of(texts: Mapping[str, bytes]) -> str:
     """Names the code that verdicts are about."""
     digest = hashlib.sha256()
-    for name in sorted(name for name in files if name.startswith(JUDGED) and not name.endswith((".md", ".toml"))):
-        digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+    for name in sorted(name for name in texts if name.startswith(JUDGED) and not name.endswith((".md", ".toml"))):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(texts[name]).digest())
     return digest.hexdigest()[:16]
 
 
@@ -54,28 +56,32 @@ class Tree:
         self, folder: pathlib.Path, stop: Stopper, engines: Sequence[Engine] = ENGINES, root: pathlib.Path = ROOT
     ) -> None:
         self.tree, self.stop, self.root = folder, stop, root
+        if shutil.which("ccache"):
+            os.environ |= {"CCACHE_BASEDIR": str(folder), "CCACHE_NOHASHDIR": "1"}
+            os.environ |= {"CCACHE_SLOPPINESS": "pch_defines,time_macros", "CMAKE_CXX_COMPILER_LAUNCHER": "ccache"}
         self.build_folder = folder / "build" / PRESET
         self.original = folder / "build" / "original"
         self.log = folder / "build" / "log.txt"
         self.by_name = {engine.name: engine for engine in engines}
         self.engines = tuple(self.by_name)
         self.pristine: dict[str, str] = {}  # what each artefact is without a mutant
+        self.seconds: dict[str, float] = {}  # what each part takes then, by its command
         self.changed: Mutant | None = None
 
     # The sources.
 
-    def prepare(self, files: Mapping[str, bytes]) -> None:
+    def prepare(self, texts: Mapping[str, bytes]) -> None:
         """Makes the copy what the sources are, builds it, and sees to it that no engine finds anything in it."""
         self.tree.mkdir(parents=True, exist_ok=True)
         (self.tree / "build").mkdir(exist_ok=True)
-        for name, text in files.items():
+        for name, text in texts.items():
             self._write(name, text)
-        state = state_of(files)
+        state = state_of(texts)
         done = self.original / "state.json"
-        self._configure()
         if done.is_file() and (kept := read_json(done))["state"] == state and set(self.engines) <= set(kept["engines"]):
-            self.pristine = kept["pristine"]
+            self.pristine, self.seconds = kept["pristine"], kept["seconds"]
             return
+        self._configure()
         if not self._build([target for part in self._parts() for target in part.targets] + ["fsqlshm"]):
             raise CouldNotRun(f"the library without a mutant cannot be built, see {self.log}")
         self.original.mkdir(exist_ok=True)
@@ -83,13 +89,15 @@ class Tree:
             if (self.build_folder / path).is_file():
                 shutil.copy2(self.build_folder / path, self.original / name)
         self.pristine = {path: self._digest(path) for path in self._artefacts()}
-        for engine in self.by_name.values():
-            for part in engine.parts:
-                verdict = self._run(part)
-                if verdict.outcome == KILLED:
-                    what = f"{verdict.property}: {verdict.title}"
-                    raise CouldNotRun(f"{engine.name} complains of the library without a mutant: {what}")
-        done.write_text(json.dumps({"state": state, "engines": self.engines, "pristine": self.pristine}))
+        for name, part in [(engine.name, part) for engine in self.by_name.values() for part in engine.parts]:
+            start = time.monotonic()
+            verdict = self._run(part)
+            self.seconds[_name(part)] = time.monotonic() - start
+            if verdict.outcome == KILLED:
+                what = f"{verdict.property}: {verdict.title}"
+                raise CouldNotRun(f"{name} complains of the library without a mutant: {what}")
+        kept = {"state": state, "engines": self.engines, "pristine": self.pristine, "seconds": self.seconds}
+        files.write_json(done, kept)
 
     def _write(self, name: str, text: bytes) -> None:
         path = self.tree / name
@@ -122,14 +130,12 @@ class Tree:
         return sorted({LIBRARY, *(path for part in self._parts() for path in part.artefacts)})
 
     def _configure(self) -> None:
-        if shutil.which("ccache"):
-            os.environ |= {"CCACHE_BASEDIR": str(self.tree), "CCACHE_NOHASHDIR": "1"}
-            os.environ |= {"CCACHE_SLOPPINESS": "pch_defines,time_macros", "CMAKE_CXX_COMPILER_LAUNCHER": "ccache"}
-        if not (self.build_folder / "build.ninja").is_file():
-            with open(self.log, "ab") as log:
-                words = ["cmake", "--preset", PRESET]
-                if subprocess.run(words, cwd=self.tree, stdout=log, stderr=log, check=False).returncode != 0:
-                    raise CouldNotRun(f"{' '.join(words)} failed, see {self.log}")
+        if not (self.tree / "CMakePresets.json").is_file():
+            return  # what is built has a build file of its own
+        with open(self.log, "ab") as log:
+            words = ["cmake", "--preset", PRESET]
+            if subprocess.run(words, cwd=self.tree, stdout=log, stderr=log, check=False).returncode != 0:
+                raise CouldNotRun(f"{' '.join(words)} failed, see {self.log}")
 
     def _build(self, targets: Sequence[str]) -> bool:
         if not targets:
@@ -192,17 +198,22 @@ class Tree:
             environment = {**os.environ, "TMPDIR": scratch, "RC_PARAMS": "seed=1"}
             with open(self.log, "ab") as log:
                 child = self.stop.start(words, group=True, cwd=self.tree, env=environment, stdout=log, stderr=log)
-                code = self.stop.wait(child, part.seconds, grace=2)
+                limit = max(LEAST_SECONDS, TIMES * self.seconds.get(_name(part), LONGEST_SECONDS))
+                code = self.stop.wait(child, limit, grace=2)
                 signal_group(child, signal.SIGKILL)
             if self.stop.requested:
                 raise CouldNotRun("interrupted")
             return verdict_of(part, code, document)
 
 
+def _name(part: Part) -> str:
+    return " ".join(part.command)
+
+
 def verdict_of(part: Part, code: int | None, document: pathlib.Path) -> Verdict:
     """What a program's end and its result say."""
     if code is None:
-        return Verdict(KILLED, 0, "end", f"does not end in {part.seconds:.0f} s")
+        return Verdict(KILLED, 0, "end", "does not end")
     if code == results.CLEAN:
         return Verdict(SURVIVED)
     named: tuple[str, str] | None = None
