@@ -18,7 +18,6 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 
 #include "fsqlshm/shm_file.h"
 #include "fsqlshm_file.h"
@@ -160,12 +159,15 @@ TEST_F(CFile, ErrorsOfOpening) {
 TEST_F(CFile, AFailingCloseIsReported) {
   fsqlshm_file* const file = create();
   // The program has closed the file's descriptor.
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    std::error_code none;
-    if (std::filesystem::read_symlink(entry, none) != path_) continue;
-    ::close(std::stoi(entry.path().filename()));
-    break;
+  struct stat named = {};
+  ASSERT_EQ(::stat(path_.c_str(), &named), 0);
+  bool closed = false;
+  for (int fd = STDERR_FILENO + 1; fd < 256 && !closed; ++fd) {
+    struct stat open = {};
+    closed = ::fstat(fd, &open) == 0 && open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+    if (closed) ::close(fd);
   }
+  ASSERT_TRUE(closed);
   EXPECT_EQ(fsqlshm_file_close(file, &error_), FSQLSHM_FILE_CLOSE);
   EXPECT_EQ(error_.found, static_cast<std::uint64_t>(EBADF));
 }
