@@ -149,8 +149,8 @@ void Explorer::revisit(const Graph& graph, EventId write, EventId read) {
   place(child, write, &read);
 }
 
-// Whether the event, among what was there when it was added and what is in `prefix`, wrote or read what
-// is newest, and nobody had been revisited to read it.
+// "Maximally added": among what was there when it was added and what is in `prefix`, the event wrote or read
+// what is newest, and nobody had been revisited to read it.
 bool Explorer::is_newest(const Graph& graph, EventId id, const Clock& prefix) {
   const Event& event = graph.event(id);
   if (event.is_death()) return false;

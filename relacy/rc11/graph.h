@@ -58,8 +58,8 @@ struct Event {
   EventId from{};              ///< a read: the store
   std::uint16_t position = 0;  ///< a write: in modification order, from 1
   std::uint32_t stamp = 0;     ///< events were added in this order
-  Clock prefix{};              ///< before it by po and rf, and itself
-  Clock known{};               ///< happens-before it, and itself
+  Clock prefix{};              ///< before it by (po | rf)+, and itself
+  Clock known{};               ///< before it by hb, and itself
   Clock message{};             ///< a write: what an acquire that reads it gets to know
 
   [[nodiscard]] Location location() const noexcept { return operation.location; }

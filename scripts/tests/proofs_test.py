@@ -247,6 +247,15 @@ class CommandTest(support.FolderTest):
         self.assertRegex(done.stdout, r"12  00 10 00 00 +page_size +4096\n")
         self.assertIn("claims hold", done.stdout)
 
+    def test_what_is_replayed_goes_by_its_name(self) -> None:
+        header, wrong = self.top / "header", self.top / "input.json"
+        header.write_bytes(b"{" * wire.SIZE)
+        kept = show.Kept.read(OBLIGATIONS["open-by-copy"], header)
+        self.assertEqual(kept.values["word 0"], int.from_bytes(b"{" * 8, "little"))
+        wrong.write_text("{}", encoding="utf-8")
+        with self.assertRaisesRegex(CouldNotRun, "is no input of an obligation"):
+            show.Kept.read(OBLIGATIONS["open-by-copy"], wrong)
+
     def test_bad_arguments(self) -> None:
         for arguments in (
             ["nonsense"],

@@ -55,9 +55,12 @@ class Kept:
 
     @classmethod
     def read(cls, obligation: Obligation, path: pathlib.Path) -> "Kept":
+        if path.suffix == ".json":
+            document = schema.read_json(path)
+            if not isinstance(document, dict) or not isinstance(document.get("values"), dict):
+                raise CouldNotRun(f"{path} is no input of an obligation")
+            return cls({str(name): int(value) for name, value in document["values"].items()})
         held = path.read_bytes()
-        if held[:1] == b"{":
-            return cls({name: int(value) for name, value in schema.read_json(path)["values"].items()})
         if not obligation.words:
             raise CouldNotRun(f"{obligation.name} is not about any header: give it the input.json of a finding")
         padded = held[: wire.SIZE].ljust(wire.SIZE, b"\0")
