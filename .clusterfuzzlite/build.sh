@@ -7,7 +7,7 @@ set -euo pipefail
 source_dir=$SRC/fsqlshm
 build_dir=$WORK/fsqlshm
 
-cmake -S "$source_dir" -B "$build_dir" -G Ninja -DCMAKE_BUILD_TYPE=None \
+cmake -S "$source_dir" -B "$build_dir" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_UNITY_BUILD=ON \
   -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" \
   -DFSQLSHM_FUZZING_ENGINE="$LIB_FUZZING_ENGINE" \
   -DFSQLSHM_BUILD_TESTS=OFF -DFSQLSHM_BUILD_TOOLS=OFF -DFSQLSHM_BUILD_RELACY=OFF \
