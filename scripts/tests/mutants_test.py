@@ -392,6 +392,17 @@ class TreeTest(support.FolderTest):
     def test_an_oracle_that_is_switched_off_leaves_a_survivor(self) -> None:
         self.assertEqual(self.verdicts(self.tree("blind"), "x + x", "x + x + 1")[1].outcome, SURVIVED)
 
+    def test_an_input_that_fails_without_the_fault_is_no_kill(self) -> None:
+        part = Part(("other", "facts"), (), (), "facts")
+        tree, found = self.tree(), self.top / "crash-1"
+        found.write_bytes(b"x")
+        self.assertFalse(tree._fails_without(part, found), "it is not kept")
+        tree.original.mkdir(exist_ok=True)
+        for status in (0, 1):
+            (tree.original / "other").write_text(f"#!/bin/sh\nexit {status}\n", encoding="utf-8")
+            (tree.original / "other").chmod(0o755)
+            self.assertEqual(tree._fails_without(part, found), status != 0)
+
     def test_an_engine_that_finds_something_without_a_fault_could_not_run(self) -> None:
         wrong = PROGRAM.replace("return x + x;", "return x;")
         with self.assertRaisesRegex(results.CouldNotRun, "one complains of the library without a mutant: P2"):

@@ -83,5 +83,7 @@ ENGINES = (
     ),
     Engine("proofs", (Part(_PROVE, (), (), only=_PROVED),)),
 )
-# What runs on shared objects is kept from before the mutants.
+# Programs that are kept from before the mutants: what runs on shared objects, and what says whether an input fails
+# without a mutant, too.
 KEPT = {"fsqlshm-golden": "core/tools/fsqlshm-golden", "fsqlshm-step": "stress/step/fsqlshm-step"}
+KEPT |= {name: f"fuzz/{name}" for name in FUZZ_RUNS}
