@@ -22,6 +22,7 @@ class Drawing {
     if (with_death_) drawn.first.push_back(1);
     drawn.threads.reserve(threads_);
     for (unsigned index = 0; index < threads_; ++index) drawn.threads.push_back(thread(index));
+    drawn.spins = below(3) == 0 ? 1 : 0;
     return drawn;
   }
 
