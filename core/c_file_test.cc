@@ -136,6 +136,12 @@ TEST_F(CFile, TheAccessIsThatOfTheDatabase) {
   EXPECT_EQ(options_.mode, 0604U);
   EXPECT_EQ(options_.uid, is_root ? 3 : ::geteuid());
   EXPECT_EQ(options_.gid, is_root ? 4 : ::getegid());
+  fsqlshm_file_close(create(), nullptr);
+  struct stat made = {};
+  ASSERT_EQ(::stat(path_.c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 0777U, 0604U);
+  EXPECT_EQ(made.st_uid, options_.uid);
+  EXPECT_EQ(made.st_gid, options_.gid);
 }
 
 TEST_F(CFile, ErrorsOfOpening) {

@@ -396,6 +396,29 @@ TEST_F(ShmFileTest, AnOldErrnoIsNoReasonToReadAgain) {
   expect_error(ShmFile::open(path(), trust()), Code::kTooSmall);
 }
 
+// How far into the file pread and pwrite were asked to go.
+std::uint64_t g_farthest = 0;
+
+std::optional<long> by_pieces(std::string_view call, std::span<const std::uint64_t> arguments) {
+  if (call != "pread" && call != "pwrite") return std::nullopt;
+  const auto size = static_cast<std::size_t>(arguments[2]);
+  const auto at = static_cast<off_t>(arguments[3]);
+  g_farthest = std::max(g_farthest, size + arguments[3]);
+  const auto fd = static_cast<int>(arguments[0]);
+  void* const bytes = std::bit_cast<void*>(arguments[1]);
+  const std::size_t piece = std::min<std::size_t>(size, 100);
+  return call == "pread" ? ::pread(fd, bytes, piece, at) : ::pwrite(fd, bytes, piece, at);
+}
+
+TEST_F(ShmFileTest, ReadsAndWritesMayComeInPieces) {
+  harness::tell_lies(by_pieces);
+  const auto created = ShmFile::create(path());
+  harness::tell_lies(nullptr);
+  ASSERT_TRUE(created) << created.error().message();
+  EXPECT_EQ(created->header_bytes(), SharedMemoryLayout().to_bytes());
+  EXPECT_EQ(g_farthest, kHeaderSize);
+}
+
 TEST_F(ShmFileTest, SyncAndCloseReport) {
   auto file = ShmFile::create(path());
   ASSERT_TRUE(file);

@@ -31,6 +31,7 @@ JOBS = 2
 # A program that takes longer than this, or than so many times what it takes without a mutant, does not end.
 LEAST_SECONDS, TIMES = 20.0, 10.0
 LONGEST_SECONDS = 60.0  # that any may take without one
+LIBFUZZER_TIMEOUT = 70  # its exit status
 # A fault may signal any process there is, or leave some behind: an attack has processes of its own.
 ALONE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
 AS_ROOT = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -231,6 +232,8 @@ def verdict_of(part: Part, code: int | None, document: pathlib.Path) -> Verdict:
     if code == results.CLEAN:
         return Verdict(SURVIVED)
     named: tuple[str, str] | None = None
+    if part.result == "facts" and code == LIBFUZZER_TIMEOUT:
+        return Verdict(KILLED, 0, "end", "does not end")
     with contextlib.suppress(BadDocument, KeyError, IndexError, TypeError):
         said = read_json(document)
         if part.by_time and {finding["severity"] for finding in said["findings"]} == {"vacuous"}:
