@@ -10,6 +10,12 @@ if(FSQLSHM_SANITIZER)
   add_link_options(-fsanitize=${FSQLSHM_SANITIZER})
 endif()
 
+foreach(folder IN LISTS FSQLSHM_ON_DEMAND)
+  if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    message(FATAL_ERROR "FSQLSHM_ON_DEMAND names ${folder}, which is no folder with targets")
+  endif()
+endforeach()
+
 # fsqlshm_folder(FOLDER): add_subdirectory, as FSQLSHM_ON_DEMAND wants it.
 function(fsqlshm_folder folder)
   cmake_path(ABSOLUTE_PATH folder OUTPUT_VARIABLE path)
