@@ -55,18 +55,24 @@ class IdLog {
     }
   }
 
-  [[nodiscard]] std::uint64_t late_count() const { return late_count_.load(); }
-
- private:
-  friend class IdAuditor;
-
+  /// Whether the window ends before `id`: to mark it is to wait.
+  [[nodiscard]] bool ahead(std::uint64_t id) const {
+    return id / kIdsPerBlock >= first_.load(std::memory_order_relaxed) + kBlocks;
+  }
+  /// In the place of marking it, for an id that is ahead when the run ends.
   bool post_late(std::uint64_t id) {
     const std::uint64_t index = late_count_.fetch_add(1);
     if (index < kMaxLate) late_[index].store(id);
     return true;
   }
 
+  [[nodiscard]] std::uint64_t late_count() const { return late_count_.load(); }
+
+ private:
+  friend class IdAuditor;
+
   std::array<std::atomic<std::uint64_t>, kBlocks> words_{};
+  std::atomic<std::uint64_t> first_ = 0;  // the oldest block in the window
   std::atomic<std::uint64_t> late_count_ = 0;
   std::array<std::atomic<std::uint64_t>, kMaxLate> late_{};
 };
@@ -83,17 +89,24 @@ class IdAuditor {
       leave_behind(block - IdLog::kBlocks / 2);
   }
 
+  /// Whether `next_txn_id` is no number that came by counting: who has an id waits for the window, so an allocator
+  /// that counts is never two windows ahead.
+  [[nodiscard]] bool jumped(std::uint64_t next_txn_id) const {
+    return next_txn_id / IdLog::kIdsPerBlock > log_.first_ + 2 * IdLog::kBlocks;
+  }
+
   struct Summary {
     std::vector<std::uint64_t> lost;        ///< allocated, never marked
     std::vector<std::uint64_t> duplicates;  ///< posted late though they were marked in time
     bool overflow = false;                  ///< more late ids than the list holds
-    bool jumped = false;                    ///< `next_txn_id` is no number that came by counting
+    bool jumped = false;                    ///< see below; then there is nothing else to say
   };
   /// REQUIRES: all workers are gone. Ids below `next_txn_id` were handed out.
   [[nodiscard]] Summary finish(std::uint64_t next_txn_id) {
     Summary summary;
     summary.jumped = jumped(next_txn_id);
-    if (!summary.jumped) leave_behind(next_txn_id / IdLog::kIdsPerBlock + 1);
+    if (summary.jumped) return summary;
+    leave_behind(next_txn_id / IdLog::kIdsPerBlock + 1);
     summary.overflow = log_.late_count_ > IdLog::kMaxLate;
     for (std::uint64_t i = 0; i < std::min(log_.late_count_.load(), IdLog::kMaxLate); ++i) {
       const std::uint64_t id = log_.late_[i];
@@ -107,24 +120,19 @@ class IdAuditor {
   }
 
  private:
-  // Who has an id waits for the window, so an allocator that counts is never two windows ahead.
-  [[nodiscard]] bool jumped(std::uint64_t next_txn_id) const {
-    return next_txn_id / IdLog::kIdsPerBlock > first_ + 2 * IdLog::kBlocks;
-  }
   // All blocks below `end`.
   void leave_behind(std::uint64_t end) {
-    for (; first_ < end; ++first_) {
-      const std::uint64_t next = (first_ + IdLog::kBlocks) << 32;
-      const std::uint64_t word = log_.words_[first_ % IdLog::kBlocks].exchange(next);
+    for (std::uint64_t first = log_.first_; first < end; log_.first_ = ++first) {
+      const std::uint64_t next = (first + IdLog::kBlocks) << 32;
+      const std::uint64_t word = log_.words_[first % IdLog::kBlocks].exchange(next);
       if (static_cast<std::uint32_t>(word) == 0xffffffff) continue;
       for (std::uint64_t i = 0; i < IdLog::kIdsPerBlock; ++i) {
-        if ((word >> i & 1) == 0) missing_.insert(first_ * IdLog::kIdsPerBlock + i);
+        if ((word >> i & 1) == 0) missing_.insert(first * IdLog::kIdsPerBlock + i);
       }
     }
   }
 
   IdLog& log_;
-  std::uint64_t first_ = 0;          // the oldest block in the window
   std::set<std::uint64_t> missing_;  // of the blocks left behind
 };
 

@@ -45,7 +45,8 @@ template <class Layout>
 
 struct LitmusConfig {
   std::uint64_t iterations = 200'000;  ///< of each race
-  double race_seconds = 3;             ///< a race also ends after this time, if it was one
+  double race_seconds = 3;  ///< a race also ends after this time, if it was one; if not, after ten
+                            ///< times as long, or 15 s if that is more
 };
 
 /// Prints the tables, and adds to `result`:

@@ -38,6 +38,7 @@ struct Options {
   std::string protocol = "hardened";
   std::string subject;
   std::string plant = "none";
+  std::string until = "time";
   std::string dir;
   std::string shard = "1/1";
   std::vector<std::string> chaos = {"kill", "exec", "stop"};
@@ -61,7 +62,10 @@ void run(Options& options, Result& result) {
                                                        {"crash", Plant::kCrash},
                                                        {"hang", Plant::kHang},
                                                        {"violation", Plant::kViolation}};
+  static const std::map<std::string, Until> kUntil = {
+      {"time", Until::kTime}, {"found", Until::kFound}, {"reached", Until::kReached}};
   const Setting& setting = options.setting;
+  options.run.until = kUntil.at(options.until);
   options.run.dir = setting.dir;
   options.run.quiet = setting.quiet;
   options.run.subject = setting.subject ? &*setting.subject : nullptr;
@@ -106,7 +110,9 @@ std::vector<Command> commands(Options& o) {
        "litmus tests: small races, and which of their outcomes are seen",
        [&](Result& r) { run_litmus(o.setting, o.litmus, r); },
        {{"--iterations", &o.litmus.iterations, "of each race", whole_number(1)},
-        {"--race-seconds", &o.litmus.race_seconds, "most time for one race",
+        {"--race-seconds", &o.litmus.race_seconds,
+         "most time for one race; one whose operations have not met by then goes on for ten times "
+         "as long, at least 15 s in all",
          number(0.001, kMostSeconds)}}},
       {"recovery",
        "time from the death of a publisher in the middle to the next good read",
@@ -156,6 +162,11 @@ std::vector<Option> run_options(Options& options) {
        one_of({"kill", "exec", "stop", "none"})},
       {"--chaos-rate", &run.chaos_rate, "acts of chaos a second", number(0.001, 1e6)},
       {"--kills", &run.kills, "end after so many kills; 0: no such end", whole_number(0)},
+      {"--until", &options.until,
+       "end before --seconds: at the first finding, one that is expected too (found); also when "
+       "all "
+       "has happened that must happen in a run (reached)",
+       one_of({"time", "found", "reached"})},
       {"--perturb", &run.worker.perturb,
        "disturb the timing before one atomic operation in so many; 0: never", whole_number(0)},
       {"--publish-rate", &run.worker.publish_rate,

@@ -137,6 +137,14 @@ TEST(IdLog, AWordThatCannotComeByCountingEndsAtOnce) {
   EXPECT_THAT(summary.lost, testing::IsEmpty());
 }
 
+TEST(IdLog, SeesAnIdThatIsAheadHoweverFar) {
+  const Ids ids;
+  EXPECT_FALSE(ids.log->ahead(IdLog::kWindow - 1));
+  EXPECT_TRUE(ids.log->ahead(IdLog::kWindow));
+  // Its block's number is 0, as far as a word remembers it.
+  EXPECT_TRUE(ids.log->ahead((IdLog::kIdsPerBlock << 32) + 1));
+}
+
 TEST(IdLog, RefusesASecondTime) {
   Ids ids;
   EXPECT_TRUE(ids.log->mark(77));

@@ -24,6 +24,8 @@ class Rounds {
 
   void add(Result&& one) {
     ++count_;
+    add_rows(one.details["over_time"]);
+    recovered_ += one.details.value("recovered", std::uint64_t{0});
     for (const auto& [name, count] : one.counts.items()) {
       all_.counts[name] = all_.counts.value(name, std::uint64_t{0}) + count.get<std::uint64_t>();
     }
@@ -34,9 +36,10 @@ class Rounds {
     all_.headline = std::move(one.headline);
     all_.details.update(one.details);
   }
+  [[nodiscard]] std::uint64_t kills() const { return all_.counts.value("kills", std::uint64_t{0}); }
   [[nodiscard]] bool another(const RunConfig& config) const {
-    return found_ && all_.exit_code() == harness::kExitClean && !harness::stop_requested() &&
-           (config.kills == 0 || all_.counts.value("kills", std::uint64_t{0}) < config.kills);
+    return config.until == Until::kTime && found_ && all_.exit_code() == harness::kExitClean &&
+           !harness::stop_requested() && (config.kills == 0 || kills() < config.kills);
   }
   void finish(const RunConfig& config) {
     if (harness::stop_requested() && !all_.could_not_run && seconds_ < config.seconds) {
@@ -44,16 +47,35 @@ class Rounds {
           fmt::format("interrupted after {:.1f} of {:g} s", seconds_, config.seconds);
     }
     if (count_ > 1) {
-      all_.headline = fmt::format("{} rounds, the last one {}", count_, all_.headline);
+      all_.headline = fmt::format("{} rounds: {}", count_, headline_of(all_.counts));
     }
     all_.counts["rounds"] = count_;
     all_.details["run_seconds"] = seconds_;
+    all_.details["over_time"] = rows_;
+    all_.details["recovered"] = recovered_;
     fold_findings(all_);
     judge_wants(config, all_);
   }
 
  private:
+  // A round counts from zero.
+  void add_rows(nlohmann::json& rows) {
+    for (nlohmann::json& row : rows) {
+      for (const auto& [name, value] : row.items()) {
+        if (name == "seconds") {
+          value = value.get<double>() + seconds_;
+        } else {
+          value = value.get<std::uint64_t>() + all_.counts.value(name, std::uint64_t{0});
+        }
+      }
+      thin(rows_);
+      rows_.push_back(std::move(row));
+    }
+  }
+
   Result& all_;
+  std::vector<nlohmann::json> rows_;
+  std::uint64_t recovered_ = 0;
   std::uint64_t count_ = 0;
   double seconds_ = 0;
   bool found_ = false;
@@ -100,8 +122,10 @@ void run_stress_on_subject(const RunConfig& config, const RunDir& dir,
     ++round.worker.seed;
     const double passed = static_cast<double>(now_ns() - start) / 1e9;
     if (config.seconds > 0) round.seconds = config.seconds - passed;
+    if (config.kills > 0) round.kills = config.kills - std::min(config.kills, rounds.kills());
   } while (rounds.another(config) && (config.seconds == 0 || round.seconds > 0));
   round.seconds = config.seconds;
+  round.kills = config.kills;
   rounds.finish(round);
 }
 

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -31,24 +33,21 @@ constexpr std::uint64_t kLockedOutTries = 20'000;
 constexpr std::uint64_t kLockedOutTriesOfSubject = 500;
 // How long a call of a subject may take.
 constexpr std::chrono::seconds kCallPatience(10);
-// A worker of which a thread has been in a call for so long is not killed.
+// A worker of which a thread has been in a call for so long may be the one that is not killed.
 constexpr std::chrono::milliseconds kSpared(200);
 
-// Rows of details.over_time, some 60 to 120 of them in a run: when there are too many, every second
-// one goes.
+// Rows of details.over_time, some 60 to 120 of them in a run.
 class OverTime {
  public:
   template <class Row>
   void sample(std::uint64_t elapsed_ns, Row&& row) {
     if (elapsed_ns < next_ns_) return;
-    if (rows_.size() >= 120) {
-      std::vector<nlohmann::json> thinned;
-      for (std::size_t i = 0; i < rows_.size(); i += 2) thinned.push_back(std::move(rows_[i]));
-      rows_ = std::move(thinned);
-      pause_ns_ *= 2;
-    }
     next_ns_ = elapsed_ns + pause_ns_;
-    rows_.push_back(row());
+    add(row());
+  }
+  void add(nlohmann::json row) {
+    if (thin(rows_)) pause_ns_ *= 2;
+    rows_.push_back(std::move(row));
   }
   [[nodiscard]] const std::vector<nlohmann::json>& rows() const { return rows_; }
 
@@ -150,15 +149,32 @@ class Runner {
       over_time_.sample(now - start_ns_, [&] { return sample(now); });
       progress.update(summary());
     }
-    seconds_ = static_cast<double>(now_ns() - start_ns_) / 1e9;
+    const std::uint64_t end = now_ns();
+    over_time_.add(sample(end));
+    seconds_ = static_cast<double>(end - start_ns_) / 1e9;
   }
 
   [[nodiscard]] bool over(std::uint64_t now) const {
     return worker_ended_ || control_->violations.count() > 0 || control_->stop.load() != 0 ||
+           ids_jumped() ||
            (config_.seconds > 0 &&
             now - start_ns_ >= static_cast<std::uint64_t>(config_.seconds * 1e9)) ||
-           (config_.kills > 0 && workers_.kills() >= config_.kills);
+           (config_.kills > 0 && workers_.kills() >= config_.kills) ||
+           (config_.until == Until::kReached && reached());
   }
+
+  [[nodiscard]] bool reached() const {
+    const std::map<std::string_view, std::uint64_t> chaos = {
+        {"kills", workers_.kills()}, {"execs", workers_.execs()}, {"stops", workers_.stops()}};
+    const auto count = [&](std::string_view name) {
+      const auto act = chaos.find(name);
+      return act == chaos.end() ? total(name) : act->second;
+    };
+    return unreached(config_, count).empty();
+  }
+
+  // Who waits for the window of ids waits for ever if it cannot follow.
+  [[nodiscard]] bool ids_jumped() const { return auditor_.jumped(next_txn_id()); }
 
   // What must go on as long as there are workers.
   void turn(std::uint64_t now, bool replace) {
@@ -181,13 +197,15 @@ class Runner {
     workers_.kill(worker);
   }
 
-  // Its death would hide that it hangs.
+  // Its death would hide that it hangs. Only one is spared, the one whose thread has been silent for the longest
+  // time: on a busy machine all threads are silent for a while.
   [[nodiscard]] bool seems_to_hang(std::size_t worker) const {
+    std::pair<std::chrono::nanoseconds, std::size_t> longest(kSpared, workers_.count());
     const std::size_t threads = last_words_.size() / workers_.count();
-    for (std::size_t i = worker * threads; i < (worker + 1) * threads; ++i) {
-      if (patience_.silence_of(i) > kSpared) return true;
+    for (std::size_t i = 0; i < last_words_.size(); ++i) {
+      longest = std::max(longest, {patience_.silence_of(i), i / threads});
     }
-    return false;
+    return longest.second == worker;
   }
 
   // Times between acts of chaos are exponential around the wanted rate.
@@ -310,12 +328,11 @@ class Runner {
   // --- Report ------------------------------------------------------------------------------------
 
   [[nodiscard]] std::string summary() const {
-    const auto human = [&](std::string_view count) {
-      return harness::human(static_cast<double>(total(count)));
-    };
-    return fmt::format("{} reads, {} publishes, {} tenures, {} ids, {} kills",
-                       human("snapshot_reads"), human("publishes"), human("acquires"),
-                       human("txn_ids"), workers_.kills());
+    nlohmann::json counts = {{"kills", workers_.kills()}};
+    for (const char* const count : {"snapshot_reads", "publishes", "acquires", "txn_ids"}) {
+      counts[count] = total(count);
+    }
+    return headline_of(counts);
   }
 
   [[nodiscard]] nlohmann::json sample(std::uint64_t now) const {
@@ -338,7 +355,7 @@ class Runner {
       result_.could_not_run =
           fmt::format("interrupted after {} of {} kills", workers_.kills(), config_.kills);
     }
-    result_.headline = summary() + (under_tsan() ? ", watched by TSan" : "");
+    result_.headline = summary();
     nlohmann::json roles;
     for (const Role& role : worker_config_.roles) {
       roles[role.name] = role.threads;
@@ -395,18 +412,25 @@ class Runner {
 
 }  // namespace
 
-void judge_wants(const RunConfig& config, Result& result) {
-  if (result.exit_code() != harness::kExitClean || result.details.value("interrupted", false))
-    return;
-  const auto count = [&](std::string_view name) {
-    return result.counts.value(std::string(name), std::uint64_t{0});
-  };
-  const auto vacuous = [&](std::string title) {
-    result.findings.push_back({.severity = "vacuous",
-                               .property = "reaches what it exists for",
-                               .title = std::move(title),
-                               .file = "stress/runner.cc"});
-  };
+std::string headline_of(const nlohmann::json& counts) {
+  const auto human = [&](const char* count) { return harness::human(counts.value(count, 0.0)); };
+  return fmt::format("{} reads, {} publishes, {} tenures, {} ids, {} kills{}",
+                     human("snapshot_reads"), human("publishes"), human("acquires"),
+                     human("txn_ids"), counts.value("kills", std::uint64_t{0}),
+                     under_tsan() ? ", watched by TSan" : "");
+}
+
+bool thin(std::vector<nlohmann::json>& rows) {
+  if (rows.size() < 120) return false;
+  std::vector<nlohmann::json> thinned;
+  for (std::size_t i = 0; i < rows.size(); i += 2) thinned.push_back(std::move(rows[i]));
+  rows = std::move(thinned);
+  return true;
+}
+
+std::vector<std::string> unreached(const RunConfig& config,
+                                   const std::function<std::uint64_t(std::string_view)>& count) {
+  std::vector<std::string> missing;
   const WorkerConfig& worker = config.worker;
   for (const Role& role : worker.roles) {
     for (const Want& want : role.wants) {
@@ -414,12 +438,33 @@ void judge_wants(const RunConfig& config, Result& result) {
                        count("stops") >= want.stops && (!want.perturbed || worker.perturb != 0) &&
                        (want.with.empty() || worker.role(want.with).threads > 0);
       if (due && count(want.count) == 0) {
-        vacuous(fmt::format("{}: 0, expected at least 1", want.count));
+        missing.push_back(fmt::format("{}: 0, expected at least 1", want.count));
       }
     }
   }
-  if (config.kill && config.seconds * config.chaos_rate > 100 && count("kills") == 0) {
-    vacuous("no worker was killed");
+  if (config.seconds * config.chaos_rate > 100) {
+    if (config.kill && count("kills") == 0) missing.emplace_back("no worker was killed");
+    if (config.exec && count("execs") == 0) missing.emplace_back("no worker called exec");
+    if (config.stop && count("stops") == 0) missing.emplace_back("no worker was stopped");
+  }
+  return missing;
+}
+
+void judge_wants(const RunConfig& config, Result& result) {
+  // Who stops at what it finds has not reached the rest.
+  const bool stopped = config.until != Until::kTime && !result.findings.empty();
+  if (stopped || result.exit_code() != harness::kExitClean ||
+      result.details.value("interrupted", false)) {
+    return;
+  }
+  const auto count = [&](std::string_view name) {
+    return result.counts.value(std::string(name), std::uint64_t{0});
+  };
+  for (std::string& title : unreached(config, count)) {
+    result.findings.push_back({.severity = "vacuous",
+                               .property = "reaches what it exists for",
+                               .title = std::move(title),
+                               .file = "stress/runner.cc"});
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "harness/describe.h"
 #include "harness/properties/execution.h"
 #include "stress/role.h"
 
@@ -17,6 +18,29 @@ inline constexpr Check kTxnIdWentBack = {
 inline constexpr Check kNoTxnId = {harness::kTxnIdsUnique,
                                    "the allocator says that all ids are used up"};
 
+inline constexpr Check kTxnIdAhead = {harness::kTxnIdsUnique,
+                                      "an id was handed out that next_txn_id has not come to",
+                                      {"id", "next_txn_id"}};
+
+/// Waits until the window of ids has moved on to `id`. False if there is nothing more to do with that.
+bool wait_for_window(auto& me, std::uint64_t id) {
+  while (me.control.ids.ahead(id)) {
+    if (const std::uint64_t next = harness::word_at(me.layout.to_bytes(), Field::kNextTxnId);
+        id >= next) {
+      me.violation(kTxnIdAhead, {id, next});
+      return false;
+    }
+    if (me.stopped()) {
+      me.control.ids.post_late(id);
+      return false;
+    }
+    // It waits, and does not hang.
+    if (harness::LastWords* const words = harness::LastWords::mine()) words->doing();
+    ::sched_yield();
+  }
+  return true;
+}
+
 /// For a role with `takes_ids`. `last` is the id that this thread took before; `count` is the index
 /// of the role's count of ids.
 std::optional<TxnId> take_id(auto& me, std::uint64_t& last, std::size_t count) {
@@ -25,7 +49,9 @@ std::optional<TxnId> take_id(auto& me, std::uint64_t& last, std::size_t count) {
     me.violation(kNoTxnId);
     return id;
   }
-  if (!me.control.ids.mark(id->get())) me.violation(kDuplicateTxnId, {id->get()});
+  if (wait_for_window(me, id->get()) && !me.control.ids.mark(id->get())) {
+    me.violation(kDuplicateTxnId, {id->get()});
+  }
   if (id->get() <= last) me.violation(kTxnIdWentBack, {id->get(), last});
   last = id->get();
   me.count(count);
