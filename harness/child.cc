@@ -15,6 +15,8 @@
 namespace fsqlshm::harness {
 namespace {
 
+thread_local bool t_starting = false;
+
 // noexcept: an exception must not unwind into the parent's code, which this process is a copy of.
 [[noreturn]] void live(const std::function<int()>& body, pid_t parent) noexcept {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -44,10 +46,14 @@ std::string ChildState::text() const {
 Child::Child(const std::function<int()>& body) {
   const pid_t parent = ::getpid();
   std::fflush(nullptr);  // under TSan a child that ends writes its copy of what was not written yet
+  t_starting = true;
   pid_ = ::fork();
+  t_starting = false;
   if (pid_ == 0) live(body, parent);
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "cannot fork");
 }
+
+bool Child::starting() noexcept { return t_starting; }
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this == &other) return *this;

@@ -49,6 +49,9 @@ class Child {
   Child& operator=(Child&& other) noexcept;
   ~Child() { end(); }
 
+  /// Whether the calling thread makes a Child: this fork is the harness's own.
+  [[nodiscard]] static bool starting() noexcept;
+
   /// What the child does now; does not wait. A state that is over is final.
   ChildState poll() { return look(false); }
   /// Waits until the child is over or stops.

@@ -1,6 +1,8 @@
 #include "harness/guarded.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@ namespace {
 // What the child ends with. A body that calls exit itself is told apart.
 constexpr int kReturned = 100;
 constexpr int kThrew = 101;
+constexpr int kBreach = 102;
 
 constexpr std::size_t kHandlerStack = std::size_t{64} * 1024;
 constexpr std::array kDeadlySignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
@@ -41,8 +44,15 @@ void note_signal(int signal, siginfo_t* info, void*) {
   ::raise(signal);
 }
 
+// Before a fork of the process that runs it.
+void refuse_fork() {
+  if (t_last_words == nullptr || Child::starting()) return;
+  t_last_words->doing.breach(Breach::kForked);
+}
+
 // Of the process, and of its children.
 void handle_signals() {
+  ::pthread_atfork(refuse_fork, nullptr, nullptr);
   const rlimit no_core = {.rlim_cur = 0, .rlim_max = 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   struct sigaction action{};
@@ -69,6 +79,7 @@ class Text {
     }
     return true;
   }
+  [[nodiscard]] int descriptor() const { return fd_; }
   [[nodiscard]] std::string read() const {
     std::string text;
     std::array<char, 4096> piece{};
@@ -85,10 +96,14 @@ class Text {
   int fd_;
 };
 
-int live(const std::function<std::string(Doing&)>& body, LastWords& words, const Text& text) {
+int live(const std::function<std::string(Doing&)>& body, LastWords& words, const Text& text,
+         bool checks_descriptors) {
   const Watched watched(words);
+  if (checks_descriptors) words.doing.keep_open(text.descriptor());
   try {
-    if (text.write(body(words.doing))) return kReturned;
+    const std::string answer = body(words.doing);
+    words.doing.check_descriptors();
+    if (text.write(answer)) return kReturned;
   } catch (const std::exception& error) {
     static_cast<void>(text.write(error.what()));
   }
@@ -116,6 +131,7 @@ void keep(std::array<char, 128>& text, std::string_view what) noexcept {
 }  // namespace
 
 void Doing::operator()(std::string_view what) noexcept {
+  check_descriptors();
   keep(text_, what);
   operator()();
 }
@@ -125,10 +141,25 @@ void Doing::during(std::string_view what) noexcept {
   operator()();
 }
 
+void Doing::check_descriptors() noexcept {
+  if (kept_ >= 0 && ::fcntl(kept_, F_GETFD) < 0) breach(Breach::kClosedDescriptors);
+}
+
+void Doing::breach(Breach what) noexcept {
+  breach_.store(what);
+  ::_exit(kBreach);
+}
+
 std::string GuardedFailure::what() const {
-  const char* const verb =
-      kind == Kind::kCrashed ? "crashed" : (kind == Kind::kHung ? "hung" : "threw an exception");
-  return fmt::format("{} in {}", verb, doing);
+  // In the order of Kind.
+  constexpr std::array kVerbs = {"crashed", "hung", "threw an exception", "forked",
+                                 "closed descriptors"};
+  return fmt::format("{} in {}", kVerbs[static_cast<std::size_t>(kind)], doing);
+}
+
+std::string_view GuardedFailure::property() const {
+  const bool returned = kind == Kind::kForked || kind == Kind::kClosedDescriptors;
+  return returned ? "a call leaves its process as it is" : "every call returns";
 }
 
 LastWords* LastWords::mine() noexcept { return t_last_words; }
@@ -176,7 +207,15 @@ GuardedFailure GuardedFailure::hung(const LastWords& thread, std::chrono::nanose
 
 GuardedFailure GuardedFailure::crashed(const LastWords& thread, std::string how) {
   const std::string doing = thread.doing.text();
-  return {.kind = Kind::kCrashed,
+  Kind kind = Kind::kCrashed;
+  if (thread.doing.breach() == Breach::kForked) {
+    kind = Kind::kForked;
+    how = "no call may start a process";
+  } else if (thread.doing.breach() == Breach::kClosedDescriptors) {
+    kind = Kind::kClosedDescriptors;
+    how = "the descriptors of its process are not its own";
+  }
+  return {.kind = kind,
           .doing = doing.empty() ? "nothing yet" : doing,
           .context = thread.doing.context(),
           .how = std::move(how),
@@ -190,15 +229,14 @@ std::expected<std::string, GuardedFailure> guarded(const std::function<std::stri
   const Text text;
   std::vector<const LastWords*> threads = {&*words};
   threads.insert(threads.end(), more.begin(), more.end());
-  Child child([&] { return live(body, *words, text); });
+  Child child([&] { return live(body, *words, text, more.empty()); });
   const auto silent = wait(child, threads, patience);
   child.end();
   if (silent) return std::unexpected(GuardedFailure::hung(*threads[*silent], patience));
   const ChildState end = child.state();
   if (end.exited(kReturned)) return text.read();
   // Who fell; if nobody said so, the first.
-  const auto fell =
-      std::ranges::find_if(threads, [](const LastWords* one) { return one->signal != 0; });
+  const auto fell = std::ranges::find_if(threads, [](const LastWords* one) { return one->fell(); });
   GuardedFailure failure =
       GuardedFailure::crashed(fell == threads.end() ? *words : **fell, end.text());
   if (end.exited(kThrew)) {

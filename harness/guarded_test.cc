@@ -54,6 +54,34 @@ TEST(Guarded, AnEndOnItsOwnIsACrash) {
   EXPECT_FALSE(result);
 }
 
+TEST(Guarded, AForkDoesNotHappenAndIsNamed) {
+  const Shared<std::atomic<int>> returned;
+  const auto result = guarded([&](Doing& doing) -> std::string {
+    doing("a call");
+    static_cast<void>(::fork());
+    ++*returned;
+    return "";
+  });
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, Kind::kForked);
+  EXPECT_EQ(result.error().text(), "forked in a call: no call may start a process");
+  EXPECT_EQ(*returned, 0);
+}
+
+TEST(Guarded, WhoClosesDescriptorsIsNamed) {
+  for (const bool at_the_end : {false, true}) {
+    const auto result = guarded([&](Doing& doing) -> std::string {
+      doing("a call");
+      for (int descriptor = 0; descriptor < 1024; ++descriptor) ::close(descriptor);
+      if (!at_the_end) doing("another");
+      return "text";
+    });
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, Kind::kClosedDescriptors);
+    EXPECT_EQ(result.error().what(), "closed descriptors in a call");
+  }
+}
+
 TEST(Guarded, PassesOnWhatWasThrown) {
   const auto result = guarded([](Doing&) -> std::string { throw std::runtime_error("why"); });
   ASSERT_FALSE(result);

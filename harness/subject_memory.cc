@@ -96,11 +96,12 @@ Finding call_did_not_return(const GuardedFailure& failure, const SubjectMemory& 
   const auto place =
       failure.address != nullptr ? memory.describe(failure.address) : std::optional<std::string>();
   if (place) detail += fmt::format(", touching {}", *place);
-  return {.severity = "violation",
-          .property = place ? "a subject stays inside of its header" : "every call returns",
-          .title = failure.what(),
-          .detail = detail,
-          .replay = std::move(replay)};
+  return {
+      .severity = "violation",
+      .property = place ? "a subject stays inside of its header" : std::string(failure.property()),
+      .title = failure.what(),
+      .detail = detail,
+      .replay = std::move(replay)};
 }
 
 std::optional<Finding> wrote_outside(const SubjectMemory& memory, std::string replay) {

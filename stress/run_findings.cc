@@ -67,7 +67,7 @@ void RunFindings::add_end(const Workers::End& end) {
   }
   if (end.how.exited() && control_.stop.load() != 0) return;
   for (const ThreadState& thread : control_.threads[end.worker]) {
-    if (thread.last_words.signal == 0) continue;
+    if (!thread.last_words.fell()) continue;
     add_call(subject_.did_not_return(
         harness::GuardedFailure::crashed(thread.last_words, end.how.text())));
     return;

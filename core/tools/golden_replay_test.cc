@@ -262,6 +262,15 @@ TEST_F(Golden, ASubjectThatCrashesIsFound) {
   EXPECT_THAT(found["detail"].get<std::string>(), HasSubstr("traces.jsonl:1 step 0"));
 }
 
+TEST_F(Golden, ASubjectThatForksOrClosesDescriptorsIsFound) {
+  const json forked = finding(folder_, "forks");
+  EXPECT_EQ(forked["title"], "forked in fsqlshm_header_alloc_txn_id");
+  EXPECT_THAT(forked["detail"].get<std::string>(), HasSubstr("traces.jsonl:1 step 0"));
+  const json closed = finding(folder_, "closes");
+  EXPECT_EQ(closed["title"], "closed descriptors in fsqlshm_header_alloc_txn_id");
+  EXPECT_EQ(closed["property"], "a call leaves its process as it is");
+}
+
 TEST_F(Golden, ASubjectThatHangsIsFound) {
   EXPECT_EQ(finding(folder_, "hangs")["title"], "hung in fsqlshm_header_publish_snapshot");
 }

@@ -30,6 +30,10 @@ expect 0 "${hardened[@]}" --replay look/bound1/0
 expect 0 --subject "$subjects/reference.so" --scenario check-claim
 contains "$folder/out" "D5 check-claim"
 contains "$folder/out" "reference/writer_indicator.h:"
+expect 1 --subject "$subjects/reference.so" --scenario check-claim --iterations 3
+contains "$folder/out" "D5 was not found in reference.so by check-claim, whose search was cut short"
+contains "$folder/out" "give it more time"
+expect 0 --subject "$subjects/reference.so" --scenario check-claim
 replay=$(sed -n "s/^replay: .*--replay '\(.*\)'$/\1/p" "$folder/out" | head -1)
 expect 1 --subject "$subjects/reference.so" --replay "$replay"
 contains "$folder/out" "violated: P1 exclusion"

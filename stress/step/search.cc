@@ -30,7 +30,7 @@ class Explorer {
         machine_(subject),
         choices_(budget.shard, reduce),
         execution_(subject, machine_, choices_),
-        header_(execution_, subject, scenario.outcomes),
+        header_(execution_, subject, doing, scenario.outcomes),
         state_(reinterpret_cast<const void*>(subject->create)) {}
 
   void explore() {
@@ -218,7 +218,7 @@ SearchResult in_child(const harness::Subject& subject, const Scenario& scenario,
   const auto text = harness::guarded(
       [&](harness::Doing& doing) {
         harness::install_stop_handler();
-        doing(scenario.name);
+        doing.during(scenario.name);
         Explorer explorer(subject, scenario, budget, manner.reduce, doing);
         work(explorer);
         return explorer.report().dump();
@@ -230,11 +230,12 @@ SearchResult in_child(const harness::Subject& subject, const Scenario& scenario,
   if (text.error().kind == harness::GuardedFailure::Kind::kThrew) {
     throw std::runtime_error(text.error().text());
   }
-  result.found = Found{.violation = {"returns", "the subject " + text.error().text()},
-                       .replay = {.scenario = scenario.name},
-                       .detail = "The subject " + text.error().text() + ".\n",
-                       .trace = nullptr,
-                       .file = {}};
+  result.found = Found{
+      .violation = {std::string(text.error().property()), "the subject " + text.error().text()},
+      .replay = {.scenario = scenario.name},
+      .detail = "The subject " + text.error().text() + ".\n",
+      .trace = nullptr,
+      .file = {}};
   return result;
 }
 

@@ -238,7 +238,19 @@ TEST(Broken, ACrashIsAFinding) {
 TEST(Broken, AnEndlessCallIsAFinding) {
   const SearchResult result = of_broken("hangs", "publish1-load2");
   ASSERT_TRUE(result.found);
-  EXPECT_THAT(result.found->violation.text, HasSubstr("no sign of life"));
+  EXPECT_THAT(result.found->violation.text,
+              HasSubstr("hung in fsqlshm_header_publish_snapshot: gave no sign of life"));
+}
+
+TEST(Broken, AForkAndAClosedDescriptorAreFindings) {
+  for (const auto& [name, text] :
+       {std::pair("forks", "forked in fsqlshm_header_alloc_txn_id"),
+        std::pair("closes", "closed descriptors in fsqlshm_header_alloc_txn_id")}) {
+    const SearchResult result = of_broken(name, "ids");
+    ASSERT_TRUE(result.found) << name;
+    EXPECT_EQ(result.found->violation.property, "a call leaves its process as it is");
+    EXPECT_THAT(result.found->violation.text, HasSubstr(text));
+  }
 }
 
 TEST(Broken, AWriteOutsideOfTheHeaderIsAFinding) {

@@ -2,6 +2,7 @@
 
 #include <csetjmp>
 #include <type_traits>
+#include <utility>
 
 namespace fsqlshm::step {
 namespace {
@@ -44,14 +45,16 @@ bool is_our_hardened(const harness::Subject& subject) {
 }
 
 SubjectHeader::SubjectHeader(SteppedExecution& execution, const harness::Subject& subject,
-                             const std::vector<std::string>& outcomes)
+                             harness::Doing& doing, const std::vector<std::string>& outcomes)
     : Header(execution, is_our_hardened(subject), goes_beyond_the_published(subject), false,
              outcomes),
       stepped_(execution),
-      subject_(subject) {}
+      subject_(subject),
+      doing_(doing) {}
 
 template <class Call>
-auto SubjectHeader::call(const Call& function) {
+auto SubjectHeader::call(const char* name, const Call& function) {
+  doing_(name);
   stepped_.call_begins();
   if constexpr (std::is_void_v<decltype(function())>) {
     function();
@@ -68,48 +71,55 @@ fsqlshm_process SubjectHeader::self() const {
 }
 
 bool SubjectHeader::do_acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) {
-  return call(
-      [&] { return subject_->acquire_serialized_writer(header(), id.get(), to_c(who), lease); });
+  return call("fsqlshm_header_acquire_serialized_writer", [&] {
+    return subject_->acquire_serialized_writer(header(), id.get(), to_c(who), lease);
+  });
 }
 
 bool SubjectHeader::do_release(TxnId id) {
-  return call([&] { return subject_->release_serialized_writer(header(), id.get()); });
+  return call("fsqlshm_header_release_serialized_writer",
+              [&] { return subject_->release_serialized_writer(header(), id.get()); });
 }
 
 Exclusion SubjectHeader::do_check(std::uint64_t now, harness::Liveness liveness) {
   const fsqlshm_liveness who_lives = {
       .alive = ask, .context = &stepped_, .certain = liveness == harness::Liveness::kCertain};
   const fsqlshm_process self = this->self();
-  const auto answer = call(
-      [&] { return subject_->check_serialized_writer_exclusion(header(), now, self, &who_lives); });
+  const auto answer = call("fsqlshm_header_check_serialized_writer_exclusion", [&] {
+    return subject_->check_serialized_writer_exclusion(header(), now, self, &who_lives);
+  });
   return answer == FSQLSHM_BUSY ? Exclusion::kBusy : Exclusion::kOk;
 }
 
 bool SubjectHeader::do_clear(std::uint64_t state) {
   const fsqlshm_process self = this->self();
-  return call([&] { return subject_->clear_serialized_writer(header(), state, self); });
+  return call("fsqlshm_header_clear_serialized_writer",
+              [&] { return subject_->clear_serialized_writer(header(), state, self); });
 }
 
 std::optional<TxnId> SubjectHeader::do_look() {
-  return id_of(call([&] { return subject_->check_serialized_writer(header()); }));
+  return id_of(call("fsqlshm_header_check_serialized_writer",
+                    [&] { return subject_->check_serialized_writer(header()); }));
 }
 
 void SubjectHeader::do_publish(const ShmSnapshot& next, bool reconcile) {
-  call([&] {
+  call(reconcile ? "fsqlshm_header_reconcile" : "fsqlshm_header_publish_snapshot", [&] {
     reconcile ? subject_->reconcile(header(), to_c(next))
               : subject_->publish_snapshot(header(), to_c(next));
   });
 }
 
 ShmSnapshot SubjectHeader::do_load() {
-  return from_c(call([&] { return subject_->load_consistent_snapshot(header()); }));
+  return from_c(call("fsqlshm_header_load_consistent_snapshot",
+                     [&] { return subject_->load_consistent_snapshot(header()); }));
 }
 
 std::optional<ShmSnapshot> SubjectHeader::do_try_load(unsigned attempts) {
   if (subject_->try_load_consistent_snapshot != nullptr) {
     fsqlshm_snapshot snapshot{};
-    const bool loaded =
-        call([&] { return subject_->try_load_consistent_snapshot(header(), attempts, &snapshot); });
+    const bool loaded = call("fsqlshm_header_try_load_consistent_snapshot", [&] {
+      return subject_->try_load_consistent_snapshot(header(), attempts, &snapshot);
+    });
     return loaded ? std::optional(from_c(snapshot)) : std::nullopt;
   }
   // Its loop ends where a second attempt would begin.
@@ -126,20 +136,24 @@ std::optional<ShmSnapshot> SubjectHeader::do_try_load(unsigned attempts) {
 }
 
 std::uint64_t SubjectHeader::do_load_field(Field field) {
-  return call([&] {
-    if (field == Field::kCommitSeq) return subject_->load_commit_seq(header());
-    if (field == Field::kSchemaEpoch) return subject_->load_schema_epoch(header());
-    return field == Field::kEcsEpoch ? subject_->load_ecs_epoch(header())
-                                     : subject_->load_gc_horizon(header());
-  });
+  std::pair load("fsqlshm_header_load_gc_horizon", subject_->load_gc_horizon);
+  if (field == Field::kCommitSeq) {
+    load = {"fsqlshm_header_load_commit_seq", subject_->load_commit_seq};
+  } else if (field == Field::kSchemaEpoch) {
+    load = {"fsqlshm_header_load_schema_epoch", subject_->load_schema_epoch};
+  } else if (field == Field::kEcsEpoch) {
+    load = {"fsqlshm_header_load_ecs_epoch", subject_->load_ecs_epoch};
+  }
+  return call(load.first, [&] { return load.second(header()); });
 }
 
 std::optional<TxnId> SubjectHeader::do_alloc() {
-  return id_of(call([&] { return subject_->alloc_txn_id(header()); }));
+  return id_of(
+      call("fsqlshm_header_alloc_txn_id", [&] { return subject_->alloc_txn_id(header()); }));
 }
 
 void SubjectHeader::do_store_horizon(std::uint64_t value) {
-  call([&] { subject_->store_gc_horizon(header(), value); });
+  call("fsqlshm_header_store_gc_horizon", [&] { subject_->store_gc_horizon(header(), value); });
 }
 
 }  // namespace fsqlshm::step

@@ -19,7 +19,8 @@ class SubjectHeader final : public Header {
  public:
   /// Our own protocol `hardened` is held to what it promises beyond fsqlshm.h; other subjects, mutants
   /// among them, are judged by the consequences.
-  SubjectHeader(SteppedExecution& execution, const harness::Subject& subject,
+  /// What it calls it says to `doing`.
+  SubjectHeader(SteppedExecution& execution, const harness::Subject& subject, harness::Doing& doing,
                 const std::vector<std::string>& outcomes);
 
  private:
@@ -39,10 +40,11 @@ class SubjectHeader final : public Header {
   [[nodiscard]] fsqlshm_header* header() const { return stepped_.machine().header(); }
   [[nodiscard]] fsqlshm_process self() const;
   template <class Call>
-  auto call(const Call& function);
+  auto call(const char* name, const Call& function);
 
   SteppedExecution& stepped_;
   const harness::Subject& subject_;
+  harness::Doing& doing_;
 };
 
 }  // namespace fsqlshm::step
