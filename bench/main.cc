@@ -6,12 +6,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <exception>
+#include <expected>
 #include <iostream>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -29,6 +31,7 @@ namespace {
 using harness::kExitClean;
 using harness::kExitCouldNotRun;
 using harness::kExitFound;
+using harness::Subject;
 
 void print_help() {
   benchmark::PrintDefaultHelp();
@@ -41,16 +44,24 @@ void print_help() {
       "scripts/bench runs it several times, compares runs and draws the tables.\n");
 }
 
-/// What is left of the command line when Google Benchmark has taken its flags; nothing if that is
-/// not understood.
-std::optional<Settings> parse(int argc, char** argv) {
+Subject load(std::string_view path) {
+  auto subject = Subject::load(path);
+  if (!subject) throw std::runtime_error(subject.error());
+  return *std::move(subject);
+}
+
+/// What is left of the command line when Google Benchmark has taken its flags; or the first word
+/// that is not understood.
+std::expected<Settings, std::string> parse(int argc, char** argv) {
   Settings settings;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
+    const auto not_understood = [&] { return std::unexpected(std::string(word)); };
     if (word.starts_with("--subject=")) {
-      auto subject = harness::Subject::load(word.substr(10));
-      if (!subject) throw std::runtime_error(subject.error());
-      settings.subject = *std::move(subject);
+      settings.subject = load(word.substr(10));
+    } else if (word == "--subject") {
+      if (++i == argc) return not_understood();
+      settings.subject = load(argv[i]);
     } else if (word.starts_with("--hgrm=")) {
       settings.hgrm = word.substr(7);
     } else if (word.starts_with("--rates=")) {
@@ -59,10 +70,10 @@ std::optional<Settings> parse(int argc, char** argv) {
         const std::size_t end = std::min(word.find(',', at), word.size());
         settings.rates.push_back(parse_rate(std::string(word.substr(at, end - at))));
         at = end + 1;
-        if (settings.rates.back() < 0) return std::nullopt;
+        if (settings.rates.back() < 0) return not_understood();
       }
     } else {
-      return std::nullopt;
+      return not_understood();
     }
   }
   return settings;
@@ -150,33 +161,44 @@ int run_registered() {
   return g_wrong ? kExitFound : kExitClean;
 }
 
+// How long a measurement may be silent: it gives a sign of life when it begins anew, which takes Google
+// Benchmark's least time, and on a busy machine several times as long.
+std::chrono::seconds patience(int argc, char** argv) {
+  constexpr std::string_view kLeastTime = "--benchmark_min_time=";
+  double seconds = 1;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with(kLeastTime)) seconds = std::strtod(argv[i] + kLeastTime.size(), nullptr);
+  }
+  return std::chrono::seconds(30 + static_cast<std::int64_t>(20 * std::clamp(seconds, 0.0, 1e6)));
+}
+
 // In a child: a call of the shared object may crash, or hang, also after it was tried.
-int run_guarded() {
-  constexpr std::chrono::minutes kPatience(10);  // a measurement may take long
+int run_guarded(std::chrono::seconds patience) {
   const auto status = harness::guarded(
       [](harness::Doing& doing) {
         g_doing = &doing;
         return std::to_string(run_registered());
       },
-      kPatience);
+      patience);
   if (status) return std::stoi(*status);
   std::cerr << "fsqlshm-bench: " << status.error().text() << '\n';
   return kExitFound;
 }
 
 int run(int argc, char** argv) {
+  const std::chrono::seconds silence = patience(argc, argv);  // before its flags are taken away
   benchmark::Initialize(&argc, argv, print_help);
   const auto settings = parse(argc, argv);
   if (!settings) {
-    std::cerr << "fsqlshm-bench: not understood:";
-    for (int i = 1; i < argc; ++i) std::cerr << ' ' << argv[i];
-    std::cerr << " (--help shows the flags)\n";
+    std::cerr << fmt::format("fsqlshm-bench: not understood: {} (--help shows the flags)\n",
+                             settings.error());
     return kExitCouldNotRun;
   }
   const Cases cases = all_cases(*settings);
   for (const Case& one : cases) register_case(one);
   add_context(*settings);
-  return settings->subject ? run_guarded() : run_registered();
+  return settings->subject ? run_guarded(silence) : run_registered();
 }
 
 }  // namespace

@@ -94,13 +94,17 @@ void judge_clean(const Scenario& scenario, std::string_view subject,
   }
   if (required) {
     report.status = Status::kMissed;
+    const bool cut = !report.summary.complete;
     report.finding = {
         .severity = "vacuous",
         .property = required->property,
         .defect = required->defect,
-        .title =
-            fmt::format("{} was not found in {} by {}", required->name, subject, scenario.name),
-        .detail = executions + " and no violation: the scenario or its oracle is vacuous.\n"};
+        .title = fmt::format("{} was not found in {} by {}{}", required->name, subject,
+                             scenario.name, cut ? ", whose search was cut short" : ""),
+        .detail =
+            executions +
+            (cut ? " and no violation, but the search was not to its end: give it more time.\n"
+                 : " and no violation: the scenario or its oracle is vacuous.\n")};
     return;
   }
   if (!must_reach) return;

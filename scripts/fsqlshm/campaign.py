@@ -71,9 +71,29 @@ def choose_engines(options: argparse.Namespace) -> tuple[dict[runner.Row, engine
     return able, unable if is_object(options) else []
 
 
-def shared_object(path: pathlib.Path, documents: Sequence[Document]) -> dict[str, object]:
+def checksum(path: pathlib.Path) -> str:
+    """Raises CouldNotRun if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CouldNotRun(f"{path}: {error.strerror}") from error
+
+
+def changed(path: pathlib.Path, before: str) -> list[Document]:
+    """That another object was attacked by some of the engines; nothing if it is the one that it was."""
+    try:
+        after = checksum(path)
+    except CouldNotRun as problem:
+        after = str(problem)
+    if after == before:
+        return []
+    reason = f"the subject changed while it was attacked: sha256 {before} at the start, then {after}"
+    return [results.could_not_run("campaign", reason)]
+
+
+def shared_object(path: pathlib.Path, sha256: str, documents: Sequence[Document]) -> dict[str, object]:
     """Who it is, by what the engines that loaded it say."""
-    who = {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    who = {"file": str(path), "sha256": sha256}
     said = [document["details"]["subject"] for document in documents if "subject" in document["details"]]
     return who | {name: said[0][name] for name in ("implementation", "promises", "known_defects") if said}
 
@@ -112,13 +132,13 @@ def commit() -> str:
 
 
 def about_subject(
-    options: argparse.Namespace, documents: Sequence[Document], unable: Sequence[str]
+    options: argparse.Namespace, sha256: str, documents: Sequence[Document], unable: Sequence[str]
 ) -> dict[str, object]:
     """Members of the summary."""
     if not is_object(options):
         return {"subject": options.subject}
     path = pathlib.Path(options.subject)
-    return {"subject": path.name, "shared_object": shared_object(path, documents), "unable": list(unable)}
+    return {"subject": path.name, "shared_object": shared_object(path, sha256, documents), "unable": list(unable)}
 
 
 def make_report(folder: pathlib.Path) -> pathlib.Path:
@@ -144,9 +164,9 @@ def conclude(program: str, documents: Sequence[Document], seconds: float, page: 
     return status
 
 
-def refused(documents: Sequence[Document]) -> bool:
-    """Whether the first that tried could not load the subject: nobody can."""
-    return bool(documents) and documents[0]["status"] == "could_not_run" and "subject" not in documents[0]["details"]
+def refused(path: str, documents: Sequence[Document]) -> bool:
+    """Whether an engine could not load the subject: nobody can. Its reason begins like this (harness/subject.h)."""
+    return any(document.get("reason", "").startswith(f"subject {path}: ") for document in documents)
 
 
 def run_engines(
@@ -166,7 +186,7 @@ def run_engines(
         if stop.requested:
             documents.append(results.could_not_run(row.engine, "not started: interrupted"))
             continue
-        if is_object(options) and refused(documents):
+        if is_object(options) and refused(options.subject, documents):
             clock.say(f"{row.engine}: not started, the subject cannot be loaded")
             continue
         try:
@@ -189,6 +209,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_arguments(arguments)
     runner.bootstrap("--campaign")
     chosen, unable = choose_engines(options)
+    sha256 = checksum(pathlib.Path(options.subject)) if is_object(options) else ""
     folder = make_output_folder(options.out)
     started = results.now()
     clock.run_engines_for(options.minutes * 60)
@@ -196,11 +217,13 @@ def main(arguments: Sequence[str]) -> int:
     for each in unable:
         clock.say(f"left out: {each}")
     documents = run_engines(chosen, folder, options, clock, stop)
+    if is_object(options):
+        documents += changed(pathlib.Path(options.subject), sha256)
     print_results(documents)
     summary = results.summary(
         documents,
         **{name: getattr(options, name) for name in ("minutes", "seed", "shard")},
-        **about_subject(options, documents, unable),
+        **about_subject(options, sha256, documents, unable),
         started=started,
         duration_seconds=round(clock.elapsed(), 1),
         commit=commit(),

@@ -34,7 +34,7 @@ class Temporary(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.out = pathlib.Path(folder.name)
 
-    def bench(self, *more: str) -> "subprocess.CompletedProcess[str]":
+    def bench(self, *more: object) -> "subprocess.CompletedProcess[str]":
         return call(FOLDER / "fsqlshm-bench", *more)
 
     def measure(self, *more: str) -> dict[str, Any]:
@@ -111,6 +111,22 @@ class SharedObjects(Temporary):
             rows = self.measure_subject(subject, 1)
             self.assertIn(text, rows[operation]["error_message"], subject)
             self.assertEqual({name for name in rows if rows[name].get("error_occurred")}, {operation})
+
+    def test_one_that_crashes_while_it_is_measured_is_named(self) -> None:
+        subject = FOLDER.parent / "harness" / "subjects" / "crashes-later.so"
+        done = self.bench("--benchmark_min_time=0.2", "--benchmark_filter=^call/alloc/", f"--subject={subject}")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, "fsqlshm-bench: crashed in call/alloc/.*crashes-later.so: died of signal 4")
+
+    def test_a_blank_in_a_path_and_before_it(self) -> None:
+        subject = self.out / "a subject.so"
+        subject.symlink_to(FOLDER.parent / "harness" / "subjects" / "reference.so")
+        done = self.bench(SHORT, "--benchmark_filter=^call/alloc/", "--subject", subject)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("a_subject.so", done.stdout)
+        done = self.bench(SHORT, f"--subject={subject}", "--bogus", "--rates=0")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("not understood: --bogus (", done.stderr)
 
     def test_one_that_cannot_be_loaded_is_refused(self) -> None:
         subject = FOLDER.parent / "harness" / "subjects" / "other-version.so"
@@ -210,7 +226,7 @@ class Engine(Temporary):
         self.assertEqual(process.wait(timeout=30), 2)
         document = results.load(self.out / "bench.json")
         self.assertEqual(document["status"], "could_not_run")
-        self.assertEqual(document.get("reason"), "interrupted")
+        self.assertRegex(document.get("reason", ""), "^interrupted after [0-9]+ rounds$")
 
 
 if __name__ == "__main__":

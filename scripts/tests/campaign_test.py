@@ -173,13 +173,32 @@ class CampaignTest(support.FolderTest):
     def test_a_shared_object_that_cannot_be_loaded(self) -> None:
         path = self.top / "one.so"
         path.write_bytes(b"nonsense")
-        self.engine_for_objects("golden", NOTHING.replace('"clean"', '"could_not_run"').replace("int(bad)", "2"))
+        # An engine that cannot run says nothing of the others; one that cannot load the subject does.
+        unable = NOTHING.replace('"clean"', '"could_not_run"').replace("int(bad)", "2")
+        self.engine_for_objects("golden", unable)
         self.engine_for_objects("bench")
+        done = self.campaign("--subject", str(path), "--out", str(self.top / "first"))
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("bench: starting", done.stdout)
+        reason = f"subject {path}: is no shared object"
+        self.engine_for_objects("golden", unable.replace('"headline": ""', f'"headline": "", "reason": "{reason}"'))
         done = self.campaign("--subject", str(path))
         self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
         self.assertEqual({d["engine"] for d in self.summary()["results"]}, {"golden"})
         self.assertIn("bench: not started, the subject cannot be loaded", done.stdout)
         self.assertEqual(set(self.summary()["shared_object"]), {"file", "sha256"})
+
+    def test_a_shared_object_that_changes(self) -> None:
+        path = self.top / "one.so"
+        path.write_bytes(b"machine code")
+        change = "pathlib.Path(o.subject).write_bytes(b'other code')\nprint(f\"{me}: at work\""
+        self.engine_for_objects("golden", NOTHING.replace('print(f"{me}: at work"', change))
+        done = self.campaign("--subject", str(path))
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        before = hashlib.sha256(b"machine code").hexdigest()
+        self.assertEqual(self.summary()["shared_object"]["sha256"], before)
+        self.assertIn(f"the subject changed while it was attacked: sha256 {before} at the start", done.stdout)
+        self.assertIn(hashlib.sha256(b"other code").hexdigest(), done.stdout)
 
     def test_bad_arguments(self) -> None:
         for arguments in (

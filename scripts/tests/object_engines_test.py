@@ -4,6 +4,7 @@ usage: object_engines_test.py FOLDER   (the build folder; the engines run what i
 """
 
 import pathlib
+import signal
 import subprocess
 import sys
 import unittest
@@ -55,6 +56,26 @@ class ObjectEngines(support.FolderTest):
             titles = [f"{one['title']} {one['detail'][:200]}" for one in violations]
             self.assertTrue(any(text in title for title in titles), (engine, titles))
             self.assertTrue(all("crashes.so" in one["replay"] for one in violations))
+
+    def test_one_that_crashes_while_it_is_measured(self) -> None:
+        status, documents = self.attack("bench", "crashes-later")
+        self.assertEqual(status, results.FOUND)
+        finding = documents[0]["findings"][0]
+        self.assertEqual(finding["severity"], "violation")
+        self.assertRegex(finding["title"], "^crashed in call/alloc/.*crashes-later.so: died of signal 4")
+        self.assertIn("crashes-later.so", finding["replay"])
+
+    def test_an_interrupted_measurement(self) -> None:
+        path = FOLDER / "harness" / "subjects" / "reference.so"
+        words = [support.SCRIPTS / "engine", "bench", "--seconds", 60, "--out", self.top, "--subject", path]
+        process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        support.wait_for_line(process, "bench: 1 rounds")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, results.COULD_NOT_RUN, output)
+        document = results.load(self.top / "bench.json")
+        self.assertEqual(document["status"], "could_not_run")
+        self.assertIn("interrupted", document["reason"])
 
     def test_one_of_another_version(self) -> None:
         for engine in ("golden", "stress", "bench"):

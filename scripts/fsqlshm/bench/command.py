@@ -54,7 +54,10 @@ def measure(options: argparse.Namespace) -> tuple[File, bool]:
         stop.build(options.preset, [rounds.PROGRAM], OUT / "build.log")
     chosen = rounds.CALLS if options.subject else rounds.MAIN if options.quick else rounds.FULL
     file = rounds.new_file(options.preset, [(options.filter, 0.01)] if options.filter else chosen, options.subject)
-    rounds.measure(file, stop, lambda count, _: count < int(options.rounds))
+    try:
+        rounds.measure(file, stop, lambda count, _: count < int(options.rounds))
+    except rounds.DidNotReturn as error:
+        raise CouldNotRun(f"what was measured does not work: {error}") from error
     return file, stop.requested
 
 

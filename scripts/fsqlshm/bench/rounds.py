@@ -19,6 +19,12 @@ from fsqlshm.processes import Command, Stopper
 from fsqlshm.results import CouldNotRun, now
 
 PROGRAM = "fsqlshm-bench"
+
+
+class DidNotReturn(Exception):
+    """A call of a shared object crashed or hung while it was measured: which, and how."""
+
+
 # What one process of a round measures, as Google Benchmark takes it: which benchmarks, and seconds a measurement.
 Pass = tuple[str, float]
 FULL: list[Pass] = [("-^tail/", 0.01), ("^tail/(thread/(0|10k|100k|1M|saturating)|process/(100k|saturating))/", 0.02)]
@@ -50,7 +56,7 @@ def new_file(preset: str, passes: Sequence[Pass], subject: pathlib.Path | None =
 
 
 def _run_program(preset: str, options: Sequence[str], stop: Stopper) -> File:
-    """What the program measured; nothing of use if it was interrupted."""
+    """What the program measured; nothing of use if it was interrupted. Raises CouldNotRun and DidNotReturn."""
     program = ROOT / "build" / preset / "bench" / PROGRAM
     if not os.access(program, os.X_OK):
         commands = f"cmake --preset {preset} && cmake --build --preset {preset}"
@@ -66,6 +72,8 @@ def _run_program(preset: str, options: Sequence[str], stop: Stopper) -> File:
             file: File = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             file = {}
+        if not stop.requested and not file and child.returncode == 1:
+            raise DidNotReturn(errors.rpartition("\n")[2].removeprefix(f"{PROGRAM}: "))
         if not stop.requested and (not file or child.returncode not in (0, 1)):  # 1: some rows have errors
             raise CouldNotRun(f"{PROGRAM} ended with status {child.returncode}: {errors[-200:] or 'no message'}")
         return file
@@ -73,7 +81,7 @@ def _run_program(preset: str, options: Sequence[str], stop: Stopper) -> File:
 
 def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool]) -> None:
     """Adds rounds as long as `goes_on` says so of how many there were and of the seconds they took. One that is
-    interrupted is not added."""
+    interrupted is not added. Raises CouldNotRun and DidNotReturn."""
     start = time.monotonic()
     passed, ours = 0.0, file["context"]["fsqlshm"]
     while goes_on(ours["rounds"], passed):

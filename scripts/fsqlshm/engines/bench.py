@@ -8,6 +8,7 @@ Of a shared object: its calls, beside the same calls of this library.
 """
 
 import json
+import shlex
 import statistics
 
 from fsqlshm.bench import rounds, tables
@@ -29,13 +30,17 @@ def _racy_reads(measured: Measured, **facts: str) -> tuple[int, int]:
     return int(sum(sum(c["reads"]) for c in counters)), int(sum(sum(c["torn"]) for c in counters))
 
 
+def _option(file: File) -> str:
+    return shlex.quote(f"--subject={file['context']['fsqlshm']['subject']}")
+
+
 def judge(file: File, result: Result) -> None:
     """Adds what is wrong: operations that did the wrong thing, and a check for torn reads that was vacuous."""
     errors = {row["name"]: row["error_message"] for row in timed_rows(file) if row.get("error_occurred")}
     for name, text in errors.items():
         replay = f"{rounds.PROGRAM} --benchmark_filter='^{name}$'"
         if "subject" in file["context"]["fsqlshm"]:
-            replay += f" --subject={file['context']['fsqlshm']['subject']}"
+            replay += f" {_option(file)}"
         result.find("violation", "what is measured works", f"{name}: {text}", replay=replay)
     measured = gather(file)
     reads, torn = _racy_reads(measured, rate="saturating")
@@ -92,10 +97,13 @@ def main(job: Job) -> int:
     try:
         # At least one round, and no round that would not be over in time.
         rounds.measure(file, job.stop, lambda count, passed: passed * (count + 1) <= job.seconds * count)
-        if file["context"]["fsqlshm"]["rounds"] == 0:
-            result.reason = "interrupted"
+        if job.stop.requested:
+            result.reason = f"interrupted after {file['context']['fsqlshm']['rounds']} rounds"
     except CouldNotRun as error:
         result.reason = str(error)
+    except rounds.DidNotReturn as error:
+        replay = f"{rounds.PROGRAM} '--benchmark_filter={rounds.CALLS[0][0]}' {_option(file)}"
+        result.find("violation", "what is measured works", str(error), replay=replay)
     fill(result, file)
     for problem in [finding["title"] for finding in result.findings] + [result.reason]:
         job.say(problem)
