@@ -294,7 +294,7 @@ TEST_F(Golden, BadFlagsCouldNotRun) {
   for (const char* flags :
        {"", "--no-such-flag", "x --protocol both-of-them", "x y", "x --subject /nowhere.so",
         GOLDEN_FOLDER " --protocol hardened --subject " LIBRARY}) {
-    const std::string command = std::string(GOLDEN_PROGRAM) + " " + flags + " >/dev/null 2>&1";
+    const std::string command = fmt::format("{} {} >/dev/null 2>&1", GOLDEN_PROGRAM, flags);
     EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 2) << flags;
   }
   EXPECT_EQ(WEXITSTATUS(std::system((std::string(GOLDEN_PROGRAM) + " --help >/dev/null").c_str())),
