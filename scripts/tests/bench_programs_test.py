@@ -120,7 +120,7 @@ class SharedObjects(Temporary):
 
     def test_a_blank_in_a_path_and_before_it(self) -> None:
         subject = self.out / "a subject.so"
-        subject.symlink_to(FOLDER.parent / "harness" / "subjects" / "reference.so")
+        subject.symlink_to((FOLDER.parent / "harness" / "subjects" / "reference.so").resolve())
         done = self.bench(SHORT, "--benchmark_filter=^call/alloc/", "--subject", subject)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("a_subject.so", done.stdout)
