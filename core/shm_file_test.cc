@@ -389,11 +389,17 @@ TEST_F(ShmFileTest, OneOfManyCreatesAndAllOpenTheSame) {
   }
 }
 
-TEST_F(ShmFileTest, AnOldErrnoIsNoReasonToReadAgain) {
+TEST_F(ShmFileTest, AnOldErrnoIsNoReasonToCallAgain) {
   write(path(), {}, 100);
   expect_error(ShmFile::open(path(), trust()), Code::kTooSmall);  // the lock file is there now
   errno = EINTR;
   expect_error(ShmFile::open(path(), trust()), Code::kTooSmall);
+  const auto create_with_the_first_descriptor_free = [&] {
+    ::close(STDIN_FILENO);
+    errno = EINTR;
+    return ShmFile::create(path("other")) && ::fcntl(STDIN_FILENO, F_GETFD) < 0 ? 0 : 1;
+  };
+  EXPECT_EQ(in_child(create_with_the_first_descriptor_free), 0);
 }
 
 // How far into the file pread and pwrite were asked to go.
