@@ -84,7 +84,9 @@ class Tree:
             self.pristine, self.seconds = kept["pristine"], kept["seconds"]
             return
         self._configure()
-        if not self._build([target for part in self._parts() for target in part.targets] + ["fsqlshm"]):
+        targets = [target for part in self._parts() for target in part.targets]
+        targets += [name for name in KEPT if any(part.command[0] == f"{{original}}/{name}" for part in self._parts())]
+        if not self._build([*targets, "fsqlshm"]):
             raise CouldNotRun(f"the library without a mutant cannot be built, see {self.log}")
         self.original.mkdir(exist_ok=True)
         for name, path in KEPT.items():
