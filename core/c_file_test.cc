@@ -15,29 +15,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
 
 #include "fsqlshm/shm_file.h"
 #include "fsqlshm_file.h"
-
-namespace {
-
-// How many more allocations of this thread succeed; negative: all.
-thread_local int allocations_left = -1;
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
-  void* const memory = std::malloc(size);
-  return memory != nullptr ? memory : throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace fsqlshm {
 namespace {
@@ -193,29 +176,6 @@ TEST_F(CFile, AFailingCloseIsReported) {
   ASSERT_TRUE(closed);
   EXPECT_EQ(fsqlshm_file_close(file, &error_), FSQLSHM_FILE_CLOSE);
   EXPECT_EQ(error_.found, static_cast<std::uint64_t>(EBADF));
-}
-
-TEST_F(CFile, MemoryThatRunsOutLosesNothing) {
-  namespace fs = std::filesystem;
-  const auto descriptors = [] {
-    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
-  };
-  const auto before = descriptors();
-  fsqlshm_file* file = nullptr;
-  fsqlshm_code code = FSQLSHM_OK;
-  int allocations = 0;
-  for (; allocations < 1000; ++allocations) {
-    for (const auto& entry : fs::directory_iterator(folder_)) fs::remove(entry);
-    allocations_left = allocations;
-    code = fsqlshm_file_create(path_.c_str(), &options_, &file, &error_);
-    allocations_left = -1;
-    if (code != FSQLSHM_NO_MEMORY) break;
-    ASSERT_EQ(descriptors(), before) << allocations;
-  }
-  EXPECT_EQ(code, FSQLSHM_OK) << text();
-  EXPECT_GT(allocations, 5);
-  EXPECT_EQ(fsqlshm_file_close(file, nullptr), FSQLSHM_OK);
-  EXPECT_EQ(descriptors(), before);
 }
 
 TEST_F(CFile, TheFirstOpenerIsAskedForTheState) {

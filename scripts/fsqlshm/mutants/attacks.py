@@ -5,7 +5,7 @@ The budgets are fixed numbers of executions where the engine takes such, so that
 
 import dataclasses
 
-UNIT_TESTS = ("original_test", "edge_test", "c_interface_test", "shm_file_test", "process_test")
+UNIT_TESTS = ("original_test", "edge_test", "c_interface_test", "out_of_memory_test", "shm_file_test", "process_test")
 # Executions that find what a minute's fuzzing finds, mostly; in all some seconds.
 FUZZ_RUNS = {
     "open_raw": 100_000,
