@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace fsqlshm::fuzz {
@@ -59,17 +61,34 @@ void write_file(const fs::path& path, const Content& content) {
   }
 }
 
-bool same_file(const fs::path& path, const Content& like) {
+namespace {
+
+// As many of the first bytes as `like` has; none if the size is another.
+std::optional<std::vector<std::uint8_t>> first_bytes(const fs::path& path, const Content& like) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+  if (fd < 0) return std::nullopt;
   std::vector<std::uint8_t> bytes(std::min<std::uint64_t>(like.bytes.size(), like.size));
   struct stat status = {};
-  const bool same = ::fstat(fd, &status) == 0 &&
-                    static_cast<std::uint64_t>(status.st_size) == like.size &&
-                    ::read(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
-                    std::equal(bytes.begin(), bytes.end(), like.bytes.begin());
+  const bool whole = ::fstat(fd, &status) == 0 &&
+                     static_cast<std::uint64_t>(status.st_size) == like.size &&
+                     ::read(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
   ::close(fd);
-  return same;
+  return whole ? std::optional(std::move(bytes)) : std::nullopt;
+}
+
+}  // namespace
+
+bool same_file(const fs::path& path, const Content& like) {
+  const auto bytes = first_bytes(path, like);
+  return bytes && std::equal(bytes->begin(), bytes->end(), like.bytes.begin());
+}
+
+bool same_immutable(const fs::path& path, const Content& like) {
+  auto bytes = first_bytes(path, like);
+  if (!bytes) return false;
+  std::copy_n(like.bytes.begin() + wire::kFirstAtomic, 8 * wire::kAtomicWords,
+              bytes->begin() + wire::kFirstAtomic);
+  return *bytes == like.bytes;
 }
 
 std::optional<Failure> check_message(std::string_view subject, const ShmError& error) {

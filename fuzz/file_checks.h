@@ -39,7 +39,7 @@ struct Recovery {
     return options;
   }
 
-  int calls = 0;
+  std::uint64_t calls = 0;
 
  private:
   FirstOpener first_;
@@ -65,6 +65,8 @@ void remove_both(const std::filesystem::path& path);
 void write_file(const std::filesystem::path& path, const Content& content);
 /// Size and first bytes, as many as `like` has.
 [[nodiscard]] bool same_file(const std::filesystem::path& path, const Content& like);
+/// The same but for the atomic words. REQUIRES: `like` has a whole header.
+[[nodiscard]] bool same_immutable(const std::filesystem::path& path, const Content& like);
 /// Removes drafts from the folder; how many there were.
 [[nodiscard]] std::size_t remove_leftovers();
 

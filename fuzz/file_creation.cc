@@ -91,7 +91,9 @@ std::optional<Failure> check_created_file(const fs::path& path, const Created& c
   const bool there = fs::exists(path);
   if (created.header && !there) return fail("the name is not there");
   const auto is = [&](const Content& one) { return same_file(path, one); };
-  const bool other = interferer.foreign() && (is(foreign) || is(established(foreign, input.first)));
+  const bool half_established = created.error && same_immutable(path, foreign);
+  const bool other = interferer.foreign() &&
+                     (is(foreign) || is(established(foreign, input.first)) || half_established);
   if (there && !is(fresh) && !other) return fail("not the fresh header, or not its size");
   if (created.header && !other &&
       std::memcmp(created.header->data(), fresh.bytes.data(), wire::kSize) != 0) {
@@ -146,7 +148,7 @@ std::optional<Failure> check_create(const FileInput& input) {
   if (created.error) failed.add();
   if (interferer.foreign()) overtaken.add();
   // Who was overtaken begins again, and others may have had the file open meanwhile.
-  if (recovery.calls > (interferer.foreign() ? 2 : 1)) {
+  if (recovery.calls > 1 + interferer.restarts()) {
     return failures_of("create a file")("asks for the state twice");
   }
   if (auto f = check_creation_answer(created, input, interferer)) return f;

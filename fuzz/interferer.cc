@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 
 #include "fuzz/file_oracle.h"
@@ -33,6 +34,21 @@ bool Interferer::explains(const ShmError& error) const {
   return std::ranges::any_of(failures_, [&](const Failed& failed) {
     return may_report(failed.call, failed.error, error);
   });
+}
+
+std::uint64_t Interferer::hidden() const {
+  return static_cast<std::uint64_t>(std::ranges::count_if(failures_, [](const Failed& failed) {
+    const bool looks =
+        failed.call == "openat" || failed.call == "fstatat" || failed.call == "fstat";
+    return looks && failed.error == ENOENT;
+  }));
+}
+
+std::uint64_t Interferer::restarts() const {
+  const auto taken = std::ranges::count_if(failures_, [](const Failed& failed) {
+    return failed.call == "linkat" && failed.error == EEXIST;
+  });
+  return hidden() + static_cast<std::uint64_t>(taken) + (foreign_ ? 1 : 0);
 }
 
 std::string Interferer::failures() const {

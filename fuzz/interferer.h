@@ -37,6 +37,12 @@ class Interferer {
   [[nodiscard]] bool failed_any() const { return !failures_.empty(); }
   /// Whether one of the failures explains this error.
   [[nodiscard]] bool explains(const ShmError& error) const;
+  /// How often a look at a name was answered with ENOENT. open_or_create may then make a file, and
+  /// ask for the state to do so, before it sees that there is one.
+  [[nodiscard]] std::uint64_t hidden() const;
+  /// How often the task may have begun again, and asked for the state once more: for each such
+  /// answer, and each time that the name of a new file was taken.
+  [[nodiscard]] std::uint64_t restarts() const;
   /// The calls that failed, for a person.
   [[nodiscard]] std::string failures() const;
   /// Whether space was asked for.
