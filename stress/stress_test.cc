@@ -72,7 +72,8 @@ TEST(Run, HardenedSurvivesChaosInAllRoles) {
 TEST(Run, HardenedWithoutPerturbationOrChaos) {
   Result result("stress", "hardened");
   RunConfig config = short_run();
-  config.seconds = 1;
+  config.seconds = 60;
+  config.until = Until::kReached;
   config.kill = config.exec = config.stop = false;
   config.worker.perturb = 0;
   config.worker.publish_rate = 0;
