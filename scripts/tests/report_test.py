@@ -78,6 +78,11 @@ class ReportTest(unittest.TestCase):
             page = self.page(support.summary(documents))
             self.assertIn(f"{icon} {verdict}", " ".join(page.text.split()))
 
+    def test_why_an_engine_could_not_run_is_on_top(self) -> None:
+        page = self.page(support.summary([support.document(status="could_not_run", reason="the disk is full")]))
+        said = " ".join(page.visible.split())
+        self.assertIn("relacy could not run: the disk is full; until then 1 k executions", said)
+
     def test_what_was_found_unexpectedly_is_open_and_on_top(self) -> None:
         page = self.page(everything())
         for said in ("a live owner was evicted", "P2 integrity", "fsqlshm-relacy --replay 'x/y/random/7'",

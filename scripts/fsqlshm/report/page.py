@@ -50,9 +50,11 @@ def _section(document: Document) -> Markup:
 
 
 def _answer(document: Document) -> str:
-    if not document["headline"] and document["status"] == "could_not_run":
-        return document.get("reason") or "no reason given"
-    return results.headline(document)
+    done = results.headline(document)
+    if document["status"] != "could_not_run":
+        return done
+    reason = document.get("reason") or "no reason given"
+    return f"{reason}; until then {done}" if document["headline"] else reason
 
 
 def _machine(summary: Summary) -> dict[str, Any]:
