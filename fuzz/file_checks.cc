@@ -99,6 +99,12 @@ std::optional<Failure> check_message(std::string_view subject, const ShmError& e
   return failures_of(subject)("the message is not one line of text", message);
 }
 
+FileSizeLimit::FileSizeLimit(std::uint64_t most) {
+  ::getrlimit(RLIMIT_FSIZE, &before_);
+  const struct rlimit limited = {std::min<rlim_t>(most, before_.rlim_max), before_.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &limited);
+}
+
 std::size_t remove_leftovers() {
   std::size_t count = 0;
   for (const auto& entry : fs::directory_iterator(folder())) {

@@ -3,7 +3,10 @@
 #ifndef FSQLSHM_FUZZ_FILE_CHECKS_H_
 #define FSQLSHM_FUZZ_FILE_CHECKS_H_
 
+#include <sys/resource.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <optional>
@@ -67,6 +70,18 @@ void write_file(const std::filesystem::path& path, const Content& content);
 [[nodiscard]] bool same_file(const std::filesystem::path& path, const Content& like);
 /// The same but for the atomic words. REQUIRES: `like` has a whole header.
 [[nodiscard]] bool same_immutable(const std::filesystem::path& path, const Content& like);
+/// As long as it lives, this process may write files of at most `most` bytes.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(std::uint64_t most);
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  struct rlimit before_ = {};
+};
+
 /// Removes drafts from the folder; how many there were.
 [[nodiscard]] std::size_t remove_leftovers();
 

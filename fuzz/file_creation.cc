@@ -1,7 +1,5 @@
 // How a file is created, while calls fail and another process wants the name.
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -26,16 +24,12 @@ struct Created {
 // `room` is the largest size of a file that this process may write meanwhile.
 Created create(const fs::path& path, const ShmFileOptions& options, std::uint64_t room,
                Interferer& interferer) {
-  struct rlimit before = {};
-  ::getrlimit(RLIMIT_FSIZE, &before);
-  const struct rlimit limited = {std::min<rlim_t>(room, before.rlim_cur), before.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &limited);
   auto file = [&] {
+    const FileSizeLimit limit(room);
     const auto scope = interferer.interfere();
     return interferer.task() == Task::kCreate ? ShmFile::create(path, options)
                                               : ShmFile::open_or_create(path, options);
   }();
-  ::setrlimit(RLIMIT_FSIZE, &before);
   if (!file) return {.error = file.error()};
   if (interferer.truncated()) return {};  // what is mapped must not be touched
   const HeaderBytes header = file->header_bytes();

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "fuzz/file_checks.h"
 #include "fuzz/file_oracle.h"
 
 namespace fsqlshm::fuzz {
@@ -63,6 +64,7 @@ std::string Interferer::failures() const {
 // FIFO in the place of the one that is to be opened.
 void Interferer::take_the_name() {
   if (creation_) {
+    const FileSizeLimit none(RLIM_INFINITY);  // the limit is not the other one's
     std::error_code taken;
     foreign_ = std::filesystem::copy_file(foreign_file_, path_, taken) || foreign_;
   } else {
