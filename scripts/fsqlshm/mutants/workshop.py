@@ -178,11 +178,9 @@ class Tree:
         self._change(mutant)
         met = False
         for part in self.by_name[engine].parts:
-            if part.only and not mutant.file.startswith(part.only):
-                continue
             if not self._build(part.targets):
                 return Verdict(BROKEN, time.monotonic() - start)
-            if part.artefacts and all(self._digest(path) == self.pristine[path] for path in part.artefacts):
+            if all(self._digest(path) == self.pristine[path] for path in part.artefacts):
                 continue
             met = True
             verdict = self._run(part)
