@@ -17,12 +17,13 @@ import support
 
 from fsqlshm import files, merge, results
 from fsqlshm.mutants import explained, matrix, run, survey
-from fsqlshm.mutants.attacks import Engine, Part
+from fsqlshm.mutants.attacks import LONG_PROOF, SHORT_PROOFS, Engine, Part
 from fsqlshm.mutants.judge import EQUIVALENT
 from fsqlshm.mutants.ledger import BROKEN, COMPILER, KILLED, SAME, SURVIVED, UNREACHED, Ledger, Verdict
 from fsqlshm.mutants.mutant import Edit, Mutant
 from fsqlshm.mutants.workshop import Tree, verdict_of
 from fsqlshm.processes import Stopper
+from fsqlshm.proofs.obligations import OBLIGATIONS
 
 SOURCE = """\
 #include <atomic>
@@ -136,6 +137,9 @@ class LibraryTest(support.FolderTest):
 
     def test_the_explained_ones_are_there(self) -> None:
         self.assertEqual(explained.unknown(explained.read(), self.mutants()), [])
+
+    def test_every_obligation_is_proved(self) -> None:
+        self.assertEqual(sorted([*SHORT_PROOFS, LONG_PROOF]), sorted(OBLIGATIONS))
 
     def test_shards_are_all_and_apart(self) -> None:
         mutants = run.drawn(self.mutants())

@@ -15,6 +15,9 @@ FUZZ_RUNS = {
     "schedule": 20_000,
     "shm_file": 3_000,
 }
+# The obligation that takes four fifths of the time comes last, and only if the ones before did not refute anything.
+LONG_PROOF = "validate"
+SHORT_PROOFS = ("checksum", "open-by-copy", "open-in-place", "agree", "create", "state-word", "any-word")
 HARDENED = "harness/subjects/hardened.so"
 
 
@@ -65,9 +68,6 @@ def _proofs(*obligations: str) -> Part:
 
 _STRESS = "stress/fsqlshm-stress"
 _COMMON = ("--quiet", "--seed", "1", "--dir", "{scratch}")
-# The one that takes four fifths of the time comes last, and only if the ones before did not refute anything.
-_LONG_PROOF = "validate"
-_SHORT_PROOFS = ("checksum", "open-by-copy", "open-in-place", "agree", "create", "state-word", "any-word")
 
 ENGINES = (
     Engine("golden", (_of_subject("fsqlshm-golden", "{tree}/corpus/golden"),)),
@@ -86,7 +86,7 @@ ENGINES = (
             dataclasses.replace(_program(_STRESS, "--seconds", "5", *_COMMON), by_time=True),
         ),
     ),
-    Engine("proofs", (_proofs(*_SHORT_PROOFS), _proofs(_LONG_PROOF))),
+    Engine("proofs", (_proofs(*SHORT_PROOFS), _proofs(LONG_PROOF))),
 )
 # Programs that are kept from before the mutants: what runs on shared objects, and what says whether an input fails
 # without a mutant, too.
