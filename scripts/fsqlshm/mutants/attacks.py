@@ -11,10 +11,11 @@ FUZZ_RUNS = {
     "open_raw": 100_000,
     "open_sealed": 100_000,
     "operations": 30_000,
-    "proc_stat": 100_000,
+    "proc_stat": 30_000,
     "schedule": 20_000,
     "shm_file": 3_000,
 }
+RC11_EXECUTIONS = "5000"  # of each scenario; five of forty have more
 # The obligation that takes four fifths of the time comes last, and only if the ones before did not refute anything.
 LONG_PROOF = "validate"
 SHORT_PROOFS = ("checksum", "open-by-copy", "open-in-place", "agree", "create", "state-word", "any-word")
@@ -75,14 +76,14 @@ ENGINES = (
     Engine("unit", tuple(map(_unit, UNIT_TESTS))),
     Engine("fuzz", tuple(_fuzz(name, runs) for name, runs in FUZZ_RUNS.items() if name != "schedule")),
     Engine("schedules", (_fuzz("schedule", FUZZ_RUNS["schedule"]),)),
-    Engine("rc11", (_program("relacy/rc11/fsqlshm-rc11", "--quiet"),)),
+    Engine("rc11", (_program("relacy/rc11/fsqlshm-rc11", "--quiet", "--iterations", RC11_EXECUTIONS),)),
     Engine("relacy", (_program("relacy/fsqlshm-relacy", "--quiet", "--search", "bounded", "--context-bound", "2"),)),
     Engine("crash-points", (_program(_STRESS, "crash-points", *_COMMON),)),
     Engine("world", (_program("stress/world/fsqlshm-world", "--quick", *_COMMON),)),
     Engine(
         "stress",
         (
-            dataclasses.replace(_program(_STRESS, "outcomes", "--race-seconds", "0.2", *_COMMON), by_time=True),
+            dataclasses.replace(_program(_STRESS, "outcomes", "--race-seconds", "0.05", *_COMMON), by_time=True),
             dataclasses.replace(_program(_STRESS, "--seconds", "5", *_COMMON), by_time=True),
         ),
     ),
