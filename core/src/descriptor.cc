@@ -146,10 +146,7 @@ Mapping Mapping::map(int fd, std::size_t size, int protection) noexcept {
   if (address == MAP_FAILED) return mapped;
   mapped.bytes_ = {static_cast<std::byte*>(address), size};
   mapped.generation_ = process_generation();
-  if (::madvise(address, size, MADV_DONTFORK) == 0) return mapped;
-  const int error = errno;
-  mapped.unmap();
-  errno = error;
+  if (::madvise(address, size, MADV_DONTFORK) != 0) mapped.unmap();
   return mapped;
 }
 

@@ -91,6 +91,7 @@ std::expected<void, ShmError> OpenFile::check_names() const {
   const auto found = where.same_file(where.name, file.get());
   if (!found) return std::unexpected(found.error());
   const auto found_size = static_cast<std::uint64_t>(found->st_size);
+  const std::uint64_t size = mapping.bytes().size();
   if (found_size < size) return failure(Code::kFileTruncated, found_size, size);
   if (!lock_file.ok()) return {};  // a reader's
   const auto locks = where.same_file(where.lock_file(), lock_file.get());

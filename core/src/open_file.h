@@ -92,12 +92,12 @@ struct OpenFile {
   ino_t inode = 0;
   ImmutableWords immutable{};  // as checked when it was opened
   Geometry geometry{};
-  std::uint64_t size = 0;      // bytes, as the geometry asks for
   ProcessIdentity identity{};  // the name of this open; unknown for readers
   std::uint64_t generation = process_generation();
   Turns publication_turns{};
   std::atomic<std::int64_t> checked_ns = 0;  // when `check` last looked at the names
-  Mapping mapping{};                         // last, so that it goes before the locks do
+  // As much as the geometry asks for; last, so that it goes before the locks do.
+  Mapping mapping{};
 
   [[nodiscard]] bool of_this_process() const noexcept { return generation == process_generation(); }
   [[nodiscard]] RawWords words() const noexcept {

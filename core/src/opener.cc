@@ -362,7 +362,6 @@ class Opener {
     open_->inode = found.inode;
     open_->immutable = found.immutable;
     open_->geometry = found.immutable.geometry();
-    open_->size = found.size;
     open_->mapping = Mapping::map(fd(), found.size, protection);
     if (!open_->mapping.ok()) return failure_errno(Code::kFileMap);
     return {};
