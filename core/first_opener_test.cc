@@ -55,6 +55,21 @@ TEST_F(ShmFileTest, TheFirstOpenerEstablishesTheState) {
   EXPECT_EQ(validate(file->header_bytes()), std::vector<ShmError>{});
 }
 
+// Only what cannot be a next id is rubbish, and gives way to what the database knows.
+TEST_F(ShmFileTest, IdsThatHaveRunOutStayRunOut) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  const ShmFileOptions options = {
+      .recover = [] { return Recovered({.next_txn_id = *TxnId::from_raw(1000)}); }};
+  constexpr std::uint64_t kNone = TxnId::kMaxRaw + 1;
+  for (const auto& [found, next] : {std::pair(kNone, kNone), std::pair(kNone + 1, 1000UL)}) {
+    set_word(path(), Field::kNextTxnId, found);
+    const auto file = ShmFile::open(path(), options);
+    ASSERT_TRUE(file) << file.error().message();
+    const auto id = file->layout().alloc_txn_id();
+    EXPECT_EQ(id ? id->get() : kNone, next);
+  }
+}
+
 TEST_F(ShmFileTest, AFirstOpenerThatFailsLeavesItToTheNext) {
   const ShmFileOptions failing = {
       .recover = [] { return Recovered(std::unexpect, Code::kRecoverFailed, 7); }};

@@ -124,6 +124,16 @@ TEST(Process, AChildIsSomebodyElse) {
             0);
 }
 
+// What is read of /proc is then descriptor 0.
+TEST(Process, ADaemonWithoutStandardInputIsKnown) {
+  EXPECT_EQ(in_child([] {
+              const ProcessIdentity before = this_process();
+              ::close(STDIN_FILENO);
+              return this_process() == before && alive(before) ? 0 : 1;
+            }),
+            0);
+}
+
 TEST(Process, AnotherBirthMeansAnotherProcess) {
   const ProcessIdentity self = this_process();
   EXPECT_FALSE(process_alive(self.pid, self.birth + 1));

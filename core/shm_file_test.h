@@ -68,6 +68,12 @@ using Recovered = std::expected<DurableState, ShmError>;
 /// For files that nobody has open: what they say holds.
 inline ShmFileOptions trust() { return {.trust_found_state = true}; }
 
+inline void set_word(const fs::path& path, Field field, std::uint64_t value) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::pwrite(fd, &value, sizeof value, static_cast<off_t>(offset_of(field))), 8);
+  ::close(fd);
+}
+
 template <class T>
 inline void expect_error(const std::expected<T, ShmError>& result, Code code) {
   ASSERT_FALSE(result) << "expected " << to_string(code);

@@ -66,12 +66,6 @@ class Owner {
 
 constexpr std::uint64_t kNoLease = 0;
 
-void set_word(const fs::path& path, Field field, std::uint64_t value) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  ASSERT_EQ(::pwrite(fd, &value, sizeof value, static_cast<off_t>(offset_of(field))), 8);
-  ::close(fd);
-}
-
 class WorldRows : public ShmFileTest {
  protected:
   // Opens the file and becomes the writer.
