@@ -68,6 +68,30 @@ TEST_F(AskedOfTheSystem, WhatIsWrittenInPlaceIsNotCompressed) {
   EXPECT_EQ(set, FS_NOCOW_FL | FS_NOATIME_FL);
 }
 
+// The answers are those of a user who is no root and a member of the group.
+TEST_F(AskedOfTheSystem, AMemberOfTheGroupMakesTheFileForTheGroup) {
+  static std::vector<std::pair<uid_t, gid_t>> wanted;
+  wanted.clear();
+  harness::tell_lies([](std::string_view call, std::span<const std::uint64_t> arguments) {
+    if (call != "fchown") return std::optional<long>();
+    wanted.emplace_back(static_cast<uid_t>(arguments[1]), static_cast<gid_t>(arguments[2]));
+    errno = EPERM;
+    return std::optional<long>(wanted.back().first == ::geteuid() ? 0 : -1);
+  });
+  const std::pair given(::geteuid() + 1, ::getegid() + 1);
+  const std::pair made(::geteuid(), given.second);
+  const FileAccess access = {.mode = 0660, .uid = given.first, .gid = given.second};
+  EXPECT_TRUE(ShmFile::create(path(), {.access = access}));
+  EXPECT_EQ(wanted, (std::vector{given, made, given, made}));  // of the lock file and of the file
+  // Where the group may not write, its members cannot use the file.
+  for (const mode_t mode : {0600U, 0640U}) {
+    wanted.clear();
+    const FileAccess without = {.mode = mode, .uid = given.first, .gid = given.second};
+    expect_error(ShmFile::create(path("other"), {.access = without}), Code::kFileOwner);
+    EXPECT_EQ(wanted, std::vector{given}) << mode;
+  }
+}
+
 TEST_F(AskedOfTheSystem, ADiskThatIsTooSmallIsNotFilled) {
   ShmFileOptions options;
   options.max_txn_slots = 0xffffffff;  // 1.3 TiB
@@ -96,6 +120,30 @@ TEST_F(AskedOfTheSystem, ACallThatFailsIsNamed) {
     EXPECT_EQ(code(error), to_string(Code::kFileOpen)) << error.message();
     EXPECT_EQ(error.found(), std::uint64_t{ENXIO});
   }
+}
+
+TEST_F(AskedOfTheSystem, ACallThatASignalInterruptedIsMadeAgain) {
+  const ShmFileOptions options = {.recover = [] { return Recovered(DurableState{}); }};
+  const auto open = [&] {
+    return ShmFile::open(path(), options);
+  };  // establishes, as the first one
+  const auto create = [&] { return ShmFile::create(path("another")); };
+  ASSERT_TRUE(ShmFile::create(path()));
+  int interrupted = 0;
+  for (const std::string_view each : {"openat", "fcntl", "pread", "pwrite", "posix_fallocate"}) {
+    for (int failing = 1, calls = failing; calls >= failing; ++failing) {
+      calls = 0;
+      const ScopedBeforeCall scope(
+          [&](const char* call) { return call == each && ++calls == failing ? EINTR : 0; });
+      EXPECT_TRUE(open() && create()) << each << " " << failing;
+      EXPECT_TRUE(ShmFile::remove(path("another")));
+      interrupted += calls >= failing ? 1 : 0;
+    }
+  }
+  EXPECT_GE(interrupted, 30);
+  EXPECT_EQ(error_of([&] { return read_header_bytes(path()); }, "pread", 1, EIO),
+            ShmError(Code::kFileOpen, std::uint64_t{EIO}));
+  EXPECT_EQ(error_of(open, "pwrite", 1, EIO), ShmError(Code::kFileOpen, std::uint64_t{EIO}));
 }
 
 TEST_F(AskedOfTheSystem, ANameThatChangesHandsBeforeItIsOpenedIsLookedAtAgain) {

@@ -103,6 +103,21 @@ TEST_F(ShmFileTest, WhoCanNeitherJoinNorBeFirstPausesEverLonger) {
   EXPECT_LT(opens, 400);  // without: some thousand
 }
 
+// As by a `remove` of another process, before our lock on it is there.
+TEST_F(ShmFileTest, ALockFileThatGoesWhileItIsLockedIsMadeAgain) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  int locks = 0;
+  const ScopedBeforeCall scope([&](const char* call) {
+    if (std::string_view(call) == "fcntl" && ++locks == 1) {
+      EXPECT_TRUE(fs::remove(path("foo.db.fsqlite-shm-lock")));
+    }
+    return 0;
+  });
+  const auto file = ShmFile::open(path(), trust());
+  ASSERT_TRUE(file) << file.error().message();
+  EXPECT_TRUE(file->check_file());
+}
+
 TEST_F(ShmFileTest, ARuinThatNobodyHasOpenIsMadeAnew) {
   const SharedMemoryLayout header;
   const HeaderBytes good = header.to_bytes();
