@@ -150,6 +150,13 @@ TEST_F(CFile, ErrorsOfOpening) {
   EXPECT_EQ(file, nullptr);
   EXPECT_EQ(error_.found, static_cast<std::uint64_t>(ENOENT));
   EXPECT_EQ(fsqlshm_file_open(nullptr, nullptr, &file, nullptr), FSQLSHM_INVALID_ARGUMENT);
+  // Nothing of the error before is left in the next one.
+  error_ = {.code = FSQLSHM_FENCED, .reserved = 1, .found = 2, .expected = 3};
+  EXPECT_EQ(fsqlshm_file_open(nullptr, nullptr, &file, &error_), FSQLSHM_INVALID_ARGUMENT);
+  EXPECT_EQ(error_.code, FSQLSHM_INVALID_ARGUMENT);
+  EXPECT_EQ(error_.reserved, 0);
+  EXPECT_EQ(error_.found, 0U);
+  EXPECT_EQ(error_.expected, 0U);
   EXPECT_EQ(fsqlshm_file_open(path_.c_str(), nullptr, nullptr, nullptr), FSQLSHM_INVALID_ARGUMENT);
   EXPECT_EQ(fsqlshm_file_remove(nullptr, nullptr), FSQLSHM_INVALID_ARGUMENT);
   fsqlshm_file* const first = create();
@@ -249,6 +256,9 @@ TEST_F(CFile, ReconcilesWhatADeadPublisherLeft) {
   const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   ASSERT_EQ(::pwrite(fd, &odd, sizeof(odd), offsets::kSnapshotSeq), 8);
   ::close(fd);
+  fsqlshm_snapshot seen = {.commit_seq = 70, .schema_epoch = 80, .ecs_epoch = 90};
+  EXPECT_FALSE(fsqlshm_file_try_load_consistent_snapshot(file, 10, &seen));
+  EXPECT_EQ(seen.commit_seq + seen.schema_epoch + seen.ecs_epoch, 240U);  // as it was
   fsqlshm_publication* publication = nullptr;
   ASSERT_EQ(fsqlshm_file_lock_publication(file, &publication, nullptr), FSQLSHM_OK);
   EXPECT_TRUE(fsqlshm_publication_needs_reconcile(publication));

@@ -197,6 +197,14 @@ TEST_F(ShmFileTest, RefusesRegionsThatDoNotFit) {
                Code::kFileRegionsDoNotFit);
   expect_error(open_with([](Geometry& g) { g.committed_readers_bytes = 0; }),
                Code::kFileRegionsDoNotFit);
+  // A bit for each slot, and no byte less.
+  Geometry bits = Geometry::derive({}, 100);
+  EXPECT_EQ(bits.committed_readers_bytes, 13U);
+  EXPECT_EQ(*required_size(bits), bits.committed_readers_offset + 13);
+  bits.committed_readers_bytes = 12;
+  EXPECT_EQ(required_size(bits).error(),
+            ShmError(Code::kFileRegionsDoNotFit, bits.committed_readers_offset,
+                     bits.committed_readers_offset + 12));
   // Beyond the end, with and without an overflow on the way.
   for (const std::uint64_t huge :
        {kTop, kTop - 1023, (kTop >> 1) - 10, kTop >> 1, (kTop >> 1) + 1}) {
