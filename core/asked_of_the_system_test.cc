@@ -143,7 +143,33 @@ TEST_F(AskedOfTheSystem, ACallThatASignalInterruptedIsMadeAgain) {
   EXPECT_GE(interrupted, 30);
   EXPECT_EQ(error_of([&] { return read_header_bytes(path()); }, "pread", 1, EIO),
             ShmError(Code::kFileOpen, std::uint64_t{EIO}));
-  EXPECT_EQ(error_of(open, "pwrite", 1, EIO), ShmError(Code::kFileOpen, std::uint64_t{EIO}));
+  // Six words and the five stores of a publish.
+  for (int number = 1; number <= 11; ++number) {
+    EXPECT_EQ(error_of(open, "pwrite", number, EIO), ShmError(Code::kFileOpen, std::uint64_t{EIO}));
+  }
+}
+
+TEST_F(AskedOfTheSystem, ALockThatCannotBeHadIsTheError) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  const auto open = [&] { return ShmFile::open(path(), trust()); };
+  // OPEN, who uses the file, the name in both files, ESTABLISHED, OPEN for reading.
+  for (int number = 1; number <= 6; ++number) {
+    const ShmError error = error_of(open, "fcntl", number, ENOLCK);
+    EXPECT_EQ(to_string(error.code()), to_string(Code::kFileLock)) << number;
+    EXPECT_EQ(error.found(), std::uint64_t{ENOLCK}) << number;
+  }
+}
+
+TEST_F(AskedOfTheSystem, AnOpenMakesNoFileInThePlaceOfOneThatGoes) {
+  ASSERT_TRUE(ShmFile::create(path()));
+  int locks = 0;
+  const ScopedBeforeCall scope([&](const char* call) {
+    // After the first look at the name.
+    if (std::string_view(call) == "fcntl" && ++locks == 1) fs::remove(path());
+    return 0;
+  });
+  expect_error(ShmFile::open(path(), trust()), Code::kFileOpen);
+  EXPECT_FALSE(fs::exists(path()));
 }
 
 TEST_F(AskedOfTheSystem, ANameThatChangesHandsBeforeItIsOpenedIsLookedAtAgain) {
