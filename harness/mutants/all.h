@@ -78,6 +78,27 @@ struct NoWindow : Mutant<NoWindow> {
   }
 };
 
+struct ReconcilesAtOnce : Mutant<ReconcilesAtOnce> {
+  static constexpr Info kInfo = {"reconciles-at-once",
+                                 "a reconcile opens a window only where it finds an odd number",
+                                 kI2Whole, "reconcile-whole-load"};
+  static void reconcile(auto& lock, const ShmSnapshot& durable) {
+    if (lock.load(Field::kSnapshotSeq) % 2 == 1) return lock.publish(durable);
+    lock.store(Field::kSchemaEpoch, durable.schema_epoch.get());
+    lock.store(Field::kEcsEpoch, durable.ecs_epoch);
+    lock.store(Field::kCommitSeq, durable.commit_seq.get());
+  }
+};
+
+struct ReconcilesOnlyOdd : Mutant<ReconcilesOnlyOdd> {
+  static constexpr Info kInfo = {"reconciles-only-odd",
+                                 "a reconcile trusts the triple beside an even number", kP4,
+                                 "reconcile-whole-load"};
+  static void reconcile(auto& lock, const ShmSnapshot& durable) {
+    if (lock.load(Field::kSnapshotSeq) % 2 == 1) lock.publish(durable);
+  }
+};
+
 struct LeavesItOdd : Mutant<LeavesItOdd> {
   static constexpr Info kInfo = {"leaves-it-odd", "a publish leaves the number odd", kI1Even,
                                  "publish1-load2"};
@@ -378,13 +399,14 @@ void for_each(Visit&& visit) {
   const auto all = [&visit]<class... Protocols>() {
     (visit.template operator()<Protocols>(), ...);
   };
-  all.template operator()<
-      NoRecheck, CommitBeforeOdd, CommitBeforeSchema, BeginAddsOne, NoWindow, LeavesItOdd,
-      StaleReads, NeverGivesUp, LoadsWithRelease, IdsLoadStore, IdsPastTheEnd, DirectAcquire,
-      WaitingAcquire, AcquireWaitsForOwner, AcquireSteals, AcquireAlwaysTrue, DirectRelease,
-      UncheckedRelease, ReleaseClearsFirst, ReleaseAlwaysTrue, ReleasesAnyOwner, LeavesTheLease,
-      NeverTakesOver, AlwaysTakesOver, NeverClears, EvictsByStore, TrustingCheck, CheckAlwaysOk,
-      LeaseEndsLate, WaitsForTheLease, ClearsByStore, FenceBeforeLock>();
+  all.template operator()<NoRecheck, CommitBeforeOdd, CommitBeforeSchema, BeginAddsOne, NoWindow,
+                          ReconcilesAtOnce, ReconcilesOnlyOdd, LeavesItOdd, StaleReads,
+                          NeverGivesUp, LoadsWithRelease, IdsLoadStore, IdsPastTheEnd,
+                          DirectAcquire, WaitingAcquire, AcquireWaitsForOwner, AcquireSteals,
+                          AcquireAlwaysTrue, DirectRelease, UncheckedRelease, ReleaseClearsFirst,
+                          ReleaseAlwaysTrue, ReleasesAnyOwner, LeavesTheLease, NeverTakesOver,
+                          AlwaysTakesOver, NeverClears, EvictsByStore, TrustingCheck, CheckAlwaysOk,
+                          LeaseEndsLate, WaitsForTheLease, ClearsByStore, FenceBeforeLock>();
 }
 
 }  // namespace fsqlshm::harness::mutants

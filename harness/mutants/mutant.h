@@ -97,6 +97,7 @@ struct Mutant : HardenedProtocol {
   static void begin(auto& lock) { lock.begin(); }
   static void end(auto& lock) { lock.end(); }
   static void publish(auto& lock, const ShmSnapshot& next) { lock.publish(next); }
+  static void reconcile(auto& lock, const ShmSnapshot& durable) { M::publish(lock, durable); }
   static std::optional<ShmSnapshot> try_load(const auto& lock) { return lock.try_load_once(); }
   static bool acquire(auto& writer, const Claim& claim) { return writer.acquire(claim); }
   static bool release(auto& writer, TxnId id) { return writer.release(id); }
@@ -113,6 +114,7 @@ struct Mutant : HardenedProtocol {
     void begin() { M::begin(static_cast<Base&>(*this)); }
     void end() { M::end(static_cast<Base&>(*this)); }
     void publish(const ShmSnapshot& next) { M::publish(static_cast<Base&>(*this), next); }
+    void reconcile(const ShmSnapshot& durable) { M::reconcile(static_cast<Base&>(*this), durable); }
     [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
       return M::try_load(static_cast<const Base&>(*this));
     }

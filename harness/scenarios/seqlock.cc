@@ -80,6 +80,41 @@ const AddScenario kReconcileLoad(
                  {"reader 2", read_twice}},
      .after = at_rest});
 
+void expect_reconciled(Header& h, unsigned version) {
+  if (h.load() != triple(version)) {
+    h.execution().fail(kP4, "reconcile did not put version {} in", version);
+  }
+}
+
+void read_once(Header& h) {
+  const auto attempt = h.try_load();
+  if (attempt.snapshot == triple(0)) h.reach("first version");
+  if (attempt.snapshot == triple(2)) h.reach("version that was not durable");
+  if (attempt.snapshot == triple(1)) h.reach("durable version");
+  if (attempt.refusal == Refusal::kOdd) h.reach("odd refused");
+  if (attempt.refusal == Refusal::kTorn) h.reach("torn read refused");
+}
+
+// The number is even, so nothing says that there is something to repair.
+const AddScenario kReconcileWholeLoad(
+    {.name = "reconcile-whole-load",
+     .properties = "I1 I2 I3 P4",
+     .description = "reconcile goes back to what is durable, from a publish that was whole",
+     .outcomes = {"first version", "version that was not durable", "durable version", "odd refused",
+                  "torn read refused"},
+     .before = whole,
+     .threads = {{"publisher, then recovery",
+                  [](Header& h) {
+                    h.publish(2);
+                    h.reconcile(1);
+                  }},
+                 {"reader 1", read_once},
+                 {"reader 2", read_once}},
+     .after = [](Header& h) {
+       expect_reconciled(h, 1);
+       h.snapshot().at_rest();
+     }});
+
 const AddScenario kPublisherDies(
     {.name = "publisher-dies",
      .properties = "P4 I2 I3",
@@ -97,9 +132,7 @@ const AddScenario kPublisherDies(
          const bool odd = h.execution().newest(Field::kSnapshotSeq) % 2 == 1;
          h.reach(odd ? "died in the middle" : "died in between");
          h.reconcile(3);
-         if (h.load() != triple(3)) {
-           h.execution().fail(kP4, "reconcile did not put version 3 in");
-         }
+         expect_reconciled(h, 3);
        }
        h.snapshot().at_rest();
      }});

@@ -90,7 +90,7 @@ class BasicSharedMemoryLayout {
   /// REQUIRES: no other publisher.
   void reconcile(CommitSeq durable_commit_seq, SchemaEpoch durable_schema_epoch,
                  std::uint64_t durable_ecs_epoch) {
-    publish_snapshot(durable_commit_seq, durable_schema_epoch, durable_ecs_epoch);
+    Seqlock(words_).reconcile({durable_commit_seq, durable_schema_epoch, durable_ecs_epoch});
   }
 
   // --- Serialized writer --------------------------------------------------------------------

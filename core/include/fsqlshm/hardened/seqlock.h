@@ -57,6 +57,10 @@ class Seqlock {
     close(seq);
   }
 
+  /// Puts what is durable in force, be the number odd or even: readers may be at work.
+  /// REQUIRES: as for `publish`.
+  void reconcile(const ShmSnapshot& durable) { publish(durable); }
+
   /// One attempt, five loads; none if a publish was in progress or intervened.
   [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
     // (6) Synchronizes with (5), so that a reader that sees the even number sees the triple of that

@@ -53,6 +53,8 @@ class Seqlock {
     end();
   }
 
+  void reconcile(const ShmSnapshot& durable) { publish(durable); }
+
   /// One attempt; none if a publish was in progress or intervened.
   [[nodiscard]] std::optional<ShmSnapshot> try_load_once() const {
     const std::uint64_t before = words_.load(Field::kSnapshotSeq, std::memory_order::acquire);
