@@ -199,11 +199,11 @@ TEST_F(ShmFileTest, WhatRecoverThrowsFailsTheOpenAndNothingElse) {
     if (throws) throw std::runtime_error("the log cannot be read");
     return DurableState{.commit_seq = CommitSeq(7)};
   };
-  const int before = open_fds();
+  const auto before = open_files();
   for (const bool exists : {false, true}) {
     throws = true;
     EXPECT_THROW(static_cast<void>(ShmFile::open_or_create(path(), options)), std::runtime_error);
-    EXPECT_EQ(open_fds(), before);
+    EXPECT_EQ(open_files(), before);
     EXPECT_EQ(fs::exists(path()), exists);
     throws = false;
     const auto file = ShmFile::open_or_create(path(), options);

@@ -7,11 +7,11 @@
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
-#include <iterator>
 #include <new>
 #include <string>
 
 #include "fsqlshm_file.h"
+#include "harness/open_files.h"
 
 namespace {
 
@@ -32,10 +32,7 @@ void* operator new(std::size_t size) {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::ptrdiff_t descriptors() {
-  return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
-}
+using fsqlshm::harness::open_files;
 
 TEST(OutOfMemory, LosesNothing) {
   std::string pattern = fs::temp_directory_path() / "fsqlshm_memory.XXXXXX";
@@ -44,7 +41,7 @@ TEST(OutOfMemory, LosesNothing) {
   const fs::path path = folder / "foo.db.fsqlite-shm";
   fsqlshm_file_options options{};
   fsqlshm_file_options_init(&options, sizeof(options));
-  const auto before = descriptors();
+  const auto before = open_files(folder);
   fsqlshm_error error{};
   fsqlshm_file* file = nullptr;
   fsqlshm_code code = FSQLSHM_OK;
@@ -55,12 +52,12 @@ TEST(OutOfMemory, LosesNothing) {
     code = fsqlshm_file_create(path.c_str(), &options, &file, &error);
     allocations_left = -1;
     if (code != FSQLSHM_NO_MEMORY) break;
-    EXPECT_EQ(descriptors(), before) << allocations;
+    EXPECT_EQ(open_files(folder), before) << allocations;
   }
   EXPECT_EQ(code, FSQLSHM_OK);
   EXPECT_GT(allocations, 5);
   EXPECT_EQ(fsqlshm_file_close(file, nullptr), FSQLSHM_OK);
-  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(open_files(folder), before);
   fs::remove_all(folder);
 }
 

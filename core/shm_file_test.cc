@@ -288,7 +288,7 @@ TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
     for (int failing = 1;; ++failing) {
       calls = 0;
       std::string failed;
-      const int fds = open_fds();
+      const auto before = open_files();
       {
         const ScopedBeforeCall scope([&](const char* call) {
           // Without O_TMPFILE the file is made under a name nobody looks for.
@@ -306,7 +306,7 @@ TEST_F(ShmFileTest, AFailureOfAnyCallLeavesNothingBehind) {
           EXPECT_NE(file.error().message().find("file: cannot "), std::string::npos) << failed;
         }
       }
-      EXPECT_EQ(open_fds(), fds) << failed;
+      EXPECT_EQ(open_files(), before) << failed;
       // Either there is nothing or there is all of it.
       if (fs::exists(path())) {
         EXPECT_TRUE(ShmFile::open(path(), trust())) << failed;
@@ -345,14 +345,14 @@ TEST_F(ShmFileTest, OpenReportsAFailureOfAnyCallOrGetsOver) {
   int errors = 0;
   for (int failing = 1;; ++failing) {
     int calls = 0;
-    const int fds = open_fds();
+    const auto before = open_files();
     {
       const ScopedBeforeCall scope([&](const char*) { return ++calls == failing ? EIO : 0; });
       const auto file = ShmFile::open(path(), trust());
       errors += file ? 0 : 1;
       if (calls < failing) break;
     }
-    EXPECT_EQ(open_fds(), fds) << failing;
+    EXPECT_EQ(open_files(), before) << failing;
     EXPECT_TRUE(ShmFile::open(path(), trust())) << failing;
   }
   EXPECT_GE(errors, 15);

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "fsqlshm/shm_file.h"
+#include "harness/open_files.h"
 #include "harness/system_calls.h"
 
 namespace fsqlshm {
@@ -52,6 +53,7 @@ class ShmFileTest : public testing::Test {
     return static_cast<std::size_t>(
         std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
+  [[nodiscard]] harness::OpenFiles open_files() const { return harness::open_files(folder_); }
   void write(const fs::path& where, std::span<const std::byte> bytes, std::size_t size) const {
     std::ofstream out(where, std::ios::binary);
     out.write(reinterpret_cast<const char*>(bytes.data()),
@@ -90,11 +92,6 @@ inline int in_child(Body&& body) {
   return WEXITSTATUS(status);
 }
 constexpr int kSkip = 77;
-
-inline int open_fds() {
-  return static_cast<int>(
-      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
-}
 
 // --- Who may publish ---------------------------------------------------------------------------
 

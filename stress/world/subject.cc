@@ -8,28 +8,13 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 
+#include "harness/open_files.h"
+
 namespace fsqlshm::world {
 namespace {
-
-namespace fs = std::filesystem;
-
-int count_descriptors() {
-  return static_cast<int>(
-      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
-}
-
-// Mappings of files in a folder, also of such as have no name there any more.
-int count_mappings(const fs::path& folder) {
-  std::ifstream all("/proc/self/maps");
-  int found = 0;
-  for (std::string line; std::getline(all, line);) found += line.contains(folder.string() + "/");
-  return found;
-}
 
 // The subject's process: its first thread obeys orders, another one does the operation.
 class Actor {
@@ -45,7 +30,7 @@ class Actor {
     quiet.sa_handler = [](int) {};  // no SA_RESTART
     ::sigaction(SIGUSR1, &quiet, nullptr);
     ::signal(SIGBUS, SIG_DFL);  // a sanitizer would make an exit status of it
-    descriptors_ = count_descriptors();
+    descriptors_ = open_files().descriptors;
     if (const auto ready = prepare(); !ready) {
       stage_.world.note("  the subject cannot open: " + ready.error().message());
       return 1;
@@ -236,15 +221,20 @@ class Actor {
     if (worker_.joinable()) worker_.join();
     stage_.world.owner = 0;
     unwind();
-    stage_.world.unexpected_descriptors = count_descriptors() - descriptors_;
-    stage_.world.unexpected_mappings = count_mappings(plan_.path.parent_path());
+    const auto files = open_files();
+    stage_.world.unexpected_descriptors = static_cast<int>(files.descriptors - descriptors_);
+    stage_.world.unexpected_mappings = static_cast<int>(files.mappings);
     return 0;
+  }
+
+  [[nodiscard]] harness::OpenFiles open_files() const {
+    return harness::open_files(plan_.path.parent_path());
   }
 
   SubjectPlan plan_;
   const Pipe& starter_;
   Stage stage_;
-  int descriptors_ = 0;
+  std::ptrdiff_t descriptors_ = 0;
   std::thread worker_;
 };
 
