@@ -7,10 +7,10 @@ namespace {
 
 // Weights: most defects need several acquires and releases, so they come up most often.
 constexpr std::array<Op, 16> kOps = {
-    Op::kNothing, Op::kAcquire,        Op::kAcquire,        Op::kAcquireLeased,
-    Op::kRelease, Op::kRelease,        Op::kRelease,        Op::kCheckExclusion,
-    Op::kCheck,   Op::kCheckExclusion, Op::kCheckExclusion, Op::kPublish,
-    Op::kPublish, Op::kReadSnapshot,   Op::kReadSnapshot,   Op::kAlloc};
+    Op::kNothing,   Op::kAcquire,        Op::kAcquire,        Op::kAcquireLeased,
+    Op::kRelease,   Op::kRelease,        Op::kClear,          Op::kCheckExclusion,
+    Op::kCheck,     Op::kCheckExclusion, Op::kCheckCertainly, Op::kPublish,
+    Op::kReconcile, Op::kReadSnapshot,   Op::kReadSnapshot,   Op::kAlloc};
 
 // How long a turn is: 1 to 24 steps twice over, so that every step of an operation (5 to 40) is
 // easily hit, and a few long ones that finish whatever is under way.
@@ -36,6 +36,8 @@ ScheduleInput decode_schedule(Bytes input) noexcept {
   schedule.threads = 2 + head[0] % 3;
   for (std::size_t t = 0; t < kMaxThreads; ++t) {
     schedule.process[t] = static_cast<std::uint8_t>((head[1] >> (2 * t)) & 3);
+    const auto named = static_cast<ScheduleInput::Named>((head[2] >> (2 * t)) & 3);
+    if (named <= ScheduleInput::Named::kNoPid) schedule.named[t] = named;
     for (std::size_t i = 0; i < kOpsPerThread; ++i) {
       schedule.ops[t][i] = decode_op(head[kOpsOffset + t * kOpsPerThread + i]);
     }
@@ -59,7 +61,8 @@ Bytes decisions(Bytes input) noexcept {
 std::vector<Unit> schedule_units(Bytes input) {
   static constexpr Fields kHead[] = {{"thread count"},
                                      {"processes"},
-                                     {"reserved", 1, kOpsOffset - 2},
+                                     {"names"},
+                                     {"reserved", 1, kOpsOffset - 3},
                                      {"operation", 1, kMaxThreads * kOpsPerThread}};
   static constexpr Fields kRecord[] = {{"decision"}};
   return units_of(input, kHead, kRecord);

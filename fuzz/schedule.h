@@ -3,10 +3,11 @@
 // Head, 32 bytes:
 //   0      virtual threads: 2 + byte % 3
 //   1      the process of each thread, two bits each: threads may share one
-//   2..8   reserved
+//   2      what the writers of each thread say of themselves, two bits each: 1 no birth, 2 no pid, else both
+//   3..8   reserved
 //   8..32  six operations for each of four threads (see decode_op)
 // Then one byte for each decision:
-//   f8..ff  31 seconds pass: every lease that is out runs out
+//   f8..ff  30 seconds pass: every lease that is out runs out
 //   d8..f7  the process of thread (byte % 4) dies before its next atomic step
 //   00..d7  thread (byte % 4), or the next one that can run, performs as many atomic steps as the
 //           table in schedule.cc says for byte / 4
@@ -37,7 +38,10 @@ enum class Op : std::uint8_t {
   kRelease,         // of the thread's own last id
   kCheck,           // check_serialized_writer
   kCheckExclusion,  // check_serialized_writer_exclusion
+  kCheckCertainly,  // the same, by a liveness that is certain
+  kClear,           // clear_serialized_writer, of what a process that died has left
   kPublish,         // under the publication lock
+  kReconcile,       // the same
   kReadSnapshot,    // try_load_consistent_snapshot, two attempts
   kAlloc,           // alloc_txn_id
 };
@@ -45,6 +49,8 @@ enum class Op : std::uint8_t {
 struct ScheduleInput {
   std::size_t threads = 2;
   std::array<std::uint8_t, kMaxThreads> process{};
+  enum class Named : std::uint8_t { kWhole, kNoBirth, kNoPid };
+  std::array<Named, kMaxThreads> named{};
   std::array<std::array<Op, kOpsPerThread>, kMaxThreads> ops{};
 };
 

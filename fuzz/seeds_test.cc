@@ -182,10 +182,12 @@ Seeds call_seeds() {
 
 std::vector<std::uint8_t> encode_schedule(std::uint8_t processes,
                                           const std::vector<std::vector<Op>>& threads,
-                                          const std::vector<std::uint8_t>& decisions) {
+                                          const std::vector<std::uint8_t>& decisions,
+                                          std::uint8_t names = 0) {
   std::vector<std::uint8_t> bytes(kScheduleShape.head_size);
   bytes[0] = static_cast<std::uint8_t>((threads.size() + 1) % 3);  // 2 + byte % 3 threads
   bytes[1] = processes;
+  bytes[2] = names;
   for (std::size_t t = 0; t < threads.size(); ++t) {
     std::ranges::transform(
         threads[t], bytes.begin() + static_cast<std::ptrdiff_t>(8 + t * kOpsPerThread), encode_op);
@@ -198,40 +200,57 @@ std::vector<std::uint8_t> encode_schedule(std::uint8_t processes,
 Seeds schedule_seeds() {
   constexpr Op kAcquire = Op::kAcquire, kLeased = Op::kAcquireLeased, kRelease = Op::kRelease,
                kExclusion = Op::kCheckExclusion, kCheck = Op::kCheck, kPublish = Op::kPublish,
-               kRead = Op::kReadSnapshot, kAlloc = Op::kAlloc;
+               kRead = Op::kReadSnapshot, kAlloc = Op::kAlloc, kClear = Op::kClear,
+               kCertain = Op::kCheckCertainly, kReconcile = Op::kReconcile;
   constexpr auto run = encode_run;
   constexpr int kToTheEnd = 1000;
   constexpr std::uint8_t kOwn = 0b11100100;  // a process for each thread
   constexpr std::uint8_t kShared = 0;
+  constexpr std::uint8_t kNoBirthNoPid = 0b1001;  // of the first thread, of the second
   const std::uint8_t kill_0 = encode_kill(0);
   const std::uint8_t later = kTimePassesByte;
-  const auto make = encode_schedule;
   return {
-      {"two-writers", make(kShared, {{kLeased, kRelease}, {kLeased, kRelease, kAcquire}},
-                           {run(0, 11), run(1, 6), run(0, 3), run(1, 24)})},
-      {"dead-claimer",
-       make(kOwn, {{kAcquire}, {kExclusion, kAcquire, kRelease}}, {run(0, 3), kill_0, run(1, 24)})},
-      {"eviction", make(kOwn, {{kLeased, kRelease}, {kExclusion, kLeased, kCheck, kRelease}},
-                        {run(0, 7), later, run(1, 20), run(0, 24)})},
+      {"two-writers", encode_schedule(kShared, {{kLeased, kRelease}, {kLeased, kRelease, kAcquire}},
+                                      {run(0, 11), run(1, 6), run(0, 3), run(1, 24)})},
+      {"dead-claimer", encode_schedule(kOwn, {{kAcquire}, {kExclusion, kAcquire, kRelease}},
+                                       {run(0, 3), kill_0, run(1, 24)})},
+      {"eviction",
+       encode_schedule(kOwn, {{kLeased, kRelease}, {kExclusion, kLeased, kCheck, kRelease}},
+                       {run(0, 7), later, run(1, 20), run(0, 24)})},
       // A check that meets the zeroes of a release, and one that judged an owner who then left.
-      {"zeroes", make(kOwn, {{kLeased, kRelease}, {kExclusion}},
-                      {run(0, 7), run(1, 2), run(0, 24), run(1, 24)})},
-      {"left-meanwhile", make(kOwn, {{kLeased, kRelease}, {kExclusion}},
-                              {run(0, 7), later, run(1, 5), run(0, 24), run(1, 24)})},
+      {"zeroes", encode_schedule(kOwn, {{kLeased, kRelease}, {kExclusion}},
+                                 {run(0, 7), run(1, 2), run(0, 24), run(1, 24)})},
+      {"left-meanwhile", encode_schedule(kOwn, {{kLeased, kRelease}, {kExclusion}},
+                                         {run(0, 7), later, run(1, 5), run(0, 24), run(1, 24)})},
       // One release takes as long as another thread of the process needs for two owners.
-      {"many-owners", make(kShared, {{kAcquire, kRelease}, {kAcquire, kRelease, kAcquire}},
-                           {run(0, 11), run(1, 24), run(1, 24), run(0, 24)})},
+      {"many-owners",
+       encode_schedule(kShared, {{kAcquire, kRelease}, {kAcquire, kRelease, kAcquire}},
+                       {run(0, 11), run(1, 24), run(1, 24), run(0, 24)})},
       // A writer takes over from one whose lease is out, and another thread judges.
       {"handover",
-       make(kOwn, {{kLeased, kRelease}, {kLeased, kRelease}, {kExclusion, kExclusion}},
-            {run(0, 7), later, run(0, 6), run(1, 5), run(2, kToTheEnd), run(0, 24), run(1, 24)})},
-      {"snapshots", make(kOwn, {{kPublish, kPublish}, {kPublish}, {kRead, kRead}},
-                         {run(0, 3), run(2, 3), run(1, 4), run(0, 5), run(2, 2), kill_0})},
-      {"torn", make(kOwn, {{kPublish}, {kRead}}, {run(1, 3), run(0, 24), run(1, 24)})},
-      {"busy",
-       make(kOwn, {{kAcquire, kRelease}, {kExclusion}}, {run(0, 7), run(1, 24), run(0, 24)})},
-      {"ids", make(kOwn, {{kAlloc, kAlloc}, {kAlloc}, {kAlloc}, {kAlloc}},
-                   {run(0, 2), run(1, 2), run(2, 2), run(3, 24)})},
+       encode_schedule(
+           kOwn, {{kLeased, kRelease}, {kLeased, kRelease}, {kExclusion, kExclusion}},
+           {run(0, 7), later, run(0, 6), run(1, 5), run(2, kToTheEnd), run(0, 24), run(1, 24)})},
+      {"snapshots",
+       encode_schedule(kOwn, {{kPublish, kPublish}, {kPublish}, {kRead, kRead}},
+                       {run(0, 3), run(2, 3), run(1, 4), run(0, 5), run(2, 2), kill_0})},
+      {"torn", encode_schedule(kOwn, {{kPublish}, {kRead}}, {run(1, 3), run(0, 24), run(1, 24)})},
+      {"busy", encode_schedule(kOwn, {{kAcquire, kRelease}, {kExclusion}},
+                               {run(0, 7), run(1, 24), run(0, 24)})},
+      {"ids", encode_schedule(kOwn, {{kAlloc, kAlloc}, {kAlloc}, {kAlloc}, {kAlloc}},
+                              {run(0, 2), run(1, 2), run(2, 2), run(3, 24)})},
+      // Owners that nothing can judge: one that dies, one whose lease ends.
+      {"unknown",
+       encode_schedule(kOwn, {{kLeased}, {kAcquire, kLeased}, {kExclusion, kClear, kExclusion}},
+                       {run(0, 4), kill_0, run(2, 24), run(1, 24), later, run(2, kToTheEnd)},
+                       kNoBirthNoPid)},
+      {"certain-death",
+       encode_schedule(kOwn, {{kLeased}, {kCertain, kLeased, kRelease}, {kExclusion}},
+                       {run(0, 7), kill_0, run(2, 24), run(1, kToTheEnd)})},
+      {"cleared-by-name", encode_schedule(kOwn, {{kLeased}, {kClear, kAcquire}, {kExclusion}},
+                                          {run(0, 7), kill_0, run(2, 24), run(1, kToTheEnd)})},
+      {"reconciled", encode_schedule(kOwn, {{kPublish, kReconcile}, {kRead, kRead, kRead}},
+                                     {run(0, 7), run(1, 4), run(0, 4), run(1, 24), run(0, 24)})},
   };
 }
 

@@ -23,6 +23,8 @@ Counter g_refused("refused");
 Counter g_released("released");
 Counter g_lost("owner_had_lost_it");
 Counter g_cleared("cleared_a_stale_writer");
+Counter g_cleared_by_name("cleared_by_name");
+Counter g_unknown("acquired_without_a_name");
 Counter g_busy("busy");
 Counter g_deaths_in_op("deaths_in_an_operation");
 Counter g_preempted("preemptions_in_an_operation");
@@ -210,8 +212,10 @@ void World::kill(std::uint8_t process) {
 }
 
 void World::pass_time() {
-  now_ += 31;
-  if (trace_ != nullptr) note("31 seconds pass, it is " + number(now_), false);
+  now_ += kLeaseSeconds;
+  if (trace_ != nullptr) {
+    note(number(kLeaseSeconds) + " seconds pass, it is " + number(now_), false);
+  }
 }
 
 // P4 beyond the check: the header is of use again.
@@ -224,9 +228,7 @@ void World::recover() {
   current_ = kRecovery;
   threads_[kRecovery] = {};
   try {
-    perform(Op::kCheckExclusion);
-    header_->writer().repaired(last_exclusion_);
-    if (last_exclusion_ != Exclusion::kOk) return;
+    if (!header_->repair(now_)) return;
     perform(Op::kAcquireLeased);
     expect(last_bool_, "after a check that answered ok, an acquire fails");
     if (!last_bool_) return;
@@ -234,7 +236,7 @@ void World::recover() {
     expect(last_bool_, "after the recovery, a release fails");
     header_->writer().at_rest();
     expect(newest(Field::kSerializedWriterTxnId) == 0, "after the recovery, it is not free");
-    perform(Op::kPublish);  // what reconcile does
+    perform(Op::kReconcile);
     perform(Op::kReadSnapshot);
     expect(last_snapshot_.has_value(), "after a reconcile, the snapshot cannot be read");
     perform(Op::kAlloc);
@@ -263,6 +265,7 @@ void World::refuse_orders(std::source_location where) {
 
 void World::after(harness::Access access, Field field, std::uint64_t old_value,
                   std::uint64_t new_value, bool success, std::source_location where) {
+  threads_[current_].observed[atomic_index(field)] = new_value;
   if (recording()) trace_step(*this, access, field, old_value, new_value, success, where);
   if (old_value == new_value) return;
   progress_.wrote(current_);
@@ -289,18 +292,16 @@ void World::violated(const harness::Violation& violation) {
 void World::perform(Op op) {
   Thread& thread = threads_[current_];
   thread.first_step = thread.steps;
-  thread.in_writer_op = op == Op::kAcquire || op == Op::kAcquireLeased || op == Op::kRelease ||
-                        op == Op::kCheckExclusion;
+  thread.in_writer_op = op >= Op::kAcquire && op <= Op::kClear && op != Op::kCheck;
   progress_.call_begins(current_);
   switch (op) {
     case Op::kNothing:
       break;
     case Op::kAcquire:
+      acquire(thread, 0);
+      break;
     case Op::kAcquireLeased:
-      thread.last_id = next_id_++;
-      last_bool_ = header_->acquire(thread.last_id, process(), self(),
-                                    op == Op::kAcquireLeased ? now_ + kLeaseSeconds : 0);
-      (last_bool_ ? g_acquired : g_refused).add();
+      acquire(thread, now_ + kLeaseSeconds);
       break;
     case Op::kRelease:
       if (thread.last_id == 0) break;
@@ -311,10 +312,17 @@ void World::perform(Op op) {
       header_->look();
       break;
     case Op::kCheckExclusion:
-      check_exclusion();
+      check_exclusion(harness::Liveness::kGuess);
+      break;
+    case Op::kCheckCertainly:
+      check_exclusion(harness::Liveness::kCertain);
+      break;
+    case Op::kClear:
+      clear();
       break;
     case Op::kPublish:
-      publish(thread);
+    case Op::kReconcile:
+      publish(thread, op == Op::kReconcile);
       break;
     case Op::kReadSnapshot:
       read_snapshot(thread);
@@ -326,14 +334,34 @@ void World::perform(Op op) {
   thread.in_writer_op = false;
 }
 
-void World::check_exclusion() {
+void World::acquire(Thread& thread, std::uint64_t lease) {
+  ProcessIdentity who = self();
+  const auto named = current_ == kRecovery ? ScheduleInput::Named::kWhole : input_.named[current_];
+  if (named == ScheduleInput::Named::kNoBirth) who.birth = 0;
+  if (named == ScheduleInput::Named::kNoPid) who.pid = 0;
+  thread.last_id = next_id_++;
+  last_bool_ = header_->acquire(thread.last_id, process(), who, lease);
+  (last_bool_ ? g_acquired : g_refused).add();
+  if (last_bool_ && named != ScheduleInput::Named::kWhole) g_unknown.add();
+}
+
+void World::check_exclusion(harness::Liveness liveness) {
   const auto cleared = [this] {
     return header_->writer().evictions() + header_->writer().takeovers();
   };
   const unsigned before = cleared();
-  last_exclusion_ = header_->check(now_);
-  if (last_exclusion_ == Exclusion::kBusy) g_busy.add();
+  if (header_->check(now_, liveness) == Exclusion::kBusy) g_busy.add();
   if (cleared() > before) g_cleared.add();
+}
+
+// By one who knows of the death. What is there may be another's when the call begins; a claim or cleaning
+// that names nobody might look the same, so that nobody can know whose it is.
+void World::clear() {
+  const std::uint64_t state = newest(Field::kSerializedWriterTxnId);
+  harness::WriterOracle& writer = header_->writer();
+  if (!writer.left_by_the_dead()) return;
+  if (!TxnId::in_domain(state) && writer.left_by_the_unknown()) return;
+  if (header_->clear(state)) g_cleared_by_name.add();
 }
 
 // Not inline: AddressSanitizer would make a frame for the snapshot in every operation.
@@ -345,7 +373,7 @@ void World::check_exclusion() {
 }
 
 // Under the publication lock.
-void World::publish(Thread& thread) {
+void World::publish(Thread& thread, bool reconcile) {
   while (options_.publication_lock && lock_holder_ != kNobody) {
     g_lock_waits.add();
     thread.run = Run::kWaitsForLock;
@@ -353,7 +381,11 @@ void World::publish(Thread& thread) {
     if (thread.killed || failure_) throw Killed{};
   }
   lock_holder_ = current_;
-  header_->publish(++publishes_);
+  if (reconcile) {
+    header_->reconcile(++publishes_);
+  } else {
+    header_->publish(++publishes_);
+  }
   if (lock_holder_ == current_) lock_holder_ = kNobody;
 }
 

@@ -82,6 +82,9 @@ class World final : public harness::Execution {
   }
   [[nodiscard]] std::uint32_t newest_store(Field /*field*/) const override { return 0; }
   [[nodiscard]] std::uint32_t observed(Field /*field*/) const override { return 0; }
+  [[nodiscard]] std::uint64_t observed_value(Field field) const override {
+    return threads_[current_].observed[atomic_index(field)];
+  }
   void violated(const harness::Violation& violation) override;
   void remark(std::string_view text) override;
 
@@ -97,6 +100,7 @@ class World final : public harness::Execution {
     unsigned steps = 0;
     unsigned first_step = 0;  // of the operation under way
     std::uint32_t site = 0;   // where it waits
+    harness::WordValues observed{};
   };
 
   static constexpr std::size_t kNobody = kMaxThreads + 1;
@@ -108,9 +112,11 @@ class World final : public harness::Execution {
 
   void thread_main(std::size_t thread);
   void perform(Op op);
-  void check_exclusion();
+  void acquire(Thread& thread, std::uint64_t lease);
+  void check_exclusion(harness::Liveness liveness);
+  void clear();
   void read_snapshot(const Thread& thread);
-  void publish(Thread& thread);
+  void publish(Thread& thread, bool reconcile);
   void play(const Decision& decision);
   void run_thread(std::size_t thread, int steps);
   void kill(std::uint8_t process);
@@ -139,7 +145,6 @@ class World final : public harness::Execution {
   harness::ProgressOracle progress_{*this};
 
   // What the last operation answered, for the recovery.
-  Exclusion last_exclusion_ = Exclusion::kOk;
   bool last_bool_ = false;
   std::optional<ShmSnapshot> last_snapshot_;
 

@@ -351,6 +351,51 @@ struct CheckAlwaysOk : Mutant<CheckAlwaysOk> {
   }
 };
 
+struct ClaimsAreNobody : Mutant<ClaimsAreNobody> {
+  static constexpr Info kInfo = {"claims-are-nobody", "a check answers ok while somebody claims",
+                                 kP1, "claimer-dies"};
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const bool claimed = hardened::writer_tag(writer.state()) == hardened::WriterTag::kClaiming;
+    return claimed ? Exclusion::kOk : writer.check_exclusion(now, alive);
+  }
+};
+
+struct UnknownOwnersAreDead : Mutant<UnknownOwnersAreDead> {
+  static constexpr Info kInfo = {"unknown-owners-are-dead",
+                                 "a check evicts an owner that gave no pid or no birth", kP1,
+                                 "unknown-owner"};
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const std::uint64_t state = writer.state();
+    const WriterWords owner = writer.owners_words();
+    const bool named = state == 0 || writer.in_transition(state) || writer.judgeable(owner);
+    if (named || owner.lease_expiry != 0) return writer.check_exclusion(now, alive);
+    return writer.clear(state) ? Exclusion::kOk : Exclusion::kBusy;
+  }
+};
+
+struct UnknownClaimersAreDead : Mutant<UnknownClaimersAreDead> {
+  static constexpr Info kInfo = {"unknown-claimers-are-dead",
+                                 "a check takes over a claim or a cleaning that names nobody", kP1,
+                                 "unknown-writer-dies"};
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const std::uint64_t state = writer.state();
+    const bool nobody = writer.in_transition(state) && hardened::process_of(state).pid == 0;
+    return nobody && writer.clear(state) ? Exclusion::kOk : writer.check_exclusion(now, alive);
+  }
+};
+
+struct UnknownOwnersLive : Mutant<UnknownOwnersLive> {
+  static constexpr Info kInfo = {"unknown-owners-live",
+                                 "the lease of an owner that gave no pid or no birth does not end",
+                                 kBusyProperty, "unknown-owner-leased"};
+  static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
+    const std::uint64_t state = writer.state();
+    const bool named = writer.judgeable(writer.owners_words());
+    const bool owned = state != 0 && !writer.in_transition(state) && writer.state() == state;
+    return owned && !named ? Exclusion::kBusy : writer.check_exclusion(now, alive);
+  }
+};
+
 struct LeaseEndsLate : Mutant<LeaseEndsLate> {
   static constexpr Info kInfo = {"lease-ends-late", "a lease ends one second late", kBusyProperty,
                                  "check-release"};
@@ -384,6 +429,16 @@ struct ClearsByStore : Mutant<ClearsByStore> {
   }
 };
 
+struct UnknownIsNotCleared : Mutant<UnknownIsNotCleared> {
+  static constexpr Info kInfo = {"unknown-is-not-cleared",
+                                 "clear leaves a claim or a cleaning that names nobody", kP4,
+                                 "unknown-writer-dies"};
+  static bool clear(auto& writer, std::uint64_t state) {
+    const bool nobody = writer.in_transition(state) && hardened::process_of(state).pid == 0;
+    return !nobody && writer.clear(state);
+  }
+};
+
 struct FenceBeforeLock : Mutant<FenceBeforeLock> {
   static constexpr Info kInfo = {"fence-before-lock",
                                  "a publisher looks for its eviction before it has the lock", kP5,
@@ -399,14 +454,15 @@ void for_each(Visit&& visit) {
   const auto all = [&visit]<class... Protocols>() {
     (visit.template operator()<Protocols>(), ...);
   };
-  all.template operator()<NoRecheck, CommitBeforeOdd, CommitBeforeSchema, BeginAddsOne, NoWindow,
-                          ReconcilesAtOnce, ReconcilesOnlyOdd, LeavesItOdd, StaleReads,
-                          NeverGivesUp, LoadsWithRelease, IdsLoadStore, IdsPastTheEnd,
-                          DirectAcquire, WaitingAcquire, AcquireWaitsForOwner, AcquireSteals,
-                          AcquireAlwaysTrue, DirectRelease, UncheckedRelease, ReleaseClearsFirst,
-                          ReleaseAlwaysTrue, ReleasesAnyOwner, LeavesTheLease, NeverTakesOver,
-                          AlwaysTakesOver, NeverClears, EvictsByStore, TrustingCheck, CheckAlwaysOk,
-                          LeaseEndsLate, WaitsForTheLease, ClearsByStore, FenceBeforeLock>();
+  all.template operator()<
+      NoRecheck, CommitBeforeOdd, CommitBeforeSchema, BeginAddsOne, NoWindow, ReconcilesAtOnce,
+      ReconcilesOnlyOdd, LeavesItOdd, StaleReads, NeverGivesUp, LoadsWithRelease, IdsLoadStore,
+      IdsPastTheEnd, DirectAcquire, WaitingAcquire, AcquireWaitsForOwner, AcquireSteals,
+      AcquireAlwaysTrue, DirectRelease, UncheckedRelease, ReleaseClearsFirst, ReleaseAlwaysTrue,
+      ReleasesAnyOwner, LeavesTheLease, NeverTakesOver, AlwaysTakesOver, NeverClears, EvictsByStore,
+      TrustingCheck, CheckAlwaysOk, ClaimsAreNobody, UnknownOwnersAreDead, UnknownClaimersAreDead,
+      UnknownOwnersLive, LeaseEndsLate, WaitsForTheLease, ClearsByStore, UnknownIsNotCleared,
+      FenceBeforeLock>();
 }
 
 }  // namespace fsqlshm::harness::mutants

@@ -70,6 +70,9 @@ struct WriterIndicator : hardened::WriterIndicator<W> {
     const auto tag = hardened::writer_tag(state);
     return tag == hardened::WriterTag::kClaiming || tag == hardened::WriterTag::kCleaning;
   }
+  [[nodiscard]] static bool judgeable(const WriterWords& owner) {
+    return pid_of(owner.pid_and_gen) != 0 && owner.birth != 0;
+  }
   [[nodiscard]] WriterWords owners_words() const {
     return {words.load(Field::kSerializedWriterPidAndGen, memory_order::acquire),
             words.load(Field::kSerializedWriterPidBirth, memory_order::acquire),

@@ -81,6 +81,8 @@ class Execution {
   [[nodiscard]] virtual bool must_find_newest(Field /*field*/) const { return true; }
   /// The number of the store that the running thread read last from this word.
   [[nodiscard]] virtual std::uint32_t observed(Field field) const = 0;
+  /// The value that the running thread read last from this word, or put there.
+  [[nodiscard]] virtual std::uint64_t observed_value(Field field) const = 0;
 
   /// Before an operation of the header, and before its oracles are told of it.
   virtual void before_call() {}

@@ -26,7 +26,7 @@ bool JudgedHeader::release(std::uint64_t id) {
 Exclusion JudgedHeader::check(std::uint64_t now, Liveness liveness) {
   execution_.before_call();
   if (!execution_.judging()) return do_check(now, liveness);
-  writer_.check_begins(now, liveness == Liveness::kCertain && knows_certainty());
+  writer_.check_begins(now, liveness == Liveness::kCertain && beyond_the_published());
   const Exclusion answer = do_check(now, liveness);
   writer_.check_ends(answer);
   return answer;
@@ -48,6 +48,23 @@ std::optional<TxnId> JudgedHeader::look() {
   const std::optional<TxnId> owner = do_look();
   writer_.look_ends(owner);
   return owner;
+}
+
+bool JudgedHeader::repair(std::uint64_t now) {
+  Exclusion answer = check(now);
+  if (writer_.left_by_the_unknown()) {
+    if (!beyond_the_published()) return false;
+    const std::uint64_t state = execution_.newest(Field::kSerializedWriterTxnId);
+    if (!clear(state)) {
+      execution_.violated({.property = kP4,
+                           .rule = "what nothing can judge is not even cleared",
+                           .detail = {},
+                           .defect = {}});
+    }
+    answer = check(now);
+  }
+  writer_.repaired(answer);
+  return true;
 }
 
 void JudgedHeader::publish(unsigned version, bool reconcile) {

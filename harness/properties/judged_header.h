@@ -43,6 +43,9 @@ class JudgedHeader {
   bool clear(std::uint64_t state);
   /// check_serialized_writer.
   std::optional<TxnId> look();
+  /// When all have ended: what they left behind is repaired by a check at `now`, or by `clear` where nothing
+  /// else may. False if the protocol has no `clear` and would need it.
+  bool repair(std::uint64_t now);
 
   // --- Seqlock --------------------------------------------------------------------------------
 
@@ -91,8 +94,8 @@ class JudgedHeader {
   virtual bool do_acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) = 0;
   virtual bool do_release(TxnId id) = 0;
   virtual Exclusion do_check(std::uint64_t now, Liveness liveness) = 0;
-  /// Whether a check of this protocol takes a certain liveness for what it is.
-  virtual bool knows_certainty() const = 0;
+  /// Whether the protocol has `clear`, and checks that take a certain liveness for what it is.
+  virtual bool beyond_the_published() const = 0;
   virtual bool do_clear(std::uint64_t state) = 0;
   virtual void do_publish(const ShmSnapshot& next, bool reconcile) = 0;
   virtual ShmSnapshot do_load() = 0;
@@ -137,7 +140,7 @@ class HeaderOf final : public Base {
                : layout_.check_serialized_writer_exclusion(now, guess);
   }
   // The published protocol has neither certainty nor `clear`.
-  bool knows_certainty() const override { return Protocol::kName != ReferenceProtocol::kName; }
+  bool beyond_the_published() const override { return Protocol::kName != ReferenceProtocol::kName; }
   bool do_clear(std::uint64_t state) override {
     if constexpr (requires(typename Protocol::template WriterIndicator<W>& w) { w.clear(state); }) {
       return layout_.clear_serialized_writer(state);

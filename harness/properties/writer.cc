@@ -21,6 +21,9 @@ bool in_transition(std::uint64_t state) {
   return tag == WriterTag::kClaiming || tag == WriterTag::kCleaning;
 }
 
+// Whether it can be known of a process with this name that it is dead.
+constexpr bool judgeable(ProcessIdentity who) { return who.pid != 0 && who.birth != 0; }
+
 constexpr std::uint32_t bit(std::size_t tenure) { return std::uint32_t{1} << tenure; }
 
 // Not inline: AddressSanitizer would make a frame for the text of the state at every step.
@@ -39,6 +42,7 @@ void WriterOracle::reset(Rules rules) {
   calls_ = {};
   state_thread_ = -1;
   state_process_ = -1;
+  state_judgeable_ = true;
   interrupted_ = false;
   state_changes_ = 0;
   evictions_ = 0;
@@ -81,14 +85,15 @@ void WriterOracle::thread_dies() {
 
 // Whether a check at `now` may end this tenure.
 bool WriterOracle::stale(const Tenure& tenure, std::uint64_t now) const {
-  return execution_.died(tenure.process) || (tenure.lease != 0 && now >= tenure.lease);
+  return (judgeable(tenure.who) && execution_.died(tenure.process)) ||
+         (tenure.lease != 0 && now >= tenure.lease);
 }
 
 // Whether a check at `now` that begins here may still take this tenure for a live one. A claimer is
 // live whatever lease it will write. The published indicator cannot tell a claimer that died (D2,
 // which `repaired` finds), so there its death does not matter.
 bool WriterOracle::may_be_live(const Tenure& tenure, std::uint64_t now, bool certain) const {
-  const bool dead = execution_.knows_dead(tenure.process);
+  const bool dead = judgeable(tenure.who) && execution_.knows_dead(tenure.process);
   if (tenure.phase == Phase::kClaiming) return !(dead && rules_.strict);
   if (tenure.phase == Phase::kEnded) {
     const bool known = tenure.ended_by == execution_.thread() || tenure.ended_by < 0 ||
@@ -118,7 +123,7 @@ std::uint64_t WriterOracle::fingerprint() const {
     const Tenure& tenure = tenures_[i];
     add(tenure.id);
     add(static_cast<std::uint64_t>(tenure.phase) << 32 | static_cast<unsigned>(tenure.thread));
-    add(tenure.lease ^ tenure.who.birth);
+    add(tenure.lease ^ tenure.who.birth ^ tenure.who.pid);
     add(static_cast<std::uint64_t>(tenure.process) << 32 |
         static_cast<unsigned>(tenure.ended_by + 2) << 1U | (tenure.released ? 1U : 0U));
   }
@@ -135,7 +140,8 @@ std::uint64_t WriterOracle::fingerprint() const {
   }
   add(static_cast<std::uint64_t>(state_thread_ + 2) << 32 |
       static_cast<unsigned>(state_process_ + 2));
-  add(static_cast<std::uint64_t>(evictions_) << 32 | takeovers_ << 1U | (interrupted_ ? 1U : 0U));
+  add(static_cast<std::uint64_t>(evictions_) << 32 | takeovers_ << 2U |
+      (state_judgeable_ ? 2U : 0U) | (interrupted_ ? 1U : 0U));
   return all;
 }
 
@@ -272,6 +278,10 @@ void WriterOracle::check_ends(Exclusion answer) {
     }
     return end_call(mine);
   }
+  const std::uint64_t seen = execution_.observed_value(Field::kSerializedWriterTxnId);
+  if (writer_tag(seen) == WriterTag::kClaiming) {
+    violate_with_state(execution_, kP1, "a check answers ok where it has seen a claim", seen);
+  }
   for (std::size_t i = 0; i < count_; ++i) {
     if ((mine.known_held & bit(i)) != 0 && tenures_[i].phase == Phase::kHeld) {
       violate(execution_, "", kP1, "a check answers ok while a live owner holds the indicator",
@@ -391,8 +401,8 @@ void WriterOracle::state_changed(std::uint64_t old_value, std::uint64_t new_valu
   } else if (in_transition(old_value) && state_thread_ != execution_.thread()) {
     const bool told_to = mine.kind == Kind::kClear && mine.id == old_value;
     mine.ended_own = mine.ended_own || told_to;
-    if (!told_to && !execution_.died(state_process_)) {
-      violate_with_state(execution_, kP1, "the claim or cleaning of a live process is taken over",
+    if (!told_to && !(state_judgeable_ && execution_.died(state_process_))) {
+      violate_with_state(execution_, kP1, "a claim or cleaning of one that may live is taken over",
                          old_value);
     }
     ++takeovers_;
@@ -400,6 +410,8 @@ void WriterOracle::state_changed(std::uint64_t old_value, std::uint64_t new_valu
   if (in_transition(new_value)) {
     state_thread_ = execution_.thread();
     state_process_ = execution_.process();
+    const Tenure* const of = mine.kind == Kind::kClear ? nullptr : tenure(mine.id);
+    state_judgeable_ = of == nullptr || judgeable(of->who);
   } else if (new_value != 0 && (mine.kind != Kind::kAcquire || mine.id != new_value)) {
     violate(execution_, "", kP1, "the id word becomes one that nothing acquires", "{:#x}",
             new_value);
@@ -450,6 +462,20 @@ void WriterOracle::at_rest() {
             describe(field, value).view());
     return;
   }
+}
+
+bool WriterOracle::left_by_the_unknown() {
+  const std::uint64_t state = execution_.newest(Field::kSerializedWriterTxnId);
+  if (in_transition(state)) return !state_judgeable_;
+  const Tenure* const owner = tenure(state);
+  return owner != nullptr && !judgeable(owner->who) && owner->lease == 0;
+}
+
+bool WriterOracle::left_by_the_dead() {
+  const std::uint64_t state = execution_.newest(Field::kSerializedWriterTxnId);
+  if (in_transition(state)) return execution_.died(state_process_);
+  const Tenure* const owner = tenure(state);
+  return owner != nullptr && execution_.died(owner->process);
 }
 
 void WriterOracle::repaired(Exclusion answer) {

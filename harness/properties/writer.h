@@ -17,6 +17,8 @@
 //   busy           A check answers busy only if a writer was live that it may have met: not for one
 //                  whose end, death or expired lease it knew of when it began. A lease that runs
 //                  speaks for an owner that died only where the liveness is a guess.
+//   unknown        A writer that gave no pid or no birth is judged by its lease alone, also when it is dead: no
+//                  check ends its tenure before that, or takes over its claim or its cleaning.
 //   clear          Ends the tenure or takes over the state that it was told to, and no other.
 //
 // Nothing is asked for that only real time would order: under weak memory a check may read a stale
@@ -71,6 +73,10 @@ class WriterOracle {
 
   /// No call is under way and no process died: free means that all is zero.
   void at_rest();
+  /// What is left is that of a writer that nothing can judge: `clear` alone repairs it.
+  [[nodiscard]] bool left_by_the_unknown();
+  /// Who has the indicator, or is on the way to it or from it, has died.
+  [[nodiscard]] bool left_by_the_dead();
   /// After a check at the end of time: whatever was left behind is repaired.
   void repaired(Exclusion answer);
 
@@ -141,7 +147,8 @@ class WriterOracle {
   std::array<Call, Execution::kThreads + 1> calls_{};
   int state_thread_ = -1;  // of the CLAIMING or CLEANING that is there
   int state_process_ = -1;
-  bool interrupted_ = false;  // a thread died in the middle of a call
+  bool state_judgeable_ = true;  // its process gave a name
+  bool interrupted_ = false;     // a thread died in the middle of a call
   unsigned state_changes_ = 0;
   unsigned evictions_ = 0;
   unsigned takeovers_ = 0;

@@ -33,8 +33,6 @@ class ScenarioExecution : public Execution {
   [[nodiscard]] virtual unsigned deaths() const = 0;
   /// Pauses of the running thread so far. REQUIRES: thread() >= 0.
   [[nodiscard]] virtual unsigned pauses() const = 0;
-  /// The value that the running thread read last from this word.
-  [[nodiscard]] virtual std::uint64_t observed_value(Field field) const = 0;
 
   /// The publication lock of a mapped file: a kernel lock is a mutex to the memory model. Spins.
   /// Scenarios with it do not use the gc horizon, whose word it may have (see lock_word).

@@ -41,9 +41,10 @@ void Header::init_horizon() {
 
 void Header::init_publication_lock() { execution_.init(Field::kGcHorizon, 0); }
 
-bool Header::acquire_as(int process, std::uint64_t id, std::uint64_t lease, bool known_birth) {
+bool Header::acquire_as(int process, std::uint64_t id, std::uint64_t lease, Named named) {
   ProcessIdentity who = ScenarioExecution::identity(process);
-  if (!known_birth) who.birth = 0;
+  if (named == Named::kNoBirth) who.birth = 0;
+  if (named == Named::kNoPid) who.pid = 0;
   return JudgedHeader::acquire(id, process, who, lease);
 }
 
@@ -81,7 +82,7 @@ void Header::finish_writer() {
   if (execution_.deaths() == 0 && execution_.newest(Field::kSerializedWriterTxnId) == 0) {
     writer_.at_rest();
   } else {
-    writer_.repaired(check(kEnd));
+    repair(kEnd);
   }
 }
 

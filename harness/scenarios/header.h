@@ -22,6 +22,9 @@ inline constexpr std::uint64_t kThen = kSoon;
 inline constexpr std::uint64_t kLater = 500;
 inline constexpr std::uint64_t kEnd = 1'000'000;
 
+/// What a writer says of itself; what it does not say is 0. Without either nothing can judge it.
+enum class Named : std::uint8_t { kWhole, kNoBirth, kNoPid };
+
 enum class Refusal : std::uint8_t { kNone, kOdd, kChanged, kTorn };
 
 class Header : public JudgedHeader {
@@ -62,10 +65,10 @@ class Header : public JudgedHeader {
 
   // --- Operations, in addition to those of JudgedHeader -----------------------------------------
 
-  bool acquire(std::uint64_t id, std::uint64_t lease, bool known_birth = true) {
-    return acquire_as(execution_.process(), id, lease, known_birth);
+  bool acquire(std::uint64_t id, std::uint64_t lease, Named named = Named::kWhole) {
+    return acquire_as(execution_.process(), id, lease, named);
   }
-  bool acquire_as(int process, std::uint64_t id, std::uint64_t lease, bool known_birth = true);
+  bool acquire_as(int process, std::uint64_t id, std::uint64_t lease, Named named = Named::kWhole);
   /// A check that ended an owner's tenure.
   bool check_evicts(std::uint64_t now);
   /// What a PublicationGuard does for a writer: takes the lock, publishes if `writer` is still the

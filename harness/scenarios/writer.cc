@@ -93,15 +93,15 @@ const AddScenario kLateClear(
      .before =
          [](Header& h) {
            h.init_writer();
-           h.acquire_as(0, 1, 401, false);
+           h.acquire_as(0, 1, 401, Named::kNoBirth);
          },
      .threads = {{.title = "writer 1 releases", .body = release_first, .process = 0},
                  {.title = "writers 2 and 3",
                   .body =
                       [](Header& h) {
-                        if (!h.acquire(2, 402, false)) return h.reach("refused");
+                        if (!h.acquire(2, 402, Named::kNoBirth)) return h.reach("refused");
                         h.release(2);
-                        if (h.acquire(3, 403, false)) h.reach("acquired twice");
+                        if (h.acquire(3, 403, Named::kNoBirth)) h.reach("acquired twice");
                       },
                   .process = 0}},
      .after = finish});

@@ -27,7 +27,7 @@ class SubjectHeader final : public Header {
   bool do_acquire(TxnId id, ProcessIdentity who, std::uint64_t lease) override;
   bool do_release(TxnId id) override;
   Exclusion do_check(std::uint64_t now, harness::Liveness liveness) override;
-  bool knows_certainty() const override { return !is_published(); }
+  bool beyond_the_published() const override { return !is_published(); }
   bool do_clear(std::uint64_t state) override;
   std::optional<TxnId> do_look() override;
   void do_publish(const ShmSnapshot& next, bool reconcile) override;
