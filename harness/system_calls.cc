@@ -121,6 +121,8 @@ int __wrap_openat(int d, const char* name, int flags, mode_t mode) {
 
 FSQLSHM_WRAP(ssize_t, getrandom, (void* to, size_t size, unsigned flags), to, size, flags)
 FSQLSHM_WRAP(int, munmap, (void* where, size_t size), where, size)
+FSQLSHM_WRAP(int, sem_wait, (sem_t * semaphore), semaphore)
+FSQLSHM_WRAP(int, sem_trywait, (sem_t * semaphore), semaphore)
 FSQLSHM_WRAP(int, sem_post, (sem_t * semaphore), semaphore)
 FSQLSHM_WRAP(int, pthread_atfork, (void (*prepare)(), void (*parent)(), void (*child)()), prepare,
              parent, child)

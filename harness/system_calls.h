@@ -42,8 +42,8 @@ class ScopedBeforeCall {
 
 /// A system that lies: called in the place of every call, in every thread and in forked children. None
 /// for the truth; else what the call is said to answer, with errno where that is a failure. What it
-/// calls itself is real. Besides the calls above it is asked about getrandom, munmap, sem_post
-/// and pthread_atfork.
+/// calls itself is real. Besides the calls above it is asked about getrandom, munmap, sem_wait,
+/// sem_trywait, sem_post and pthread_atfork.
 using Lie = std::optional<long> (*)(std::string_view call,
                                     std::span<const std::uint64_t> arguments);
 

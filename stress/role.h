@@ -94,7 +94,15 @@ struct Role {
 bool add_role(Role role);
 
 /// What to plant in a worker, to see that the runner finds it.
-enum class Plant : std::uint8_t { kNone, kDataRace, kCrash, kHang, kViolation };
+enum class Plant : std::uint8_t {
+  kNone,
+  kDataRace,
+  kCrash,
+  kHang,
+  kViolation,
+  kNoTurn,  ///< threads of a process do not wait for each other before they take the publication lock
+  kReconcile,  ///< a guard needs a reconcile now and then, although nobody died
+};
 
 struct WorkerConfig {
   bool reference = false;

@@ -185,6 +185,20 @@ TEST(Plant, ARaceInAWorkerUnderTsan) {
   EXPECT_THAT(result.findings.front().detail, HasSubstr("worker.cc"));
 }
 
+TEST(Plant, ThreadsThatDoNotWaitForTheirTurn) {
+  Result result("stress", "hardened");
+  RunConfig config = planted(Plant::kNoTurn);
+  config.worker.only({{"publisher", WorkerConfig().role("publisher").threads}, {"reader", 1}});
+  run_stress(config, result);
+  EXPECT_TRUE(found(result, "publication lock", "two live publishers")) << dump(result);
+}
+
+TEST(Plant, AReconcileAlthoughNobodyDied) {
+  Result result("stress", "hardened");
+  run_stress(planted(Plant::kReconcile), result);
+  EXPECT_TRUE(found(result, "P4 crash", "needs a reconcile")) << dump(result);
+}
+
 // A publisher that ignores the lock on a file that stress works on: a stranger that tears triples.
 TEST(Plant, AStrangerThatTearsTriples) {
   const auto dir = RunDir::make({});

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <csignal>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <utility>
 
+#include "harness/system_calls.h"
 #include "stress/interruptions.h"
 
 extern "C" {
@@ -56,6 +59,12 @@ int g_race = 0;  // written by two threads without synchronisation, if that is p
 void plant(Plant what, ControlBlock& control) {
   switch (what) {
     case Plant::kNone:
+    case Plant::kReconcile:  // in the publisher
+      return;
+    case Plant::kNoTurn:
+      harness::tell_lies([](std::string_view call, std::span<const std::uint64_t>) {
+        return call == "sem_wait" || call == "sem_trywait" ? std::optional(0L) : std::nullopt;
+      });
       return;
     case Plant::kDataRace: {
       std::thread a([] { ++g_race; });

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "harness/properties/execution.h"
 #include "stress/publisher_name.h"
 #include "stress/role.h"
 
@@ -8,6 +9,11 @@ namespace {
 
 constexpr Check kRefused = {
     "publication lock", "the guard refused to publish", {"publish", "error"}};
+
+constexpr Check kNobodyDied = {
+    harness::kP4,
+    "a guard needs a reconcile, although the last publish came to its end",
+    {"publish"}};
 
 enum : std::uint8_t { kPublishes, kReconciles, kLockBusy };
 
@@ -49,11 +55,18 @@ class Publisher {
     }
   }
 
+  static bool needs_reconcile(auto& me, auto& guard) {
+    const bool planted = me.config.plant == Plant::kReconcile && me.random.one_in(64);
+    return guard.needs_reconcile() || planted;
+  }
+
   static void publish(auto& me, auto& guard, std::uint64_t n) {
     const ShmSnapshot triple = triple_of(n);
     me.record("publish begins", n);
+    const bool died = me.control.snapshot.begun() != me.control.snapshot.done();
     me.control.snapshot.begin_write(n);
-    const bool reconciles = guard.needs_reconcile();
+    const bool reconciles = needs_reconcile(me, guard);
+    if (reconciles && !died) me.violation(kNobodyDied, {n});
     const auto done =
         reconciles
             ? guard.reconcile(triple.commit_seq, triple.schema_epoch, triple.ecs_epoch)
@@ -72,6 +85,7 @@ class Publisher {
 [[maybe_unused]] const bool kAdded = add_role(role<Publisher>({
     .name = "publisher",
     .does = "publish under the publication lock",
+    .threads = 2,  // they compete for the turn within a process, too
     .counts = {"publishes", "reconciles", "publication_lock_busy"},
     // With so many kills, some must have hit a publish.
     .wants = {{.count = "publishes"}, {.count = "reconciles", .kills = 200, .perturbed = true}},
