@@ -43,6 +43,13 @@ struct Recovery {
   }
 };
 
+void expect_triple(const fsqlshm_file* file) {
+  const fsqlshm_snapshot seen = fsqlshm_file_load_consistent_snapshot(file);
+  EXPECT_EQ(seen.commit_seq, kTriple.commit_seq);
+  EXPECT_EQ(seen.schema_epoch, kTriple.schema_epoch);
+  EXPECT_EQ(seen.ecs_epoch, kTriple.ecs_epoch);
+}
+
 class CFile : public testing::Test {
  protected:
   CFile() {
@@ -265,6 +272,7 @@ TEST_F(CFile, ReconcilesWhatADeadPublisherLeft) {
   EXPECT_EQ(fsqlshm_publication_publish(publication, kTriple, &error_), FSQLSHM_NEEDS_RECONCILE);
   EXPECT_EQ(error_.found, odd);
   EXPECT_EQ(fsqlshm_publication_reconcile(publication, kTriple, nullptr), FSQLSHM_OK);
+  expect_triple(file);
   EXPECT_EQ(fsqlshm_publication_publish(publication, kTriple, &error_), FSQLSHM_OK);
   fsqlshm_publication_unlock(publication);
   fsqlshm_file_close(file, nullptr);
@@ -279,6 +287,7 @@ TEST_F(CFile, PublishesForTheSerializedWriterOnly) {
   fsqlshm_publication* publication = nullptr;
   ASSERT_EQ(fsqlshm_file_lock_publication(file, &publication, nullptr), FSQLSHM_OK);
   EXPECT_EQ(fsqlshm_publication_publish_for(publication, kTriple, id, nullptr), FSQLSHM_OK);
+  expect_triple(file);
   EXPECT_EQ(fsqlshm_publication_publish_for(publication, kTriple, 0, nullptr),
             FSQLSHM_TXN_ID_OUT_OF_DOMAIN);
   EXPECT_EQ(fsqlshm_file_check_serialized_writer_exclusion(file, 500), FSQLSHM_NO_WRITER);

@@ -255,6 +255,8 @@ TEST_F(ShmFileTest, AFileThatIsNotTheOneInUseIsRefused) {
   expect_error(file->check_file(), Code::kFileReplaced);
   const auto second = ShmFile::open(path(), trust());
   expect_error(second, Code::kFileInUse);
+  expect_error(ShmFile::remove(path()), Code::kFileInUse);
+  EXPECT_TRUE(fs::exists(path()));
   EXPECT_EQ(second.error().message(),
             "file: others have it open with a lock file that was there before");
 }
