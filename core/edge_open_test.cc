@@ -191,6 +191,26 @@ TEST(Validate, FindsEachFaultAndNothingElse) {
   }
 }
 
+TEST(Validate, SaysWhatEachFieldIsAndWhatItShouldBe) {
+  HeaderBytes bytes = fresh();
+  put(bytes, offsets::kLockTableOffset, std::uint64_t{1});
+  put(bytes, offsets::kWitnessOffset, std::uint64_t{2});
+  put(bytes, offsets::kTxnSlotOffset, std::uint64_t{3});
+  put(bytes, offsets::kCommittedReadersOffset, std::uint64_t{4});
+  put(bytes, offsets::kCommittedReadersBytes, std::uint64_t{5});
+  seal(bytes);
+  using Code = ShmErrorCode;
+  const Geometry good = SharedMemoryLayout::open(fresh())->geometry();
+  EXPECT_EQ(validate(bytes),
+            (std::vector{
+                ShmError(Code::kUnderivedLockTableOffset, 1, good.lock_table_offset),
+                ShmError(Code::kUnderivedWitnessOffset, 2, good.witness_offset),
+                ShmError(Code::kUnderivedTxnSlotOffset, 3, good.txn_slot_offset),
+                ShmError(Code::kUnderivedCommittedReadersOffset, 4, good.committed_readers_offset),
+                ShmError(Code::kUnderivedCommittedReadersBytes, 5, good.committed_readers_bytes),
+            }));
+}
+
 TEST(Validate, ALeaseIsInSeconds) {
   const auto with_lease = [](std::uint64_t lease) {
     SharedMemoryLayout layout;
