@@ -140,5 +140,12 @@ TEST(Human, UsesThreeDigits) {
   EXPECT_EQ(human(2e9), "2 G");
 }
 
+TEST(Run, AWordIsQuotedForAShell) {
+  EXPECT_EQ(quoted("a/b-c_1.so"), "a/b-c_1.so");
+  EXPECT_EQ(quoted(""), "''");
+  EXPECT_EQ(quoted("it is"), "'it is'");
+  EXPECT_EQ(quoted("it's"), "'it'\\''s'");
+}
+
 }  // namespace
 }  // namespace fsqlshm::harness

@@ -47,16 +47,6 @@ bool parse_all(const std::string& text, Number& value) {
   return error == std::errc() && stop == end && !text.empty();
 }
 
-// `word` as a shell reads it as one word.
-std::string quoted(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 CLI::Option* add_to(CLI::App& app, const Option& option) {
   CLI::Option* const added = std::visit(
       [&](auto* target) {

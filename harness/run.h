@@ -64,6 +64,9 @@ class Progress {
 /// 1234567 as "1.23 M".
 [[nodiscard]] std::string human(double count);
 
+/// `word` as a shell reads it as one word: in quotes, if it has to be.
+[[nodiscard]] std::string quoted(const std::string& word);
+
 }  // namespace fsqlshm::harness
 
 #endif  // FSQLSHM_HARNESS_RUN_H_

@@ -9,6 +9,7 @@
 #include "harness/guarded.h"
 #include "harness/program.h"
 #include "harness/result.h"
+#include "harness/run.h"
 #include "harness/subject.h"
 #include "tools/golden_replay.h"
 
@@ -99,7 +100,8 @@ harness::Result replay_subject(const Options& options) {
   harness::Result result("golden", subject->name());
   result.details["subject"] = subject->describe();
   const harness::SubjectMemory memory(*subject);
-  const std::string again = fmt::format("{} --subject {}", options.folder, options.subject);
+  const std::string again = fmt::format("{} --subject {}", harness::quoted(options.folder),
+                                        harness::quoted(options.subject));
   const auto answer = harness::guarded([&](harness::Doing& doing) {
     try {
       return to_json(golden::replay(options.folder, *subject, memory, doing)).dump();

@@ -81,6 +81,7 @@ class Exploration {
     }
     result_.counts["executions"] = executions_;
     result_.counts["scenarios"] = done_;
+    if (budget_.search == Search::kFull) result_.counts["complete_searches"] = complete_;
     for (const auto& [name, count] : counts_) result_.counts[name] = count;
     if (stop_requested()) {
       result_.could_not_run =
@@ -108,6 +109,7 @@ class Exploration {
       return;
     }
     executions_ += report.summary.executions;
+    complete_ += report.summary.complete ? 1 : 0;
     for (const auto& [name, count] : report.counts) counts_[name] += count;
     print(scenario, report, budget_);
     result_.details["scenarios"].push_back(to_json(scenario, report));
@@ -130,6 +132,7 @@ class Exploration {
   Progress progress_;
   Result result_;
   std::uint64_t executions_ = 0;
+  std::uint64_t complete_ = 0;
   std::uint64_t done_ = 0;
   std::map<std::string, std::uint64_t> counts_;
 };

@@ -10,6 +10,7 @@ Of a shared object: the targets that can run their inputs on it, and nothing els
 import concurrent.futures
 import dataclasses
 import pathlib
+import shlex
 import subprocess
 import tempfile
 
@@ -124,7 +125,7 @@ class Engine:
             result.subject = path.name
             for finding in result.findings:
                 if finding["severity"] == "vacuous":
-                    finding["replay"] += f" --subject {path}"
+                    finding["replay"] += f" --subject {shlex.quote(str(path))}"
         return result
 
     def is_attacked(self, target: Target) -> bool:
