@@ -14,24 +14,28 @@ from fsqlshm.proofs.terms import PRODUCTS, Term
 
 SAMPLES = 3
 MILLISECONDS = 3000
-_NAMES = {function.name() for function in PRODUCTS.values()}
 
 
 def products(formulas: Sequence[Term]) -> Iterator[Term]:
     """The applications in them, inner ones first."""
+    # There are ten thousands of terms: none becomes an object of Python but the products.
+    context = z3.main_ctx()
+    wanted = {function.get_id() for function in PRODUCTS.values()}
     seen: set[int] = set()
-    stack = [(formula, False) for formula in formulas]
+    stack = [(formula.as_ast(), False) for formula in formulas]
     while stack:
         term, done = stack.pop()
         if done:
-            yield term
+            yield z3.z3._to_expr_ref(term, context)
             continue
-        if term.get_id() in seen:
+        number = z3.Z3_get_ast_id(context.ref(), term)
+        if number in seen:
             continue
-        seen.add(term.get_id())
-        if z3.is_app(term) and term.decl().name() in _NAMES:
+        seen.add(number)
+        count = z3.Z3_get_app_num_args(context.ref(), term)
+        if count and z3.Z3_get_ast_id(context.ref(), z3.Z3_get_app_decl(context.ref(), term)) in wanted:
             stack.append((term, True))
-        stack += [(child, False) for child in term.children()]
+        stack += [(z3.Z3_get_app_arg(context.ref(), term, place), False) for place in range(count)]
 
 
 class Substitution:
