@@ -29,6 +29,17 @@ contains() {
   fi
 }
 
+# same_for_any_jobs arguments...: how many processes work makes no difference to the document but in times.
+same_for_any_jobs() {
+  local jobs
+  for jobs in 1 2 8; do
+    expect 0 "$@" --jobs "$jobs" --json "$folder/jobs.json"
+    contains "$folder/jobs.json" '"executions"'
+    grep -vE '"(started|seconds|duration_seconds)":' "$folder/jobs.json" >"$folder/jobs-$jobs"
+    cmp "$folder/jobs-1" "$folder/jobs-$jobs" || fail "--jobs $jobs differs from --jobs 1: $*"
+  done
+}
+
 exit_status() {
   [ "$failures" -eq 0 ] && echo "all as expected"
   exit "$((failures != 0))"

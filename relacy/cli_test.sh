@@ -14,6 +14,7 @@ expect 2 --scenario nonsense
 expect 2 --protocol nonsense
 expect 2 --search sideways
 expect 2 --shard 3/2
+expect 2 --jobs 0
 expect 2 --iterations 0
 expect 2 --replay nonsense
 expect 2 --scenario ids --iterations 10 --json "$folder/missing/x.json"
@@ -52,6 +53,9 @@ id=$(sed -n "s/^replay: fsqlshm-relacy --replay '\(.*\)'$/\1/p" "$folder/out")
 expect 1 --replay "$id"
 contains "$folder/out" 'violated: P2 integrity'
 expect 0 --replay hardened/ids/random/1
+
+same_for_any_jobs --search bounded
+same_for_any_jobs --protocol reference --iterations 2000
 
 # An interrupted run reports what it did and does not look clean.
 "$binary" --minutes 0.5 --quiet --json "$folder/c.json" >"$folder/out" 2>"$folder/err" &

@@ -209,6 +209,43 @@ TEST(Gates, ADefectThatIsNotFoundIsAFinding) {
 
 // --- Searching -----------------------------------------------------------------------------------
 
+TEST(Reports, AreTheSameInAnotherProcess) {
+  ScenarioReport report{.status = harness::Status::kKnown,
+                        .summary = {.executions = 1,
+                                    .next = 2,
+                                    .seconds = 0.5,
+                                    .complete = true,
+                                    .bound_reached = 3,
+                                    .reached = {4, 5}},
+                        .counts = {{"b", 6}, {"a", 7}},
+                        .finding = harness::Finding{.severity = "expected",
+                                                    .property = "P",
+                                                    .defect = "D1",
+                                                    .title = "\xff",
+                                                    .detail = "e",
+                                                    .replay = "f",
+                                                    .file = "g",
+                                                    .line = 8,
+                                                    .artefacts = {"h"},
+                                                    .trace = {{"i", 9}}},
+                        .refusal = "j"};
+  const auto bytes = harness::pack(report);
+  const ScenarioReport read = harness::unpack(bytes);
+  EXPECT_EQ(harness::pack(read), bytes);
+  const Scenario& look = *find_scenario("look");
+  report.summary.reached.assign(look.outcomes.size(), 1);
+  EXPECT_EQ(harness::to_json(look, harness::unpack(harness::pack(report))),
+            harness::to_json(look, report));
+  const harness::Finding& one = *read.finding;
+  EXPECT_THAT((std::vector{one.severity, one.property, one.defect, one.title, one.detail,
+                           one.replay, one.file, one.artefacts.at(0), read.refusal}),
+              testing::ElementsAre("expected", "P", "D1", "\xff", "e", "f", "g", "h", "j"));
+  EXPECT_EQ(one.line, 8);
+  EXPECT_EQ(one.trace, report.finding->trace);
+  report.finding.reset();
+  EXPECT_FALSE(harness::unpack(harness::pack(report)).finding);
+}
+
 TEST(Shards, AreTogetherTheWholeTree) {
   const Subject& own = subject("hardened");
   Odd odd({"a", "b", "c"});

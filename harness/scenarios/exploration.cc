@@ -4,10 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <map>
 #include <utility>
 
+#include "harness/child.h"
 #include "harness/run.h"
 
 namespace fsqlshm::harness {
@@ -61,6 +63,7 @@ class Exploration {
         budget_(budget),
         chosen_(std::move(chosen)),
         seconds_(options.minutes * 60),
+        jobs_(static_cast<unsigned>(std::min<std::size_t>(options.jobs, chosen_.size()))),
         shard_(options.shard),
         progress_(explorer.engine, std::chrono::duration<double>(seconds_), options.quiet),
         result_(explorer.engine, explorer.subject) {
@@ -74,10 +77,18 @@ class Exploration {
   }
 
   Result run() {
-    for (const Scenario* const scenario : chosen_) {
-      if (stop_requested() || result_.could_not_run) break;
-      explore(*scenario);
-      ++done_;
+    if (jobs_ == 1) {
+      for (std::size_t i = 0; i < chosen_.size() && !stop_requested(); ++i) {
+        if (!take_in(i, search(i))) break;
+      }
+    } else {
+      // A child begins where this process is when it is forked, and knows the time that is left.
+      harness::run(
+          {.count = chosen_.size(),
+           .at_once = jobs_,
+           .work = [this](std::size_t i) { return pack(search(i)); },
+           .done = [this](std::size_t i, Made made) { return take_in(i, std::move(made)); },
+           .go_on = [this] { return show_progress(); }});
     }
     result_.counts["executions"] = executions_;
     result_.counts["scenarios"] = done_;
@@ -93,44 +104,69 @@ class Exploration {
   }
 
  private:
-  void explore(const Scenario& scenario) {
+  ScenarioReport search(std::size_t number) {
+    const Scenario& scenario = *chosen_[number];
+    SearchBudget budget = budget_;
     if (seconds_ > 0) {
-      budget_.seconds = std::max(
-          0.01, (seconds_ - progress_.elapsed()) / static_cast<double>(chosen_.size() - done_));
+      const auto waiting = static_cast<double>(chosen_.size() - number);
+      const double share = std::min(1.0, jobs_ / waiting);
+      budget.seconds = std::max(0.01, (seconds_ - progress_.elapsed()) * share);
     }
+    std::uint64_t before = 0;
     const auto watch = [&](std::uint64_t so_far) {
-      show_progress(scenario, executions_ + so_far);
-      return !stop_requested();
+      *at_work_ += so_far - std::exchange(before, so_far);
+      return jobs_ == 1 ? show_progress(&scenario) : !stop_requested();
     };
     (void)watch(0);
-    ScenarioReport report = explorer_.search(scenario, budget_, watch);
+    ScenarioReport report = explorer_.search(scenario, budget, watch);
+    *at_work_ += report.summary.executions - before;
+    return report;
+  }
+
+  bool take_in(std::size_t number, Made made) {
+    const Scenario& scenario = *chosen_[number];
+    if (made) return take_in(number, unpack(*made));
+    result_.could_not_run = fmt::format("{}: the process {}", scenario.name, made.error());
+    return false;
+  }
+
+  // False if there is nothing more to do.
+  bool take_in(std::size_t number, ScenarioReport report) {
+    const Scenario& scenario = *chosen_[number];
     if (!report.refusal.empty()) {
       result_.could_not_run = fmt::format("{}: {}", scenario.name, report.refusal);
-      return;
+      return false;
     }
+    ++done_;
     executions_ += report.summary.executions;
     complete_ += report.summary.complete ? 1 : 0;
     for (const auto& [name, count] : report.counts) counts_[name] += count;
     print(scenario, report, budget_);
     result_.details["scenarios"].push_back(to_json(scenario, report));
     if (report.finding) result_.findings.push_back(*std::move(report.finding));
+    return true;
   }
 
-  void show_progress(const Scenario& scenario, std::uint64_t executions) {
+  // `scenario`: the one at work, if there is only one at a time. False if the run is to end.
+  bool show_progress(const Scenario* scenario = nullptr) {
     const double elapsed = progress_.elapsed();
-    const auto all = static_cast<double>(executions);
-    progress_.update(fmt::format("scenario {} of {}: {}, {} executions, {}/s", done_ + 1,
-                                 chosen_.size(), scenario.name, human(all),
-                                 human(elapsed > 0 ? all / elapsed : 0)));
+    const auto all = static_cast<double>(at_work_->load());
+    progress_.update(fmt::format(
+        "{} of {} scenarios{}, {} executions, {}/s", done_, chosen_.size(),
+        scenario != nullptr ? fmt::format(", {}", scenario->name) : fmt::format(", {} jobs", jobs_),
+        human(all), human(elapsed > 0 ? all / elapsed : 0)));
+    return !stop_requested();
   }
 
   const Explorer& explorer_;
   SearchBudget budget_;
   std::vector<const Scenario*> chosen_;
   double seconds_;
+  unsigned jobs_;
   std::string shard_;
   Progress progress_;
   Result result_;
+  Shared<std::atomic<std::uint64_t>> at_work_;  // executions, also of searches that go on
   std::uint64_t executions_ = 0;
   std::uint64_t complete_ = 0;
   std::uint64_t done_ = 0;
@@ -168,6 +204,9 @@ std::vector<Option> exploration_options(ExplorationOptions& o,
                        whole_number(1)});
   }
   options.push_back({"--shard", &o.shard, "I/N: do only part I of N, for several machines"});
+  options.push_back({"--jobs", &o.jobs,
+                     "processes, each for a scenario at a time (default: one for each processor)",
+                     whole_number(1, kMostJobs)});
   options.push_back({"--minutes", &o.minutes, "time for all scenarios together, 0.5 is 30 s",
                      number(0, kMostSeconds / 60)});
   return options;

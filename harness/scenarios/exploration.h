@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/jobs.h"
 #include "harness/program.h"
 #include "harness/scenarios/search.h"
 
@@ -24,11 +25,12 @@ struct ExplorationOptions {
   std::optional<std::uint64_t> iterations{};
   std::uint64_t first_iteration = 1;
   std::string shard = "1/1";
+  unsigned jobs = processors();  ///< processes; what they find and count does not depend on it
   double minutes = 0;
   bool quiet = false;
 };
 
-/// --scenario, --iterations, --shard and --minutes; --search if there are several `searches`, the names of
+/// --scenario, --iterations, --shard, --jobs and --minutes; --search if there are several `searches`, the names of
 /// those that the engine has; --context-bound for "bounded" and --first-iteration for "random".
 [[nodiscard]] std::vector<Option> exploration_options(ExplorationOptions& options,
                                                       const std::vector<std::string>& searches);
@@ -48,7 +50,7 @@ struct Explorer {
   std::function<ScenarioReport(const Scenario&, const SearchBudget&, const Watch&)> search;
 };
 
-/// Searches the chosen scenarios one after the other; each gets its share of what is left of the time.
+/// Searches the chosen scenarios, one in each process; each gets its share of what is left of the time.
 /// `details` is added to the result document's.
 [[nodiscard]] ExitCode explore(const Program& program, const ExplorationOptions& options,
                                const Explorer& explorer,

@@ -141,4 +141,29 @@ nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report) {
   return row;
 }
 
+// Of every member: a new one that is forgotten here is lost between processes (search_test sees it).
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Finding, severity, property, defect, title, detail, replay, file,
+                                   line, artefacts, trace)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SearchSummary, executions, next, seconds, complete,
+                                   bound_reached, reached)
+
+std::vector<std::uint8_t> pack(const ScenarioReport& report) {
+  nlohmann::json all = {{"status", report.status},
+                        {"summary", report.summary},
+                        {"counts", report.counts},
+                        {"refusal", report.refusal}};
+  if (report.finding) all["finding"] = *report.finding;
+  return nlohmann::json::to_msgpack(all);
+}
+
+ScenarioReport unpack(const std::vector<std::uint8_t>& bytes) {
+  const nlohmann::json all = nlohmann::json::from_msgpack(bytes);
+  ScenarioReport report{.status = all.at("status").get<Status>(),
+                        .summary = all.at("summary").get<SearchSummary>(),
+                        .counts = all.at("counts").get<decltype(ScenarioReport::counts)>(),
+                        .refusal = all.at("refusal").get<std::string>()};
+  if (all.contains("finding")) report.finding = all["finding"].get<Finding>();
+  return report;
+}
+
 }  // namespace fsqlshm::harness

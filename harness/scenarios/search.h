@@ -118,6 +118,10 @@ void judge_clean(const Scenario& scenario, std::string_view subject,
 /// the engine's own counts. The status is "clean", "violated", "known", "vacuous", "missed" or "stopped".
 [[nodiscard]] nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report);
 
+/// A report as bytes for another process of this program, and back.
+[[nodiscard]] std::vector<std::uint8_t> pack(const ScenarioReport& report);
+[[nodiscard]] ScenarioReport unpack(const std::vector<std::uint8_t>& bytes);
+
 }  // namespace fsqlshm::harness
 
 #endif  // FSQLSHM_HARNESS_SCENARIOS_SEARCH_H_

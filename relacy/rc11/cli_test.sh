@@ -17,6 +17,7 @@ expect 0 --scenario check-claim --shard 2/2
 expect 2 --scenario nothing
 expect 2 --protocol nobody
 expect 2 --shard 3/2
+expect 2 --jobs 0
 expect 2 --search bounded
 expect 2 --replay nonsense
 expect 2 --replay hardened/look/rc11/a --scenario look
@@ -29,4 +30,6 @@ contains "$folder/out" "D4 late-clear"
 replay=$(sed -n "s/^replay: .*--replay '\(.*\)'$/\1/p" "$folder/out" | head -1)
 expect 1 --replay "$replay"
 contains "$folder/out" "violated: P2 integrity"
+
+same_for_any_jobs --iterations 3000
 exit_status

@@ -5,7 +5,7 @@
 namespace fsqlshm::rc11 {
 
 harness::ExitCode explore(const harness::Program& program, const Options& options) {
-  constexpr Extra kExtra{.minimise_seconds = 2};
+  constexpr Extra kExtra{.minimise = 10000};
   const Subject* const subject = find_subject(options.protocol);
   if (subject == nullptr) {
     return program.refuse(

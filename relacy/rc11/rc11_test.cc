@@ -306,7 +306,7 @@ TEST(Replay, RefusesWhatIsNoId) {
 TEST(Counterexamples, AreSmall) {
   // A release up to its clear of the lease, the whole acquire of the successor, and the clear.
   const SearchResult found =
-      all_of("reference", "release-acquire-equal-lease", {}, {.minimise_seconds = 60});
+      all_of("reference", "release-acquire-equal-lease", {}, {.minimise = std::uint64_t{1} << 40U});
   EXPECT_TRUE(found.complete);
   EXPECT_EQ(found.replay.steps, "aaaaaabbbbba");
 }

@@ -44,8 +44,7 @@ class Search {
   void explore() {
     Explorer explorer(execution_.program(), {budget_.shard.index - 1, budget_.shard.count});
     Smallest smallest(execution_, wanted());
-    double until = 0;  // after a violation
-    while (goes_on(until)) {
+    while (goes_on()) {
       if (!explorer.next()) {
         result_.complete = true;
         break;
@@ -53,8 +52,7 @@ class Search {
       ++result_.executions;
       if (!violates(explorer, smallest)) continue;
       if (!smallest.is_wanted()) continue;
-      if (extra_.minimise_seconds <= 0) break;
-      if (until == 0) until = elapsed() + extra_.minimise_seconds;
+      last_ = std::min(last_, result_.executions + extra_.minimise);
     }
     result_.visits = explorer.visits();
     result_.unfair = explorer.unfair();
@@ -69,11 +67,10 @@ class Search {
   }
 
   // Asked often: the clock only now and then.
-  [[nodiscard]] bool goes_on(double until) {
-    if (result_.executions >= budget_.iterations) return false;
+  [[nodiscard]] bool goes_on() {
+    if (result_.executions >= last_) return false;
     if (++asked_ % 64 != 0) return true;
     const double now = elapsed();
-    if (until > 0 && now >= until) return false;
     if (budget_.seconds > 0 && now >= budget_.seconds) return false;
     return !watch_ || watch_(result_.executions);
   }
@@ -106,6 +103,7 @@ class Search {
   Budget budget_;
   const Watch& watch_;
   Extra extra_;
+  std::uint64_t last_ = budget_.iterations;  // executions; fewer after a violation
   Time::time_point start_ = Time::now();
   GraphExecution execution_;
   std::unique_ptr<Header> header_;

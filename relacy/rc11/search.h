@@ -37,8 +37,8 @@ using harness::Watch;
 /// What a search is told besides.
 struct Extra {
   const Weakening* weakening = nullptr;
-  /// For so long after the first violation a smaller one is looked for.
-  double minimise_seconds = 0;
+  /// Executions after the first violation in which a smaller one is looked for, 2^40 at most.
+  std::uint64_t minimise = 0;
 };
 
 struct SearchResult : harness::SearchSummary {

@@ -40,4 +40,6 @@ contains "$folder/out" "violated: P1 exclusion"
 expect 1 --subject "$subjects/evicts-by-store.so" --scenario check-claim
 expect 2 --subject "$subjects/wide-access.so" --scenario ids
 contains "$folder/err" "cannot step an instruction"
+
+same_for_any_jobs --subject "$subjects/reference.so"
 exit_status
