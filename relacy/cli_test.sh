@@ -54,7 +54,7 @@ expect 1 --replay "$id"
 contains "$folder/out" 'violated: P2 integrity'
 expect 0 --replay hardened/ids/random/1
 
-same_for_any_jobs --search bounded
+same_for_any_jobs --search bounded --context-bound 2
 same_for_any_jobs --protocol reference --iterations 2000
 
 # An interrupted run reports what it did and does not look clean.
