@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Why a document could not be written to `path`; empty if it looks as if it could.
+// Why a file could not be written to `path`; empty if it looks as if it could.
 std::string not_writable(const std::string& path) {
   std::error_code ignored;
   if (path.empty()) return "expected the name of a file";
@@ -95,8 +95,8 @@ void Program::add_command(const std::string& name, const std::string& descriptio
 }
 
 void Program::add_documents() {
-  add({"--json", &json_, "write the result document to this file", not_writable});
-  add({"--junit", &junit_, "write a JUnit file", not_writable});
+  add({"--json", &json_, "write the result document to this file", writable_file()});
+  add({"--junit", &junit_, "write a JUnit file", writable_file()});
 }
 
 int Program::run(int argc, char** argv, const std::function<ExitCode()>& body) {
@@ -109,6 +109,9 @@ int Program::run(int argc, char** argv, const std::function<ExitCode()>& body) {
       for (const std::string& name : option.excludes) added->excludes(app.get_option(name));
     }
     app.parse(argc, argv);
+    if (!json_.empty() && json_ == junit_) {
+      return refuse("--json and --junit name the same file");
+    }
     install_stop_handler();
     code = body();
   } catch (const CLI::Success& help) {
@@ -201,6 +204,7 @@ Check shard() {
 }
 
 Check existing_file() { return CLI::ExistingFile; }
+Check writable_file() { return not_writable; }
 Check existing_folder() { return CLI::ExistingDirectory; }
 
 }  // namespace fsqlshm::harness

@@ -89,6 +89,8 @@ class Program {
 /// What Shard::parse takes.
 [[nodiscard]] Check shard();
 [[nodiscard]] Check existing_file();
+/// A regular file, or none yet, in a folder that may be written to.
+[[nodiscard]] Check writable_file();
 [[nodiscard]] Check existing_folder();
 
 /// The longest time that an option may name, in seconds: a year.

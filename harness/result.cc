@@ -93,10 +93,13 @@ std::string Result::to_junit() const {
   const auto failures =
       std::ranges::count_if(findings, [](const Finding& f) { return f.severity != "expected"; });
   std::string cases;
+  const auto pass = [&](const std::string& name) {
+    cases += fmt::format("  <testcase classname=\"{}\" name=\"{}\"/>\n", xml(subject_), xml(name));
+  };
+  std::ranges::for_each(passed, pass);
   for (const Finding& finding : findings) {
     if (finding.severity == "expected") {
-      cases += fmt::format("  <testcase classname=\"{}\" name=\"{}\"/>\n", xml(subject_),
-                           xml(finding.title));
+      pass(finding.title);
       continue;
     }
     cases += fmt::format(
@@ -110,11 +113,12 @@ std::string Result::to_junit() const {
         "  <testcase classname=\"{}\" name=\"runs\">\n    <error message=\"{}\"/>\n  "
         "</testcase>\n",
         xml(subject_), xml(*could_not_run));
-  } else if (findings.empty()) {
+  } else if (cases.empty()) {
     cases = fmt::format("  <testcase classname=\"{}\" name=\"clean\" time=\"{:.3f}\"/>\n",
                         xml(subject_), seconds);
   }
-  const std::size_t tests = std::max<std::size_t>(1, findings.size() + (could_not_run ? 1 : 0));
+  const std::size_t known = passed.size() + findings.size() + (could_not_run ? 1 : 0);
+  const std::size_t tests = std::max<std::size_t>(1, known);
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"{}\" tests=\"{}\" "
       "failures=\"{}\" errors=\"{}\" time=\"{:.3f}\">\n{}</testsuite>\n",

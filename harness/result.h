@@ -51,6 +51,7 @@ class Result {
   std::string headline;                               // "2.1 M executions, 24 scenarios"
   nlohmann::json details = nlohmann::json::object();  // engine-specific
   std::vector<Finding> findings;
+  std::vector<std::string> passed;  // checks without a finding, for JUnit: "publish1-load1"
   /// Set when the engine could not do its work; says why.
   std::optional<std::string> could_not_run;
 
@@ -60,7 +61,7 @@ class Result {
   /// The document. Duration counts from construction to this call.
   [[nodiscard]] nlohmann::json to_json() const;
 
-  /// The same as a JUnit test suite, one case a finding, or one passing case.
+  /// The same as a JUnit test suite, a case for each finding and each check that passed, or one case.
   [[nodiscard]] std::string to_junit() const;
 
   /// Writes the file whole or not at all (a temporary file next to it, renamed). The error is a

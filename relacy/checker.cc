@@ -282,6 +282,7 @@ bool Checker::alive(std::uint32_t pid, std::uint64_t birth) {
     if (recording()) {
       if (Step* const step = append(Op::kAskAlive)) {
         step->value = static_cast<std::uint64_t>(process);
+        step->expected = birth;
         step->success = answer;
       }
     }

@@ -63,6 +63,9 @@ class Checker final : public harness::ScenarioExecution {
   RunReport run(const Scenario& scenario, Header& header, const Budget& budget, Position& position,
                 Keep keep = Keep::kNothing, const Weakening* weakening = nullptr);
 
+  /// Whether the last run came by what was to be weakened, if anything was.
+  [[nodiscard]] bool weakened() const noexcept { return weakening_.met(); }
+
   // --- The seam (see RelacyWords) -----------------------------------------------------------
 
   std::uint64_t load(Field field, std::memory_order order, const std::source_location& where);

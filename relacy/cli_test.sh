@@ -24,6 +24,10 @@ expect 2 --page "$folder/page.md"
 expect 2 --replay ''
 expect 2 --litmus --scenario ids
 expect 2 --list --audit-orders
+expect 2 --list --json "$folder/x.json"
+expect 2 --scenario look --iterations 1 --json "$folder/x" --junit "$folder/x"
+expect 2 --audit-orders --page ''
+expect 2 --audit-orders --page "$folder/missing/page.md"
 expect 2 --minutes nan
 # The second half of one execution is nothing, and nothing is not clean.
 expect 2 --scenario ids --iterations 1 --shard 2/2
@@ -53,6 +57,11 @@ id=$(sed -n "s/^replay: fsqlshm-relacy --replay '\(.*\)'$/\1/p" "$folder/out")
 expect 1 --replay "$id"
 contains "$folder/out" 'violated: P2 integrity'
 expect 0 --replay hardened/ids/random/1
+publish='@hardened/seqlock.h:publish:store:commit_seq:release'
+expect 0 --replay "hardened/publish1-load1/random/1$publish=relaxed"
+expect 2 --replay "hardened/ids/random/1$publish=relaxed"
+contains "$folder/err" 'no operation that could be weakened so'
+expect 2 --replay "hardened/publish1-load1/random/1$publish=seq_cst"
 
 same_for_any_jobs --search bounded --context-bound 2
 same_for_any_jobs --protocol reference --iterations 2000

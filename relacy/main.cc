@@ -80,6 +80,7 @@ int start(int argc, char** argv) {
   program.add({.name = "--page",
                .target = &options.page,
                .help = "with --audit-orders: write the matrix to this file",
+               .check = harness::writable_file(),
                .needs = {"--audit-orders"}});
   program.add_documents();
   program.add({"--quiet", &options.exploration.quiet, "no progress lines"});

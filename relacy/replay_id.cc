@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 
+#include "audit.h"
 #include "harness/describe.h"
 
 namespace fsqlshm::relacy {
@@ -61,7 +62,16 @@ std::optional<Weakening> parse_weakening(std::string_view text) {
   site.fields = *fields;
   (weakening.failure ? site.failure_order : site.order) = *from;
   weakening.to = *to;
-  return weakening;
+  const auto weaker = weakenings(site);
+  const bool is_one = std::ranges::any_of(weaker, [&](const Weakening& other) {
+    return other.failure == weakening.failure && other.to == weakening.to;
+  });
+  return is_one ? std::optional(weakening) : std::nullopt;
+}
+
+std::string not_weakened(std::string_view id) {
+  return fmt::format("replay id \"{}\": the execution has no operation that could be weakened so",
+                     id);
 }
 
 std::string field_names(std::uint32_t fields, std::string_view separator) {

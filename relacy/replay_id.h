@@ -28,7 +28,10 @@ struct ReplayId {
 /// "hardened/seqlock.h:publish:store:commit_seq:release=relaxed"; "load#2" is the second load in
 /// the function with these fields and this order.
 [[nodiscard]] std::string to_text(const Weakening& weakening);
+/// None also if the second order is not weaker than the first.
 [[nodiscard]] std::optional<Weakening> parse_weakening(std::string_view text);
+/// The sentence about an id whose weakening no operation of its execution fits.
+[[nodiscard]] std::string not_weakened(std::string_view id);
 
 /// The fields whose bits are set, with `separator` between them.
 [[nodiscard]] std::string field_names(std::uint32_t fields, std::string_view separator);

@@ -93,10 +93,12 @@ std::expected<Trace, std::string> replay(const Subject& subject, const Scenario&
                          Keep::kStepsOfLast, id.weakening ? &*id.weakening : nullptr);
   if (report.bad_replay) {
     return std::unexpected(
-        fmt::format("replay id \"{}\" belongs to another version of the code: it names a choice "
+        fmt::format("replay id \"{}\" is mistyped, or belongs to another version of the code: it "
+                    "names a choice "
                     "that does not exist",
                     id.text()));
   }
+  if (!Checker::get().weakened()) return std::unexpected(not_weakened(id.text()));
   Trace trace;
   trace.replay = id.text();
   trace.preemptions = execution.search == Search::kBounded

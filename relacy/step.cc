@@ -25,7 +25,9 @@ void OrderWeakening::weaken(const std::source_location& where, Op op, Field fiel
       lines_, [&](unsigned known) { return known == where.line() || known == 0; });
   if (line == lines_.end()) return;
   *line = where.line();
-  if (line - lines_.begin() == site.earlier) present = weak.to;
+  if (line - lines_.begin() != site.earlier) return;
+  present = weak.to;
+  met_ = true;
 }
 
 }  // namespace fsqlshm::relacy

@@ -40,7 +40,7 @@ struct Step {
   Field field{};
   std::memory_order order{};
   std::memory_order failure_order{};
-  std::uint64_t expected = 0;  ///< compare_exchange
+  std::uint64_t expected = 0;  ///< compare_exchange; kAskAlive: the birth
   std::uint64_t value = 0;     ///< stored, desired or added; the process for kAskAlive and kDie
   std::uint64_t found = 0;     ///< what a load, compare_exchange or fetch_add read
   bool success = false;        ///< compare_exchange; "alive" for kAskAlive
@@ -85,12 +85,15 @@ class OrderWeakening {
     if (weakening_ != nullptr) [[unlikely]]
       weaken(where, op, field, order, failure);
   }
+  /// Whether an operation was weakened, or there is none to weaken.
+  [[nodiscard]] bool met() const noexcept { return met_ || weakening_ == nullptr; }
 
  private:
   void weaken(const std::source_location& where, Op op, Field field, std::memory_order& order,
               std::memory_order& failure);
 
   const Weakening* weakening_;
+  bool met_ = false;
   std::array<unsigned, 4> lines_{};  // that fit, in the function's order
 };
 

@@ -55,9 +55,7 @@ std::string cell(const Trace& trace, const Step& step) {
     case Op::kFetchAdd:
       return fmt::format("{} += {}: was {}", name, step.value, value(step.found));
     case Op::kAskAlive:
-      return fmt::format("(kernel: process {} {})",
-                         Checker::identity(static_cast<int>(step.value)).pid,
-                         step.success ? "lives" : "is dead");
+      return harness::answer_of_kernel(static_cast<int>(step.value), step.expected, step.success);
     case Op::kDie:
       return fmt::format("*** process {} dies",
                          Checker::identity(static_cast<int>(step.value)).pid);

@@ -484,9 +484,11 @@ void WriterOracle::repaired(Exclusion answer) {
   const std::uint64_t pid_and_gen = execution_.newest(Field::kSerializedWriterPidAndGen);
   const std::uint64_t birth = execution_.newest(Field::kSerializedWriterPidBirth);
   const auto describe_all = [&](std::string_view defect, std::string_view rule) {
-    violate(execution_, defect, kP4, rule, "{}, {}, birth {:#x}, lease {}",
+    violate(execution_, defect, kP4, rule,
+            "txn_id {}, pid_and_gen {}, pid_birth {}, lease_expiry {}",
             describe(Field::kSerializedWriterTxnId, state).view(),
-            describe(Field::kSerializedWriterPidAndGen, pid_and_gen).view(), birth, lease);
+            describe(Field::kSerializedWriterPidAndGen, pid_and_gen).view(),
+            describe(Field::kSerializedWriterPidBirth, birth).view(), lease);
   };
   if (answer != Exclusion::kOk) {
     const bool unjudgeable = lease == 0 && (pid_of(pid_and_gen) == 0 || birth == 0);

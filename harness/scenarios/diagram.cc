@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "harness/describe.h"
+#include "harness/scenarios/execution.h"
+
 namespace fsqlshm::harness {
 namespace {
 
@@ -89,6 +92,15 @@ nlohmann::json rows_json(const std::vector<DiagramRow>& rows,
                      {"until", row + 1}});
   }
   return steps;
+}
+
+std::string answer_of_kernel(int process, std::uint64_t birth, bool lives) {
+  const ProcessIdentity who = ScenarioExecution::identity(process);
+  if (!lives && birth != who.birth) {
+    return fmt::format("(kernel: no process {} has {})", who.pid,
+                       describe(Field::kSerializedWriterPidBirth, birth).view());
+  }
+  return fmt::format("(kernel: process {} {})", who.pid, lives ? "lives" : "is dead");
 }
 
 }  // namespace fsqlshm::harness

@@ -13,6 +13,9 @@
 
 namespace fsqlshm::harness {
 
+/// What a trace says of a question whether the process with this number and birth lives.
+[[nodiscard]] std::string answer_of_kernel(int process, std::uint64_t birth, bool lives);
+
 struct DiagramRow {
   int thread = 0;  ///< its column; -1: before the threads start, -2: after the last ended
   std::string text{};

@@ -16,6 +16,11 @@ namespace fsqlshm::harness {
 namespace {
 
 std::string reach_text(const SearchSummary& summary, const SearchBudget& budget) {
+  const auto& [index, count] = budget.shard;
+  if (count > 1) {
+    return fmt::format(", part {} of {}{}", index, count,
+                       summary.complete ? "" : ", not to its end");
+  }
   if (budget.search == Search::kFull) return summary.complete ? ", to its end" : ", not to its end";
   if (budget.search == Search::kRandom) return "";
   return summary.bound_reached < 0 ? ", no bound explored to its end"
@@ -92,8 +97,13 @@ class Exploration {
     }
     result_.counts["executions"] = executions_;
     result_.counts["scenarios"] = done_;
-    if (budget_.search == Search::kFull) result_.counts["complete_searches"] = complete_;
     for (const auto& [name, count] : counts_) result_.counts[name] = count;
+    fmt::print("{} executions of {} scenarios", executions_, done_);
+    if (budget_.search == Search::kFull) {
+      result_.counts["complete_searches"] = complete_;
+      fmt::print(", {} searched to the end", complete_);
+    }
+    fmt::print("{}\n", shard_ == "1/1" ? "" : fmt::format(", part {}", shard_));
     if (stop_requested()) {
       result_.could_not_run =
           fmt::format("stopped after {} of {} scenarios", done_, chosen_.size());
@@ -137,13 +147,17 @@ class Exploration {
       result_.could_not_run = fmt::format("{}: {}", scenario.name, report.refusal);
       return false;
     }
-    ++done_;
+    if (report.status != Status::kStopped) ++done_;
     executions_ += report.summary.executions;
     complete_ += report.summary.complete ? 1 : 0;
     for (const auto& [name, count] : report.counts) counts_[name] += count;
     print(scenario, report, budget_);
     result_.details["scenarios"].push_back(to_json(scenario, report));
-    if (report.finding) result_.findings.push_back(*std::move(report.finding));
+    if (report.finding) {
+      result_.findings.push_back(*std::move(report.finding));
+    } else if (report.status == Status::kClean) {
+      result_.passed.push_back(scenario.name);
+    }
     return true;
   }
 
@@ -221,6 +235,9 @@ void add_commands(Program& program, const std::vector<Option>& search,
   }
   for (Option command : commands) {
     command.excludes = others;
+    // It makes no document.
+    if (command.name == "--list")
+      command.excludes.insert(command.excludes.end(), {"--json", "--junit"});
     program.add(command);
     others.push_back(command.name);
   }

@@ -87,7 +87,7 @@ harness::ExitCode audit_orders(const harness::Program& program, const Options& o
   fmt::print("audit: {:.0f} s\n", progress.elapsed());
   if (!options.page.empty()) {
     if (const auto written = harness::write_file(options.page, render_page(rows)); !written) {
-      return program.refuse(written.error());
+      result.could_not_run = written.error();
     }
   }
   return program.finish(result);

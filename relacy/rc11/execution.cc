@@ -276,6 +276,7 @@ bool GraphExecution::alive(std::uint32_t pid, std::uint64_t birth) {
     }
     if (Step* const row = append(Op::kAskAlive)) {
       row->value = static_cast<std::uint64_t>(process);
+      row->expected = birth;
       row->success = answer;
     }
     return answer;

@@ -56,6 +56,9 @@ class GraphExecution final : public harness::ScenarioExecution, public Memory {
   /// Of the last recorded execution.
   [[nodiscard]] const std::vector<Step>& steps() const noexcept { return recorded_; }
 
+  /// Whether what was to be weakened was there, if anything was.
+  [[nodiscard]] bool weakened() const noexcept { return weakening_.met(); }
+
   // --- The seam (see GraphWords) ------------------------------------------------------------------
 
   std::uint64_t access(Op op, Field field, Operation operation, const std::source_location& where);

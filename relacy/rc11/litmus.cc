@@ -58,6 +58,7 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{0, 1, 0}, {1, 1, 0}},
      all_sc,
      4,
+     4,
      3},
     {"MP",
      "message passing: the flag without the message",
@@ -65,12 +66,14 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{1, 0, 1}, {1, 1, 0}},
      synchronizes<1, 2>,
      4,
+     3,
      3},
     {"LB",
      "load buffering: each load reads the other's later store",
      {{load(kX), store(kY, 1)}, {load(kY), store(kX, 1)}},
      {{0, 0, 1}, {1, 0, 1}},
      always,
+     3,
      3,
      3},
     {"2+2W",
@@ -79,12 +82,14 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{-1, kX, 1}, {-1, kY, 1}},
      all_sc,
      4,
+     4,
      3},
     {"R",
      "the second of two stores stays, and its thread misses what came before the first",
      {{store(kX, 1), store(kY, 1)}, {store(kY, 2), load(kX)}},
      {{-1, kY, 2}, {1, 1, 0}},
      all_sc,
+     4,
      4,
      3},
     {"S",
@@ -93,12 +98,14 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{1, 0, 1}, {-1, kX, 2}},
      synchronizes<1, 2>,
      4,
+     3,
      3},
     {"SB+rmws",
      "store buffering with read-modify-writes: both miss the other's",
      {{add_one(kX), load(kY)}, {add_one(kY), load(kX)}},
      {{0, 2, 0}, {1, 2, 0}},
      all_sc,
+     4,
      4,
      3},
     {"CoRR",
@@ -107,12 +114,14 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{1, 0, 1}, {1, 1, 0}},
      always,
      3,
+     3,
      3},
     {"CoWW",
      "the first of two stores of a thread stays",
      {{store(kX, 1), store(kX, 2)}, {load(kX)}},
      {{-1, kX, 1}},
      always,
+     3,
      3,
      3},
     {"CoWR",
@@ -121,12 +130,14 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{0, 1, 0}},
      always,
      3,
+     3,
      3},
     {"CoRW1",
      "a thread reads what it stores later",
      {{load(kX), store(kX, 1)}},
      {{0, 0, 1}},
      always,
+     1,
      1,
      1},
     {"CoRW2",
@@ -135,6 +146,7 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{0, 0, 2}, {-1, kX, 2}},
      always,
      3,
+     3,
      3},
     {"stale3",
      "a load reads three stores back, after a store that came with the newest",
@@ -142,6 +154,7 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{1, 0, 1}, {1, 1, 0}},
      synchronizes<3, 4>,
      8,
+     5,
      5},
     {"MP+rel-seq",
      "a later store of the releasing thread does not carry the release on",
@@ -149,6 +162,7 @@ const std::vector<LitmusTest> kOfTwoThreads = {
      {{1, 0, 2}, {1, 1, 0}},
      synchronizes<2, 3>,
      6,
+     4,
      4}};
 
 const std::vector<LitmusTest> kOfMoreThreads = {
@@ -158,6 +172,7 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{2, 0, 1}, {2, 1, 0}, {3, 0, 1}, {3, 1, 0}},
      all_sc,
      16,
+     16,
      15},
     {"WRC",
      "a store is passed on by a second thread, and the third misses it",
@@ -165,6 +180,7 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{1, 0, 1}, {2, 0, 1}, {2, 1, 0}},
      synchronizes<2, 3>,
      8,
+     7,
      7},
     {"ISA2",
      "a message is passed on over two flags, and is not there",
@@ -172,12 +188,14 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{1, 0, 1}, {2, 0, 1}, {2, 1, 0}},
      synchronizes<1, 2, 3, 4>,
      8,
+     7,
      7},
     {"W+RWC",
      "a reader of the flag misses a store, whose thread misses the message",
      {{store(kX, 1), store(kZ, 1)}, {load(kZ), load(kY)}, {store(kY, 1), load(kX)}},
      {{1, 0, 1}, {1, 1, 0}, {2, 1, 0}},
      w_rwc_forbidden,
+     8,
      8,
      7},
     {"MP+rmw",
@@ -186,6 +204,7 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{2, 0, 2}, {2, 1, 0}, {1, 0, 1}},
      synchronizes<1, 3>,
      12,
+     9,
      9},
     {"MP+two-rmws",
      "two read-modify-writes of other threads carry the release on",
@@ -196,6 +215,7 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{3, 0, 3}, {3, 1, 0}},
      synchronizes<1, 4>,
      28,
+     19,
      19},
     {"MP+other-store",
      "a store of another thread ends the release sequence",
@@ -203,12 +223,14 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{2, 0, 2}, {-1, kY, 2}, {2, 1, 0}},
      all_sc,
      12,
+     10,
      9},
     {"CAS",
      "two of three threads that exchange the same value succeed",
      {{exchange(kX, 0, 1)}, {exchange(kX, 0, 2)}, {exchange(kX, 0, 3)}},
      {{0, 0, 0}, {1, 0, 0}},
      always,
+     3,
      3,
      3},
     {"CAS-chain",
@@ -217,12 +239,14 @@ const std::vector<LitmusTest> kOfMoreThreads = {
      {{-1, kX, 3}, {0, 0, 1}},
      always,
      5,
+     5,
      5},
     {"counter",
      "three additions of one, and one is lost",
      {{add_one(kX)}, {add_one(kX)}, {add_one(kX)}},
      {{-1, kX, 2}},
      always,
+     6,
      6,
      6}};
 
@@ -234,12 +258,19 @@ std::string describe(const LitmusTest& test, Orders orders) {
 
 }  // namespace
 
+std::vector<Order> LitmusTest::synchronized() const {
+  std::vector<Order> orders;
+  for (const Operation& operation : threads | std::views::join) {
+    orders.push_back(operation.access == Access::kLoad    ? Order::acquire
+                     : operation.access == Access::kStore ? Order::release
+                                                          : Order::acq_rel);
+  }
+  return orders;
+}
+
 std::vector<std::vector<Order>> LitmusTest::combinations() const {
   std::vector<std::vector<Order>> all = {{}};
-  for (const Operation& operation : threads | std::views::join) {
-    const Order middle = operation.access == Access::kLoad    ? Order::acquire
-                         : operation.access == Access::kStore ? Order::release
-                                                              : Order::acq_rel;
+  for (const Order middle : synchronized()) {
     std::vector<std::vector<Order>> longer;
     for (const Order order : {Order::relaxed, middle, Order::seq_cst}) {
       for (std::vector<Order> combination : all) {
@@ -300,12 +331,15 @@ std::vector<LitmusResult> run_litmus() {
         shown = shown || test.shows(explorer.graph());
       }
       const bool relaxed = std::ranges::count(orders, Order::relaxed) == std::ssize(orders);
+      const bool synchronized = orders == test.synchronized();
       const bool strongest = all_sc(orders);
       if (relaxed) result.relaxed_executions = executions;
+      if (synchronized) result.synchronized_executions = executions;
       if (strongest) result.strongest_executions = executions;
       if (!shown) ++result.forbidden;
       ++result.combinations;
       if (shown == test.forbidden(orders) || (relaxed && executions != test.relaxed_executions) ||
+          (synchronized && executions != test.synchronized_executions) ||
           (strongest && executions != test.strongest_executions)) {
         result.wrong = fmt::format("{}: {} executions, {}", describe(test, orders), executions,
                                    shown ? "shown" : "not shown");

@@ -32,11 +32,14 @@ struct LitmusTest {
   std::vector<Fact> facts;  ///< the weak outcome
   /// Whether it is. An order for each operation, those of the first thread first.
   bool (*forbidden)(Orders orders);
-  std::uint64_t relaxed_executions;    ///< if every order is relaxed
-  std::uint64_t strongest_executions;  ///< if every order is seq_cst
+  std::uint64_t relaxed_executions;       ///< if every order is relaxed
+  std::uint64_t synchronized_executions;  ///< if they are those of synchronized()
+  std::uint64_t strongest_executions;     ///< if every order is seq_cst
 
   /// Every combination of orders: relaxed, acquire or release or both, and seq_cst.
   [[nodiscard]] std::vector<std::vector<std::memory_order>> combinations() const;
+  /// Loads acquire, stores release, read-modify-writes do both.
+  [[nodiscard]] std::vector<std::memory_order> synchronized() const;
   [[nodiscard]] Program program(Orders orders) const;
   [[nodiscard]] bool shows(const Graph& graph) const;
 };
@@ -49,6 +52,7 @@ struct LitmusResult {
   std::uint64_t combinations = 0;
   std::uint64_t forbidden = 0;  ///< combinations that never show the outcome
   std::uint64_t relaxed_executions = 0;
+  std::uint64_t synchronized_executions = 0;
   std::uint64_t strongest_executions = 0;
   /// The combination whose verdict or number of executions is not the known one; empty: none.
   std::string wrong;

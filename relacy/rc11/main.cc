@@ -27,19 +27,24 @@ ExitCode litmus(const harness::Program& program) {
   std::uint64_t programs = 0;
   for (const LitmusResult& row : run_litmus()) {
     fmt::print(
-        "{:<14} {:>3} combinations of orders, {:>3} forbid it; executions: {} relaxed, {} "
-        "seq_cst. {}{}\n",
-        row.name, row.combinations, row.forbidden, row.relaxed_executions, row.strongest_executions,
-        row.outcome, row.wrong.empty() ? "" : "   WRONG");
+        "{:<14} {:>3} combinations of orders, {:>3} forbid it; executions: {} relaxed, {} acquire "
+        "and release, {} seq_cst. {}{}\n",
+        row.name, row.combinations, row.forbidden, row.relaxed_executions,
+        row.synchronized_executions, row.strongest_executions, row.outcome,
+        row.wrong.empty() ? "" : "   WRONG");
     programs += row.combinations;
     rows.push_back({{"name", row.name},
                     {"outcome", row.outcome},
                     {"combinations", row.combinations},
                     {"forbidden", row.forbidden},
                     {"relaxed_executions", row.relaxed_executions},
+                    {"synchronized_executions", row.synchronized_executions},
                     {"strongest_executions", row.strongest_executions},
                     {"as_expected", row.wrong.empty()}});
-    if (row.wrong.empty()) continue;
+    if (row.wrong.empty()) {
+      result.passed.push_back(row.name);
+      continue;
+    }
     result.findings.push_back({.severity = "violation",
                                .property = "litmus",
                                .title = fmt::format("{}: not what RC11 says", row.wrong),
@@ -79,6 +84,7 @@ int start(int argc, char** argv) {
   program.add({.name = "--page",
                .target = &o.page,
                .help = "with --audit-orders: write the matrix to this file",
+               .check = harness::writable_file(),
                .needs = {"--audit-orders"}});
   program.add_documents();
   program.add({"--quiet", &o.exploration.quiet, "no progress lines"});

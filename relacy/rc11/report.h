@@ -10,7 +10,7 @@
 //                                          scenario, property, executions, replay}]}}
 // and of a litmus run:
 //   litmus            list of {name, outcome, combinations, forbidden, relaxed_executions,
-//                     strongest_executions, as_expected}
+//                     synchronized_executions (acquire and release), strongest_executions, as_expected}
 // Finding::trace is what relacy::to_json(Trace) makes.
 
 #ifndef FSQLSHM_RELACY_RC11_REPORT_H_

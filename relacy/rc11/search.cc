@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "relacy/rc11/smallest.h"
+#include "relacy/replay_id.h"
 
 namespace fsqlshm::rc11 {
 namespace {
@@ -164,18 +165,24 @@ std::expected<Trace, std::string> replay(const ReplayId& id) {
   if (const auto wrong = execution.prepare(*header)) return std::unexpected(wrong->text);
   const auto steered = steer(execution.program(), id.steps);
   if (!steered) {
-    return std::unexpected(fmt::format(
-        "replay id \"{}\" belongs to another version of the code: there is no such execution",
-        id.text()));
+    return std::unexpected(
+        fmt::format("replay id \"{}\" is mistyped, or belongs to another version of the code: "
+                    "there is no such execution",
+                    id.text()));
   }
+  const Extent extent = extent_of(execution.program(), steered->graph);
   Trace trace{.program = "fsqlshm-rc11",
               .replay = id.text(),
-              .preemptions = fmt::format("any number; {} context switches in this order",
+              .preemptions = fmt::format("any number; context switches in this order: {}",
                                          context_switches(steered->order)),
               .threads = {},
               .steps = {},
-              .violation = execution.judge(steered->graph, steered->order,
-                                           extent_of(execution.program(), steered->graph), true)};
+              .violation = execution.judge(steered->graph, steered->order, extent, true)};
+  if (!execution.weakened()) return std::unexpected(relacy::not_weakened(id.text()));
+  if (!trace.violation && extent == Extent::kPart) {
+    return std::unexpected(
+        fmt::format("replay id \"{}\" is cut off: its execution is not at its end", id.text()));
+  }
   for (const Scenario::Thread& thread : scenario->threads) trace.threads.push_back(thread.title);
   trace.steps = execution.steps();
   return trace;

@@ -404,6 +404,7 @@ bool SteppedExecution::alive(std::uint32_t pid, std::uint64_t birth) {
     const bool answer = !known || (who.birth == birth && !died(process));
     if (Step* const step = append(Step::Kind::kAskAlive)) {
       step->before = static_cast<std::uint64_t>(process);
+      step->asked = birth;
       step->after = answer ? 1 : 0;
     }
     return answer;

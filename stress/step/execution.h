@@ -37,6 +37,7 @@ struct Step {
   bool written = false;
   std::uint64_t before = 0;  ///< the word's value; the process for kAskAlive and kDie
   std::uint64_t after = 0;   ///< "alive" for kAskAlive
+  std::uint64_t asked = 0;   ///< kAskAlive: the birth
   std::string note{};
 };
 

@@ -29,8 +29,7 @@ std::uint32_t pid_of(std::uint64_t process) {
 std::string cell(const harness::Subject& subject, const Step& step) {
   switch (step.kind) {
     case Step::Kind::kAskAlive:
-      return fmt::format("(asks: process {} {})", pid_of(step.before),
-                         step.after != 0 ? "lives" : "is dead");
+      return harness::answer_of_kernel(static_cast<int>(step.before), step.asked, step.after != 0);
     case Step::Kind::kDie:
       return fmt::format("*** process {} dies", pid_of(step.before));
     case Step::Kind::kNote:
