@@ -483,20 +483,17 @@ void WriterOracle::repaired(Exclusion answer) {
   const std::uint64_t lease = execution_.newest(Field::kSerializedWriterLeaseExpiry);
   const std::uint64_t pid_and_gen = execution_.newest(Field::kSerializedWriterPidAndGen);
   const std::uint64_t birth = execution_.newest(Field::kSerializedWriterPidBirth);
-  const auto describe_all = [&](std::string_view defect, std::string_view rule) {
-    violate(execution_, defect, kP4, rule,
-            "txn_id {}, pid_and_gen {}, pid_birth {}, lease_expiry {}",
-            describe(Field::kSerializedWriterTxnId, state).view(),
-            describe(Field::kSerializedWriterPidAndGen, pid_and_gen).view(),
-            describe(Field::kSerializedWriterPidBirth, birth).view(), lease);
-  };
-  if (answer != Exclusion::kOk) {
-    const bool unjudgeable = lease == 0 && (pid_of(pid_and_gen) == 0 || birth == 0);
-    describe_all(!rules_.strict && !in_transition(state) && unjudgeable ? "D2" : "",
-                 "the last check answers busy: a writer that died locks all others out");
-  } else if (state != 0 || pid_and_gen != 0 || birth != 0 || lease != 0) {
-    describe_all("", "the last check leaves the indicator dirty");
-  }
+  const bool busy = answer != Exclusion::kOk;
+  if (!busy && state == 0 && pid_and_gen == 0 && birth == 0 && lease == 0) return;
+  const bool unjudgeable = lease == 0 && (pid_of(pid_and_gen) == 0 || birth == 0);
+  violate(execution_, busy && !rules_.strict && !in_transition(state) && unjudgeable ? "D2" : "",
+          kP4,
+          busy ? "the last check answers busy: a writer that died locks all others out"
+               : "the last check leaves the indicator dirty",
+          "txn_id {}, pid_and_gen {}, pid_birth {}, lease_expiry {}",
+          describe(Field::kSerializedWriterTxnId, state).view(),
+          describe(Field::kSerializedWriterPidAndGen, pid_and_gen).view(),
+          describe(Field::kSerializedWriterPidBirth, birth).view(), lease);
 }
 
 }  // namespace fsqlshm::harness

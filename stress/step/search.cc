@@ -257,7 +257,8 @@ std::expected<ReplayId, std::string> ReplayId::parse(std::string_view text) {
 }
 
 std::string replay_command(const harness::Subject& subject, const ReplayId& id) {
-  return fmt::format("fsqlshm-step --subject {} --replay '{}'", harness::quoted(subject.file()), id.text());
+  return fmt::format("fsqlshm-step --subject {} --replay '{}'", harness::quoted(subject.file()),
+                     id.text());
 }
 
 SearchResult search(const harness::Subject& subject, const Scenario& scenario, const Budget& budget,
