@@ -18,8 +18,8 @@ SEVERITIES = ("violation", "vacuous", "expected")
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
 # The counts that say how much was attacked, in the order in which they are worth a line.
 TELLING = ("executions", "scenarios", "complete_searches", "snapshot_reads", "publishes", "acquires", "kills",
-           "crash_points", "creation_points", "stop_points", "iterations", "deaths", "measurements", "hardened_steps", "tests",
-           "sources", "obligations", "claims", "mutants", "refuted")  # fmt: skip
+           "crash_points", "creation_points", "stop_points", "iterations", "deaths", "measurements", "hardened_steps",
+           "tests", "sources", "obligations", "claims", "mutants", "refuted")  # fmt: skip
 STATUS_OF_EXIT = ("clean", "found", "could_not_run")
 
 
