@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from fsqlshm import results
+from fsqlshm import files, results
 from fsqlshm.results import CouldNotRun
 from fsqlshm.schema import BadDocument
 
@@ -48,6 +49,32 @@ def shard(text: str) -> str:
     return text
 
 
+def output(text: str) -> pathlib.Path:
+    """An argument's type: a file to write, next to whose place files.write_text can write. Asked at the start, so that
+    nobody works for a result that cannot be kept."""
+    path = pathlib.Path(text)
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file")
+    if not files.replaceable(path):
+        raise argparse.ArgumentTypeError(f"{text}: {files.NOT_REGULAR}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"cannot write {text}")
+    return path
+
+
+def write(status: int, path: pathlib.Path | None, text: str) -> int:
+    """Writes a result whose exit status is `status` if it has a path, and returns that: what was found is found also
+    if it cannot be written, which is only said then. Raises OSError if nothing was found."""
+    try:
+        if path:
+            files.write_text(path, text)
+    except OSError as error:
+        if status != results.FOUND:
+            raise
+        print(f"cannot write the result: {sentence(error)}", file=sys.stderr)
+    return status
+
+
 def sentence(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"{error}; scripts/bootstrap installs what is missing"
@@ -65,6 +92,8 @@ def run(name: str, body: Callable[[Sequence[str]], int]) -> NoReturn:
     except (CouldNotRun, BadDocument, OSError, subprocess.SubprocessError, ModuleNotFoundError) as error:
         # What was found before the output was lost is still found.
         status, complaint = status or results.COULD_NOT_RUN, f"{name}: {sentence(error)}\n"
+    except KeyboardInterrupt:
+        complaint = f"{name}: interrupted\n"
     except Exception:  # a fault of ours is nothing that was found, which is what Python's own status 1 would say
         complaint = traceback.format_exc()
     try:

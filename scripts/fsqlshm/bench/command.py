@@ -29,7 +29,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = command.Parser("bench", HELP, END_OF_HELP)
     parser.add_argument("--quick", action="store_true", help="main figures only, shorter")
     parser.add_argument("--baseline", metavar="FILE", help="compare with this earlier run")
-    parser.add_argument("--save", metavar="FILE", type=pathlib.Path, help="keep the run in this file")
+    parser.add_argument("--save", metavar="FILE", type=command.output, help="keep the run in this file")
     parser.add_argument("--preset", default="release", help="what to build (default release: clang; release-gcc)")
     parser.add_argument("--no-build", action="store_true", help="use what is built already")
     default = compare.MIN_ROUNDS

@@ -3,7 +3,6 @@
 import argparse
 import concurrent.futures
 import contextlib
-import os
 import pathlib
 import random
 import resource
@@ -45,8 +44,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--minimize", type=path, metavar="FILE", help="make a failing input as plain as possible: FILE.reduced")
     add("--coverage", action="store_true", help="line coverage of the library by the corpus, as HTML and JSON")
     add("--measure", action="store_true", help="executions per second, and those of an empty target")
-    add("--json", type=path, metavar="FILE", help="write the results")
-    add("--junit", type=path, metavar="FILE", help="write them as JUnit")
+    add("--json", type=command.output, metavar="FILE", help="write the results")
+    add("--junit", type=command.output, metavar="FILE", help="write them as JUnit")
     options = parser.parse_args(arguments)
     tasks = [name for name in TASKS if getattr(options, name)]
     if len(tasks) > 1:
@@ -55,9 +54,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("--only and --subject exclude each other")
     if options.target == "all" and (options.replay or options.minimize or options.only):
         parser.error("--replay, --minimize and --only need one target")
-    for file in (options.json, options.junit):
-        if file and not os.access(file.resolve().parent, os.W_OK):
-            parser.error(f"cannot write {file}")
     return options
 
 
@@ -128,13 +124,12 @@ def fuzz(chosen: Sequence[Target], option: str, options: argparse.Namespace, sto
         # Two runs at the same time would merge each other's corpus away.
         with locked(folder / "lock", f"{target.name} is being fuzzed already, in {folder}"):
             done.append(fuzz_target(target, option, options, stop))
-    if options.json:
-        files.write_json(options.json, done[0] if len(done) == 1 else done)
+    status = results.exit_status(done)
+    command.write(status, options.json, files.json_text(done[0] if len(done) == 1 else done))
     if options.junit:
         from fsqlshm import junit  # here, because it needs a package
 
-        files.write_text(options.junit, junit.text(done))
-    status = results.exit_status(done)
+        command.write(status, options.junit, junit.text(done))
     if stop.requested and status == results.CLEAN:
         raise results.CouldNotRun("interrupted; nothing found until then")
     return status

@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--minutes", type=command.number(float, 0.01, 1e5), metavar="N", help="time for all (default: no end)")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of N of the mutants")
     add("--out", type=pathlib.Path, default=OUT, metavar="DIR", help="for builds and results (default out/mutants)")
-    add("--json", type=pathlib.Path, metavar="FILE", help="write the result")
+    add("--json", type=command.output, metavar="FILE", help="write the result")
     options = parser.parse_args(arguments)
     for name in options.engines or []:
         if name not in NAMES:
@@ -107,11 +107,11 @@ def main(arguments: Sequence[str]) -> int:
     print(matrix.described(result.details["matrix"], result.details["engines"], table))
     for row in matrix.survivors(result.details["matrix"]) or []:
         print(f"survives: {row['mutant']}")
-    if options.json:
-        files.write_json(options.json, result.document())
+    document = result.document()
+    status = command.write(results.exit_status([document]), options.json, files.json_text(document))
     if result.reason and not result.findings:
         raise CouldNotRun(result.reason)
-    return results.exit_status([result.document()])
+    return status
 
 
 if __name__ == "__main__":
