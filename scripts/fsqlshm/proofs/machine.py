@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import z3
 
-from fsqlshm.proofs import ir, semantics, steps, terms
+from fsqlshm.proofs import ir, semantics, solver, steps, terms
 from fsqlshm.proofs.ir import Function, Instruction, Operand, Struct, Unknown
 from fsqlshm.proofs.memory import UNDEFINED, Memory, Object, Pointer, Scalar, Value, in_bytes
 from fsqlshm.proofs.terms import Bits, Truth
@@ -167,6 +167,7 @@ class Machine:
             state, place = work.pop()
             instruction = block.instructions[place]
             self.steps += 1
+            solver.poll()
             if self.steps > MOST_STEPS:
                 raise Unknown(
                     f"a loop that does not end, or a run of more than {MOST_STEPS} instructions, in {function.name}"

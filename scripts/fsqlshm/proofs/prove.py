@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import z3
 
-from fsqlshm.proofs import ir, terms, wire
+from fsqlshm.proofs import ir, solver, terms, wire
 from fsqlshm.proofs.case import Case
 from fsqlshm.proofs.obligations import Obligation
 from fsqlshm.proofs.sweep import Sweep, products
 from fsqlshm.proofs.tags import Tags
-from fsqlshm.proofs.terms import Term, Truth
+from fsqlshm.proofs.terms import Term, Truth, known
 
 QUERY_SECONDS = 60
 MOST_MODELS = 20
@@ -68,10 +68,6 @@ def sealed(obligation: Obligation, module: ir.Module, values: Mapping[str, int])
     return dict(values) | {obligation.words[place]: int(case.xxhash(header).term)}
 
 
-def known(truth: Truth) -> bool:
-    return truth if isinstance(truth, bool) else bool(z3.is_true(z3.simplify(truth)))
-
-
 def run_with(obligation: Obligation, module: ir.Module, values: Mapping[str, int]) -> Case:
     """The obligation with these numbers."""
     case = Case(module, values)
@@ -97,19 +93,18 @@ class Prover:
         self.facts: list[Term] = []
 
     def _answer(self, formula: Term) -> tuple[z3.CheckSatResult, z3.Solver]:
-        solver = z3.SolverFor("QF_BV")
-        solver.set("timeout", max(1, int(1000 * min(QUERY_SECONDS, self.deadline - time.monotonic()))))
-        solver.add(*self.premises, *self.facts, formula)
-        return solver.check(), solver
+        seconds = min(QUERY_SECONDS, self.deadline - time.monotonic())
+        asked = solver.solver(*self.premises, *self.facts, formula, seconds=seconds)
+        return solver.check(asked), asked
 
     def search(self, formula: Term, shows: Callable[[Case], bool]) -> Mapping[str, int] | None | bool:
         """An input for which the formula is so, and that was seen to show it; none if there is none; False if that is
         open."""
         for _ in range(MOST_MODELS):
-            answer, solver = self._answer(formula)
+            answer, asked = self._answer(formula)
             if answer != z3.sat:
                 return None if answer == z3.unsat else False
-            model = solver.model()
+            model = asked.model()
             for values in self._candidates(model):
                 if shows(run_with(self.obligation, self.module, values)):
                     return values

@@ -10,10 +10,11 @@ from typing import Any
 
 import z3
 
+from fsqlshm.proofs import solver
 from fsqlshm.proofs.terms import PRODUCTS, Term
 
 SAMPLES = 3
-MILLISECONDS = 3000
+SECONDS = 3
 
 
 def products(formulas: Sequence[Term]) -> Iterator[Term]:
@@ -92,20 +93,19 @@ class Sweep:
 
     def _sample(self, inputs: Sequence[Term], drawn: random.Random) -> Substitution:
         """A number for each input, so that the premises hold: drawn, where that is possible."""
-        solver = z3.SolverFor("QF_BV")
-        solver.add(self._premises)
+        asked = solver.solver(*self._premises)
         sample = {str(v): z3.BitVecVal(drawn.getrandbits(v.size()), v.size()) for v in inputs}
         used = {str(name) for premise in self._premises for name in variables(premise)}
-        if solver.check() != z3.sat:
+        if solver.check(asked) != z3.sat:
             used = set()  # no input at all: whatever is seen is as good
         for v in inputs:
             if str(v) in used:
-                solver.push()
-                solver.add(v == sample[str(v)])
-                if solver.check() != z3.sat:
-                    solver.pop()
-        if used and solver.check() == z3.sat:
-            model = solver.model()
+                asked.push()
+                asked.add(v == sample[str(v)])
+                if solver.check(asked) != z3.sat:
+                    asked.pop()
+        if used and solver.check(asked) == z3.sat:
+            model = asked.model()
             sample |= {str(v): model.eval(v, model_completion=True) for v in inputs if str(v) in used}
         made = Substitution()
         for v in inputs:
@@ -138,7 +138,5 @@ class Sweep:
     def _same(self, one: Term, other: Term) -> bool:
         if one.eq(other):
             return True
-        solver = z3.SolverFor("QF_BV")
-        solver.set("timeout", MILLISECONDS)
-        solver.add(*self._premises, one != other)
-        return bool(solver.check() == z3.unsat)
+        asked = solver.solver(*self._premises, one != other, seconds=SECONDS)
+        return bool(solver.check(asked) == z3.unsat)

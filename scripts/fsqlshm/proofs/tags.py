@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import z3
 
+from fsqlshm.proofs import solver
 from fsqlshm.proofs.sweep import Sweep
 from fsqlshm.proofs.terms import Bits, Term
 from fsqlshm.results import CouldNotRun
 
 Row = tuple[Term, ...]
 TAG_BITS = 10
-MILLISECONDS = 3000
+SECONDS = 3
 
 
 def _is_choice(term: Term) -> bool:
@@ -83,7 +84,5 @@ class Tags:
         different = [(a, b) for a, b in zip(one, other) if not a.eq(b)]
         if any(z3.is_bv_value(a) and z3.is_bv_value(b) for a, b in different):
             return False
-        solver = z3.SolverFor("QF_BV")
-        solver.set("timeout", MILLISECONDS)
-        solver.add(*self._premises, z3.Or([a != b for a, b in different]))
-        return bool(solver.check() == z3.unsat)
+        asked = solver.solver(*self._premises, z3.Or([a != b for a, b in different]), seconds=SECONDS)
+        return bool(solver.check(asked) == z3.unsat)

@@ -64,6 +64,11 @@ def implies(premise: Truth, conclusion: Truth) -> Truth:
     return either(negation(premise), conclusion)
 
 
+def known(truth: Truth) -> bool:
+    """Whether it is seen to be so, without a solver."""
+    return truth if isinstance(truth, bool) else bool(z3.is_true(z3.simplify(truth)))
+
+
 def same_truth(one: Truth, other: Truth) -> Truth:
     if isinstance(one, bool):
         return other if one else negation(other)
