@@ -14,13 +14,43 @@ Row = Sequence[Bits]
 
 
 @dataclasses.dataclass(frozen=True)
+class Pair:
+    """The two sides of a claim, or one pair of several. `demanded` is a text where many numbers would do."""
+
+    name: str
+    given: Bits | Truth
+    demanded: Bits | Truth | str
+    when: Truth = True  # else the claim does not speak of it
+    sides: tuple[str, str] = ("the code gives", "the rule demands")
+
+    @property
+    def same(self) -> Truth:
+        if isinstance(self.given, Bits):
+            assert not isinstance(self.demanded, str)
+            return self.given.equals(self.demanded)
+        return terms.same_truth(self.given, self.demanded)
+
+
+@dataclasses.dataclass(frozen=True)
 class Claim:
-    """`row`: where each of the conditions holds, this is its row; another way to say the same, see tags.py."""
+    """`row`: where each of the conditions holds, this is its row; another way to say the same, see tags.py.
+    `columns`: what it has in it."""
 
     text: str
     holds: Truth
+    pairs: Sequence[Pair] = ()
     row: Row = ()
     rules: Sequence[tuple[Truth, Row]] = ()
+    columns: Sequence[str] = ()
+
+    def different(self) -> list[Pair]:
+        """What does not hold of a claim that was computed with numbers."""
+        pairs = list(self.pairs)
+        for when, expected in self.rules:
+            if terms.known(when):
+                pairs += map(Pair, self.columns, self.row, expected)
+        spoken = (pair for pair in pairs if terms.known(pair.when))
+        return [pair for pair in spoken if isinstance(pair.demanded, str) or not terms.known(pair.same)]
 
 
 class Case:
@@ -29,7 +59,8 @@ class Case:
     def __init__(self, module: ir.Module, values: Mapping[str, int] | None = None) -> None:
         self.values = values
         self.widths: dict[str, int] = {}  # of the inputs
-        self.machine = Machine(module, self.bits)
+        self.own: set[str] = set()  # those that the obligation asks for by itself, whatever the code is
+        self.machine = Machine(module, self._asked)
         self.memory: Memory = {}
         self.assumptions: list[Truth] = []
         self.claims: list[Claim] = []
@@ -39,6 +70,10 @@ class Case:
 
     def bits(self, name: str, width: int) -> Bits:
         """An input."""
+        self.own.add(name)
+        return self._asked(name, width)
+
+    def _asked(self, name: str, width: int) -> Bits:
         self.widths[name] = width
         if self.values is None:
             return terms.unknown(name, width)
@@ -55,16 +90,21 @@ class Case:
         first, *others = self.parts
         self.parts = [[*first, truth], [*first, terms.negation(truth)], *others]
 
-    def claim(self, text: str, truth: Truth) -> None:
-        self.claims.append(Claim(text, terms.implies(self._reached, truth)))
+    def claim(self, text: str, truth: Truth, *pairs: Pair) -> None:
+        """`pairs`: what is looked at, to be shown if it does not hold."""
+        self.claims.append(Claim(text, terms.implies(self._reached, truth), pairs))
 
-    def claim_same(self, text: str, row: Row, rules: Sequence[tuple[Truth, Row]]) -> None:
+    def claim_equal(self, text: str, *pairs: Pair, when: Truth = True) -> None:
+        """That the two sides of each pair are the same."""
+        self.claim(text, terms.implies(when, terms.all_of(pair.same for pair in pairs)), *pairs)
+
+    def claim_row(self, text: str, columns: Sequence[str], row: Row, rules: Sequence[tuple[Truth, Row]]) -> None:
         """That a row is the one of the rule that applies."""
         rules = [(terms.both(self._reached, when), expected) for when, expected in rules]
         same = [
             terms.implies(when, terms.all_of(a.equals(b) for a, b in zip(row, expected))) for when, expected in rules
         ]
-        self.claims.append(Claim(text, terms.all_of(same), row, rules))
+        self.claims.append(Claim(text, terms.all_of(same), (), row, rules, columns))
 
     def witness(self, text: str, truth: Truth) -> None:
         """Something that has to be possible, or the obligation is about nothing."""

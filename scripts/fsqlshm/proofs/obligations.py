@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from fsqlshm.proofs import terms, wire
-from fsqlshm.proofs.case import Case
+from fsqlshm.proofs.case import Case, Pair
 from fsqlshm.proofs.machine import Outcome
 from fsqlshm.proofs.terms import Bits, Truth
 from fsqlshm.proofs.wire import Complaint, Header
@@ -55,12 +55,17 @@ class Opened:
 
 
 def _reports(case: Case, one: Complaint, opened: Opened, text: str) -> None:
-    code = terms.both(terms.negation(opened.accepted), opened.code.equals(wire.ERRORS.index(one.code)))
-    case.claim(f"{one.code}: {text}", terms.implies(one.when, code))
-    case.claim(f"{one.code}: found is what was found", terms.implies(one.when, opened.found.equals(one.found)))
-    right = terms.implies(one.when, opened.expected.equals(one.expected))
-    case.claim(f"{one.code}: expected is what was expected", right)
+    code = Pair("code", opened.code, wire.number(wire.ERRORS.index(one.code)))
+    case.claim_equal(f"{one.code}: {text}", Pair("accepted", opened.accepted, False), code, when=one.when)
+    found, expected = Pair("found", opened.found, one.found), Pair("expected", opened.expected, one.expected)
+    case.claim_equal(f"{one.code}: found is what was found", found, when=one.when)
+    case.claim_equal(f"{one.code}: expected is what was expected", expected, when=one.when)
     case.witness(one.code, one.when)
+
+
+def _no_padding(header: Header) -> list[Pair]:
+    indices = range(wire.FIELDS["padding"].offset // 8, wire.WORDS)
+    return [Pair(f"the padding at {8 * index}", header.words[index], wire.number(0)) for index in indices]
 
 
 def _split(case: Case, header: Header) -> None:
@@ -73,18 +78,18 @@ def _judge(case: Case, header: Header, refusals: Sequence[Complaint], opened: Op
     """Claims that an open answered as the table says."""
     refused = terms.any_of(one.when for one in refusals)
     accepts = terms.negation(refused)
-    case.claim("accepts exactly what the wire table accepts", terms.same_truth(opened.accepted, accepts))
+    case.claim_equal("accepts exactly what the wire table accepts", Pair("accepted", opened.accepted, accepts))
     for one in wire.only_first(refusals):
         _reports(case, one, opened, "reported if it is the first that applies")
-    fields = terms.all_of(value.equals(header[name]) for name, value in opened.fields.items())
-    case.claim("the geometry is what the bytes say", terms.implies(accepts, fields))
+    fields = [Pair(name, value, header[name]) for name, value in opened.fields.items()]
+    case.claim_equal("the geometry is what the bytes say", *fields, when=accepts)
     same = [
-        opened.header[name].equals(header[name] if field.kind else 0)
+        Pair(name, opened.header[name], header[name] if field.kind else Bits(8 * field.size, 0))
         for name, field in wire.FIELDS.items()
         if field.size <= 8
     ]
-    same += [opened.header.words[index].equals(0) for index in range(wire.FIELDS["padding"].offset // 8, wire.WORDS)]
-    case.claim("to_bytes gives the bytes back, reserved ones as 0", terms.implies(accepts, terms.all_of(same)))
+    same += _no_padding(opened.header)
+    case.claim_equal("to_bytes gives the bytes back, reserved ones as 0", *same, when=accepts)
     case.witness("accepted", accepts)
 
 
@@ -101,7 +106,8 @@ def _checksum(case: Case) -> None:
     offsets = [0, 4, *range(8, 48, 8)]
     fields = case.place("fields", 56, {at: header[name] for at, name in zip(offsets, names)}, align=8)
     outcome = case.run("checksum", fields)
-    case.claim("compute_checksum is xxh3_64 of the 60 bytes", case.returned(outcome, 64).equals(expected))
+    pair = Pair("checksum", case.returned(outcome, 64), expected)
+    case.claim_equal("compute_checksum is xxh3_64 of the 60 bytes", pair)
     case.witness("a page size of 65536", header["page_size"].equals(65536))
 
 
@@ -135,12 +141,25 @@ def _open_in_place(case: Case) -> None:
         guards = [one.guard for one in case.machine.accesses if one.offset == 8 * index and one.size == 8]
         once = [terms.negation(terms.both(a, b)) for i, a in enumerate(guards) for b in guards[:i]]
         exactly = terms.both(terms.same_truth(looks, terms.any_of(guards)), *once)
-        case.claim(f"the immutable word at {8 * index} is loaded once, and whole", exactly)
+        loads = Pair("loads", _count(guards), _count([looks]))
+        case.claim(f"the immutable word at {8 * index} is loaded once, and whole", exactly, loads)
     others = [one.guard for one in case.machine.accesses if one.offset % 8 or one.size != 8]
-    case.claim("no load takes a part of a word", terms.negation(terms.any_of(others)))
+    loads = Pair("loads of parts", _count(others), wire.number(0))
+    case.claim("no load takes a part of a word", terms.negation(terms.any_of(others)), loads)
+
+
+def _count(truths: Sequence[Truth]) -> Bits:
+    """How many of them are so."""
+    total = wire.number(0)
+    for truth in truths:
+        total = total + terms.chosen(truth, wire.number(1), wire.number(0))
+    return total
 
 
 def _agree(case: Case) -> None:
+    def pair(name: str, one: Bits | Truth, other: Bits | Truth) -> Pair:
+        return Pair(name, one, other, sides=("by copy", "in place"))
+
     header, size = case.header(), case.bits("size", 64)
     _split(case, header)
     bytes_ = case.header_object(header, size, constant=True)
@@ -148,12 +167,13 @@ def _agree(case: Case) -> None:
     outs = [case.place(name, 304, align=8) for name in ("copy", "in place")]
     outcomes = [case.run(name, bytes_, size, out) for name, out in zip(("open_copy", "open_in_place"), outs)]
     copy, place = (Opened.of(case, outcome, out.object) for outcome, out in zip(outcomes, outs))
-    case.claim("one accepts what the other accepts", terms.same_truth(copy.accepted, place.accepted))
-    errors = terms.all_of(getattr(copy, n).equals(getattr(place, n)) for n in ("code", "found", "expected"))
-    case.claim("they report the same error", terms.either(copy.accepted, errors))
-    fields = [value.equals(place.fields[name]) for name, value in copy.fields.items()]
-    fields += [a.equals(b) for a, b in zip(copy.header.words, place.header.words)]
-    case.claim("they say the same of what they accept", terms.implies(copy.accepted, terms.all_of(fields)))
+    case.claim_equal("one accepts what the other accepts", pair("accepted", copy.accepted, place.accepted))
+    errors = [pair(name, getattr(copy, name), getattr(place, name)) for name in ("code", "found", "expected")]
+    case.claim_equal("they report the same error", *errors, when=terms.negation(copy.accepted))
+    fields = [pair(name, value, place.fields[name]) for name, value in copy.fields.items()]
+    words = enumerate(zip(copy.header.words, place.header.words))
+    fields += [pair(f"the word at {8 * index}", *both) for index, both in words]
+    case.claim_equal("they say the same of what they accept", *fields, when=copy.accepted)
     case.witness("accepted", copy.accepted)
     case.witness("refused", terms.negation(copy.accepted))
 
@@ -166,18 +186,21 @@ def _create(case: Case) -> None:
     made, header = _made(case, page_size, asked)
     good = wire.is_page_size(page_size)
     case.split(good)
-    case.claim("makes a header of a power of two from 512 to 65536, and of nothing else", terms.same_truth(made, good))
+    pair = Pair("made", made, good)
+    case.claim_equal("makes a header of a power of two from 512 to 65536, and of nothing else", pair)
     fields = wire.created(page_size, asked)
     for name, value in fields.items():
         if name != "layout_checksum":
-            case.claim(f"{name} is as the table says", terms.implies(good, header[name].equals(value)))
-    padding = [header.words[index].equals(0) for index in range(wire.FIELDS["padding"].offset // 8, wire.WORDS)]
-    case.claim("the padding is 0", terms.implies(good, terms.all_of(padding)))
+            case.claim_equal(f"{name} is as the table says", Pair(name, header[name], value), when=good)
+    case.claim_equal("the padding is 0", *_no_padding(header), when=good)
     refusals = wire.refusals(header, wire.number(wire.SIZE), case.xxhash(header))
-    opens = terms.negation(terms.any_of(one.when for one in refusals))
-    case.claim("open accepts it", terms.implies(good, opens))
-    valid = terms.negation(terms.any_of(one.when for one in wire.complaints(header)))
-    case.claim("validate has nothing against it", terms.implies(good, valid))
+    for text, against in {
+        "open accepts it": refusals,
+        "validate has nothing against it": wire.complaints(header),
+    }.items():
+        none = terms.negation(terms.any_of(one.when for one in against))
+        pairs = [Pair(one.code, one.found, one.expected, one.when) for one in against]
+        case.claim(text, terms.implies(good, none), *pairs)
     case.witness("made with all slots", terms.both(good, asked.equals(2**32 - 1)))
     case.witness("made with the slots of 0", terms.both(good, asked.equals(0)))
     case.witness("not made", terms.negation(good))
@@ -229,11 +252,13 @@ def _validate(case: Case) -> None:
     outcome = case.run("check", bytes_, size, case.place("out", 24 * len(expected), align=8))
     count = case.returned(outcome, 64)
     right = [terms.implies(when, count.equals(length)) for length, (when, _) in enumerate(expected)]
-    case.claim("it finds as much as the rules do", terms.all_of(right))
+    lengths = [Pair("errors", count, wire.number(length), when) for length, (when, _) in enumerate(expected)]
+    case.claim("it finds as much as the rules do", terms.all_of(right), *lengths)
     for index in range(len(expected) - 1):
         row = [case.read(outcome, "out", 24 * index + offset, 8, count.above(index)) for offset in (0, 8, 16)]
         rules = [(when, held[index]) for when, held in expected if len(held) > index]
-        case.claim_same(f"number {index + 1} is what the rules say: code, found and expected", row, rules)
+        text = f"number {index + 1} is what the rules say: code, found and expected"
+        case.claim_row(text, ("code", "found", "expected"), row, rules)
     for one in refusals + found:
         case.witness(one.code, one.when)
     case.witness("nothing", terms.both(accepted, expected[0][0]))
@@ -262,13 +287,15 @@ def _state_words(case: Case) -> None:
     for tag, name in ((wire.CLAIMING, "claiming"), (wire.CLEANING, "cleaning")):
         word = _word_of(case, tag, pid, birth)
         seen_pid, seen_birth = _named_by(case, word)
-        same = terms.both(seen_pid.equals(pid), seen_birth.equals(birth))
-        unknown = terms.both(seen_pid.equals(0), seen_birth.equals(0))
-        case.claim(f"{name}: a process that fits is named again", terms.implies(fits, same))
-        case.claim(f"{name}: no word names another process", terms.either(same, unknown))
-        case.claim(f"{name}: what does not fit is unknown", terms.either(fits, unknown))
-        case.claim(f"{name}: the word is neither 0 nor an id", terms.negation(word.below(wire.IDS_END)))
-        case.claim(f"{name}: the word says so", wire.tag(word).equals(tag))
+        same = [Pair("pid", seen_pid, pid), Pair("birth", seen_birth, birth)]
+        nobody = [Pair("pid", seen_pid, Bits(32, 0)), Pair("birth", seen_birth, wire.number(0))]
+        named, unknown = (terms.all_of(pair.same for pair in pairs) for pairs in (same, nobody))
+        case.claim_equal(f"{name}: a process that fits is named again", *same, when=fits)
+        case.claim(f"{name}: no word names another process", terms.either(named, unknown), *same)
+        case.claim_equal(f"{name}: what does not fit is unknown", *nobody, when=terms.negation(fits))
+        no_id = Pair("word", word, f"at least {wire.IDS_END:#x}")
+        case.claim(f"{name}: the word is neither 0 nor an id", terms.negation(word.below(wire.IDS_END)), no_id)
+        case.claim_equal(f"{name}: the word says so", Pair("tag", wire.tag(word), wire.number(tag)))
     case.witness("a process that fits", fits)
     case.witness("the largest pid", terms.both(fits, pid.equals((1 << wire.PID_BITS) - 1)))
     case.witness("the latest birth", terms.both(fits, (birth & ((1 << 63) - 1)).equals((1 << wire.TICK_BITS) - 1)))
@@ -280,18 +307,17 @@ def _any_word(case: Case) -> None:
     word = case.bits("writer", 64)
     pid, birth = _named_by(case, word)
     expected_pid, expected_birth = wire.named(word)
-    right = terms.both(pid.equals(expected_pid), birth.equals(expected_birth))
-    case.claim("it names the pid and the birth of the payload, or nobody", right)
+    pairs = [Pair("pid", pid, expected_pid), Pair("birth", birth, expected_birth)]
+    case.claim_equal("it names the pid and the birth of the payload, or nobody", *pairs)
     tag = case.returned(case.run("writer_tag", word), 64)
-    case.claim("the tag is the top two bits", tag.equals(wire.tag(word)))
+    case.claim_equal("the tag is the top two bits", Pair("tag", tag, wire.tag(word)))
     id_ = case.returned(case.run("is_id", word), 1).equals(1)
-    case.claim("an id is 1 to 2^62-1", terms.same_truth(id_, wire.is_id(word)))
+    case.claim_equal("an id is 1 to 2^62-1", Pair("is an id", id_, wire.is_id(word)))
     for tag_value in (wire.CLAIMING, wire.CLEANING):
         again = _word_of(case, tag_value, pid, birth)
         one_of_two = terms.both(pid.differs(0), wire.tag(word).equals(tag_value))
-        case.claim(
-            f"tag {tag_value}: who is named has this word and no other", terms.implies(one_of_two, again.equals(word))
-        )
+        pair = Pair("word", again, word)
+        case.claim_equal(f"tag {tag_value}: who is named has this word and no other", pair, when=one_of_two)
         case.witness(f"tag {tag_value} that names a process", one_of_two)
     case.witness("an id", wire.is_id(word))
     case.witness("nobody", pid.equals(0))
