@@ -1,12 +1,14 @@
 """What the commands have in common: the files that they write, and how they refuse others."""
 
 import contextlib
+import errno
 import io
 import os
 import pathlib
 import subprocess
 import unittest
 from collections.abc import Callable, Sequence
+from unittest import mock
 
 import support
 
@@ -56,8 +58,9 @@ class OutputTest(support.FolderTest):
     def test_what_could_not_be_written_leaves_nothing(self) -> None:
         folder = self.top / "folder"
         folder.mkdir()
-        with self.assertRaises(TypeError):
-            files.write_text(folder / "file", 7)  # type: ignore[arg-type]
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch("os.fsync", side_effect=full), self.assertRaisesRegex(OSError, "No space left"):
+            files.write_text(folder / "file", "text")
         self.assertEqual(list(folder.iterdir()), [])
 
     def test_what_was_found_is_found_also_if_it_cannot_be_written(self) -> None:

@@ -2,7 +2,6 @@
 refuted by an input."""
 
 import ctypes
-import json
 import random
 import subprocess
 import unittest
@@ -17,7 +16,6 @@ from fsqlshm.proofs.obligations import OBLIGATIONS, Obligation
 from fsqlshm.results import CouldNotRun
 
 ROOT = support.SCRIPTS.parent
-PROVE = ROOT / "scripts" / "prove"
 # Functions of two numbers; each is one thing that the translator knows.
 FUNCTIONS = {
     "arithmetic": "return (a + b) * 3 - (a ^ b) + (a & b) - (a | b);",
@@ -212,12 +210,15 @@ class ProofTest(support.FolderTest):
         trial = mutants.attempt(mutant, 3, self.units)
         self.assertEqual((trial.status, trial.by), (prove.REFUTED, "open-by-copy"))
         assert trial.decision and trial.decision.example
-        values, header = show.keep(OBLIGATIONS[trial.by], trial.decision.example, self.top / "found")
-        self.assertEqual(header.read_bytes(), trial.decision.example.header[: header.stat().st_size])
+        obligation, example = OBLIGATIONS[trial.by], trial.decision.example
         changed = compiler.linked(mutant.compiled(3, self.units))
+        case = prove.run_with(obligation, changed, example.values)
+        values, header = show.keep(obligation, case, 3, example, self.top / "found")
+        self.assertEqual(header.read_bytes(), example.header[: header.stat().st_size])
+        kept = show.Kept.read(obligation, values)
+        self.assertEqual(kept.level, 3)
         for module, right in ((changed, False), (compiler.linked(self.units), True)):
-            kept = show.Kept.read(OBLIGATIONS[trial.by], values)
-            self.assertEqual(show.replayed(OBLIGATIONS[trial.by], module, kept.values)[0], right)
+            self.assertEqual(show.replayed(obligation, module, kept)[0], right)
 
     def test_every_mutant_can_be_made(self) -> None:
         rows = mutants.read_table()
@@ -225,51 +226,6 @@ class ProofTest(support.FolderTest):
         self.assertEqual(len({(one.file, one.before, one.after) for one in rows}), len(rows))
         for one in rows:
             self.assertNotEqual(one.text(), (ROOT / one.file).read_text(encoding="utf-8"))
-
-
-class CommandTest(support.FolderTest):
-    def prove(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
-        words = [str(word) for word in (PROVE, *arguments)]
-        return subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
-
-    def test_a_clean_run(self) -> None:
-        result = self.top / "result.json"
-        done = self.prove("checksum", "state-word", "--json", result)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        document = json.loads(result.read_text(encoding="utf-8"))
-        self.assertEqual([row["status"] for row in document["details"]["proofs"]], ["proved", "proved"])
-        self.assertEqual(document["counts"]["obligations"], 2)
-
-    def test_a_header_is_replayed(self) -> None:
-        seed = ROOT / "corpus" / "open_raw" / "header-4096-128"
-        done = self.prove("open-by-copy", "--replay", seed)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertRegex(done.stdout, r"12  00 10 00 00 +page_size +4096\n")
-        self.assertIn("claims hold", done.stdout)
-
-    def test_what_is_replayed_goes_by_its_name(self) -> None:
-        header, wrong = self.top / "header", self.top / "input.json"
-        header.write_bytes(b"{" * wire.SIZE)
-        kept = show.Kept.read(OBLIGATIONS["open-by-copy"], header)
-        self.assertEqual(kept.values["word 0"], int.from_bytes(b"{" * 8, "little"))
-        wrong.write_text("{}", encoding="utf-8")
-        with self.assertRaisesRegex(CouldNotRun, "is no input of an obligation"):
-            show.Kept.read(OBLIGATIONS["open-by-copy"], wrong)
-
-    def test_bad_arguments(self) -> None:
-        for arguments in (
-            ["nonsense"],
-            ["--level", "7"],
-            ["--replay", "x"],
-            ["--shard", "2/1"],
-            ["create", "--mutants"],
-        ):
-            done = self.prove(*arguments)
-            self.assertEqual(done.returncode, 2, arguments)
-            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-
-    def test_list(self) -> None:
-        self.assertEqual(len(self.prove("--list").stdout.splitlines()), len(OBLIGATIONS))
 
 
 if __name__ == "__main__":

@@ -30,11 +30,7 @@ def main(job: Job) -> int:
     if more and job.left() and not job.stop.requested:
         result = job.result("mutants")
         document.trials(
-            result,
-            document.share(read_table(), job.shard),
-            LEVEL,
-            job.say,
-            lambda: 0.0 if job.stop.requested else job.left(),
+            result, document.share(read_table(), job.shard), LEVEL, job.say, job.left, lambda: job.stop.requested
         )
         codes.append(result.write(job.out / "proofs-mutants.json"))
     return worst(codes)
