@@ -178,16 +178,22 @@ class InterruptTest(CommandTest):
         import z3
 
         stopped: list[int] = []
-        a, b = (z3.BitVec(name, 64) for name in "ab")
-        # The factors of a product of two primes, which takes z3 years.
-        hard = [a * b == 18446743979220271189, z3.UGT(a, 1), z3.UGT(b, 1), z3.ULT(a, 1 << 32), z3.ULT(b, 1 << 32)]
+        a, b = (z3.BitVec(name, 128) for name in "ab")
+        # The factors of a product of two primes of 64 bits, which z3 does not find in the time that it has.
+        hard = [
+            a * b == (2**64 - 59) * (2**64 - 83),
+            *(z3.UGT(x, 1) for x in (a, b)),
+            *(z3.ULT(x, 2**64) for x in (a, b)),
+        ]
         for number in (signal.SIGINT, signal.SIGTERM):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
             signal.signal(number, lambda got, _: stopped.append(got))
             sender = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -{int(number)} {os.getpid()}"])
+            asked = solver.solver(*hard, seconds=20)
             with self.assertRaises(solver.Interrupted), solver.interruptible(lambda: bool(stopped)):
-                solver.check(solver.solver(*hard))
+                solver.check(asked)
             sender.wait()
+            self.assertNotEqual(asked.reason_unknown(), "timeout")
             self.assertEqual(stopped, [number])
             stopped.clear()
             self.assertEqual(solver.check(solver.solver(a == 5)), z3.sat)
