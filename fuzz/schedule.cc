@@ -5,7 +5,7 @@
 namespace fsqlshm::fuzz {
 namespace {
 
-// Weights: most defects need several acquires and releases, so they come up most often.
+// Weights: most defects need an acquire, a release and a check, so these come up most often.
 constexpr std::array<Op, 16> kOps = {
     Op::kNothing,   Op::kAcquire,        Op::kAcquire,        Op::kAcquireLeased,
     Op::kRelease,   Op::kRelease,        Op::kClear,          Op::kCheckExclusion,

@@ -95,7 +95,7 @@ class World final : public harness::Execution {
     std::uint8_t process = 0;
     Run run = Run::kReady;
     bool killed = false;
-    bool in_writer_op = false;  // acquire, release or a check is under way
+    bool in_writer_op = false;  // acquire, release, clear or a check is under way
     std::uint64_t last_id = 0;  // of its last attempt to acquire
     unsigned steps = 0;
     unsigned first_step = 0;  // of the operation under way

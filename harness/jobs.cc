@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <list>
 #include <map>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "harness/child.h"
@@ -60,6 +62,18 @@ struct Running {
   Child child;
 };
 
+// They are told to end, and have some time for what they have made until then.
+void collect(std::list<Running>& running, std::chrono::milliseconds patience,
+             std::map<std::size_t, Made>& made) {
+  for (Running& one : running) one.child.send(SIGTERM);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (Running& one : running) {
+    if (one.child.wait_for(deadline - std::chrono::steady_clock::now()).exited()) {
+      made.emplace(one.number, one.outbox.take());
+    }
+  }
+}
+
 }  // namespace
 
 unsigned processors() noexcept {
@@ -78,7 +92,8 @@ void run(const Jobs& jobs) {
     for (; running.size() < jobs.at_once && next < jobs.count; ++next) {
       running.emplace_back(jobs, next);
     }
-    running.front().child.wait_for(kPause);
+    // One that somebody stopped counts as stopped from then on, and is not waited for.
+    if (running.front().child.wait_for(kPause).stopped()) std::this_thread::sleep_for(kPause);
     for (auto one = running.begin(); one != running.end();) {
       const ChildState state = one->child.poll();
       if (!state.over()) {
@@ -90,10 +105,13 @@ void run(const Jobs& jobs) {
       one = running.erase(one);
     }
     for (auto ready = made.find(handed_over); ready != made.end(); ready = made.find(handed_over)) {
-      if (!jobs.done(handed_over++, std::move(ready->second))) return;
+      jobs.done(handed_over++, std::move(ready->second));
       made.erase(ready);
     }
-    if (!jobs.go_on()) return;
+    if (jobs.go_on()) continue;
+    collect(running, jobs.patience, made);
+    for (auto& [number, one] : made) jobs.done(number, std::move(one));
+    return;
   }
 }
 

@@ -3,6 +3,7 @@
 #ifndef FSQLSHM_HARNESS_JOBS_H_
 #define FSQLSHM_HARNESS_JOBS_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -25,10 +26,12 @@ struct Jobs {
   unsigned at_once = 1;   ///< processes at most, at least 1
   /// Makes a piece. Runs in a child process, which is forked when the piece's turn has come.
   std::function<std::vector<std::uint8_t>(std::size_t number)> work;
-  /// Gets what was made, in the order of the numbers. False ends all.
-  std::function<bool(std::size_t number, Made made)> done;
-  /// Asked some fifty times a second. False ends all.
+  /// Gets what was made, in the order of the numbers.
+  std::function<void(std::size_t number, Made made)> done;
+  /// Asked some fifty times a second. False ends all: children get SIGTERM, which they may handle, and
+  /// `patience`; then what is made is handed over, without what is not.
   std::function<bool()> go_on;
+  std::chrono::milliseconds patience{4000};
 };
 
 /// Returns when all is done or was ended; then no child is left. A child that dies, or that throws,

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <thread>
 
@@ -26,7 +27,6 @@ class JobsTest : public testing::TestWithParam<unsigned> {
                 [this](std::size_t number, Made made) {
                   EXPECT_EQ(number, made_.size());
                   made_.push_back(std::move(made));
-                  return true;
                 },
             .go_on = [] { return true; }};
   }
@@ -68,26 +68,37 @@ TEST_P(JobsTest, ThatDieAreAnErrorOfTheirPieceAlone) {
   EXPECT_TRUE(made_[2]);
 }
 
-TEST_P(JobsTest, EndWhenWhoTakesThemSaysSo) {
-  Jobs all = jobs(1000);
-  all.done = [this](std::size_t, Made made) {
-    made_.push_back(std::move(made));
-    return made_.size() < 3;
-  };
-  run(all);
-  EXPECT_EQ(made_.size(), 3U);
-  EXPECT_TRUE(has_no_child());
-}
-
 TEST_P(JobsTest, EndInTheMiddleOfAPiece) {
   Jobs all = jobs(2);
   all.work = [](std::size_t number) {
-    ::pause();
+    for (;;) ::pause();
     return bytes_of(number);
   };
   all.go_on = [] { return false; };
+  all.patience = std::chrono::milliseconds(100);
   run(all);
   EXPECT_TRUE(made_.empty());
+  EXPECT_TRUE(has_no_child());
+}
+
+TEST_P(JobsTest, HandOverWhatIsMadeUntilTheyAreEnded) {
+  static volatile std::sig_atomic_t told = 0;
+  Jobs all = jobs(1000);
+  all.work = [](std::size_t number) {
+    ::signal(SIGTERM, [](int) { told = 1; });
+    while (number >= 5 && told == 0) ::usleep(1000);
+    return bytes_of(number);
+  };
+  std::vector<std::size_t> numbers;
+  all.done = [&](std::size_t number, Made made) {
+    EXPECT_EQ(made, bytes_of(number));
+    numbers.push_back(number);
+  };
+  int asked = 0;
+  all.go_on = [&] { return numbers.size() < 5 || ++asked < 5; };
+  run(all);
+  EXPECT_EQ(numbers.size(), 5U + GetParam());  // each that was at work had something
+  EXPECT_TRUE(std::ranges::is_sorted(numbers));
   EXPECT_TRUE(has_no_child());
 }
 

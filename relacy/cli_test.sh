@@ -75,5 +75,6 @@ wait "$pid"
 code=$?
 [ "$code" -eq 2 ] || fail "interrupted: exit code $code"
 contains "$folder/c.json" '"status": "could_not_run"'
+grep -Eq '"executions": [1-9]' "$folder/c.json" || fail "interrupted: nothing is reported"
 
 exit_status

@@ -75,9 +75,10 @@ class Execution {
 
   /// The newest value of a word, and the number of the store that it came with; numbers ascend.
   [[nodiscard]] virtual std::uint64_t newest(Field field) const = 0;
-  [[nodiscard]] virtual std::uint32_t newest_store(Field field)
-      const = 0;  /// Whether a compare_exchange of the running thread would find the newest value. In C++ one that fails
-  /// may, like a load, read any store that nothing forbids.
+  [[nodiscard]] virtual std::uint32_t newest_store(Field field) const = 0;
+
+  /// Whether a compare_exchange of the running thread would find the newest value. In C++ one that
+  /// fails may, like a load, read any store that nothing forbids.
   [[nodiscard]] virtual bool must_find_newest(Field /*field*/) const { return true; }
   /// The number of the store that the running thread read last from this word.
   [[nodiscard]] virtual std::uint32_t observed(Field field) const = 0;

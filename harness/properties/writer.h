@@ -5,7 +5,8 @@
 //
 //   P1 exclusion   An owner holds the indicator from its acquire until it releases it, or a check
 //                  evicts it that may: after its lease, or its death. Until then no other acquire
-//                  returns true and no check that knows of it answers ok.
+//                  returns true and no check that knows of it answers ok. Nor does a check whose
+//                  last look found a claim.
 //   P2 integrity   All that time pid, birth and lease are the owner's.
 //   P3 quiescence  A free indicator has no leftovers.
 //   P4 crash       When all processes have ended and every lease has run out, a check answers ok and

@@ -83,9 +83,7 @@ class Exploration {
 
   Result run() {
     if (jobs_ == 1) {
-      for (std::size_t i = 0; i < chosen_.size() && !stop_requested(); ++i) {
-        if (!take_in(i, search(i))) break;
-      }
+      for (std::size_t i = 0; i < chosen_.size() && !stop_requested(); ++i) take_in(i, search(i));
     } else {
       // A child begins where this process is when it is forked, and knows the time that is left.
       harness::run(
@@ -133,20 +131,19 @@ class Exploration {
     return report;
   }
 
-  bool take_in(std::size_t number, Made made) {
-    const Scenario& scenario = *chosen_[number];
+  void take_in(std::size_t number, Made made) {
     if (made) return take_in(number, unpack(*made));
-    result_.could_not_run = fmt::format("{}: the process {}", scenario.name, made.error());
-    return false;
+    could_not(number, "the process " + made.error());
   }
 
-  // False if there is nothing more to do.
-  bool take_in(std::size_t number, ScenarioReport report) {
+  void could_not(std::size_t number, const std::string& why) {  // the others go on
+    if (result_.could_not_run) return;
+    result_.could_not_run = fmt::format("{}: {}", chosen_[number]->name, why);
+  }
+
+  void take_in(std::size_t number, ScenarioReport report) {
     const Scenario& scenario = *chosen_[number];
-    if (!report.refusal.empty()) {
-      result_.could_not_run = fmt::format("{}: {}", scenario.name, report.refusal);
-      return false;
-    }
+    if (!report.refusal.empty()) return could_not(number, report.refusal);
     if (report.status != Status::kStopped) ++done_;
     executions_ += report.summary.executions;
     complete_ += report.summary.complete ? 1 : 0;
@@ -158,7 +155,6 @@ class Exploration {
     } else if (report.status == Status::kClean) {
       result_.passed.push_back(scenario.name);
     }
-    return true;
   }
 
   // `scenario`: the one at work, if there is only one at a time. False if the run is to end.

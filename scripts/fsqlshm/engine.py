@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import importlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -79,6 +80,11 @@ class Job(argparse.Namespace):
 
     def result(self, subject: str) -> results.Result:
         return results.Result(self.name, subject, seed=self.seed, budget={"seconds": self.seconds})
+
+
+def half_the_machine() -> list[str]:
+    """Arguments for an explorer that runs beside another."""
+    return ["--jobs", str(max(1, len(os.sched_getaffinity(0)) // 2))]
 
 
 def worst(codes: Iterable[int | None]) -> int:

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 
 from fsqlshm import ROOT, files, merge, results
-from fsqlshm.engine import Description, Job, worst
+from fsqlshm.engine import Description, Job, half_the_machine, worst
 from fsqlshm.processes import Child
 from fsqlshm.results import COULD_NOT_RUN, CouldNotRun, Document
 from fsqlshm.schema import BadDocument
@@ -53,7 +53,7 @@ def hardened(job: Job, left_out: str) -> list[int | None]:
     """A bounded and a random search side by side, as one document."""
     with tempfile.TemporaryDirectory(dir=job.out) as scratch:
         parts = [f"{scratch}/bounded.json", f"{scratch}/random.json"]
-        common = ["--minutes", str(max(1.0, job.left()) / 60), "--shard", job.shard]
+        common = ["--minutes", str(max(1.0, job.left()) / 60), "--shard", job.shard, *half_the_machine()]
         first = 1 + (job.seed % (1 << 20)) * RANDOM_NUMBERS
         running = [
             start(job, parts[0], "--search", "bounded", "--context-bound", "6", *common),

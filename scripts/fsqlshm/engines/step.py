@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 
 from fsqlshm import ROOT
-from fsqlshm.engine import Description, Job, worst
+from fsqlshm.engine import Description, Job, half_the_machine, worst
 from fsqlshm.processes import Child
 from fsqlshm.results import CouldNotRun
 
@@ -30,7 +30,7 @@ def start(job: Job, document: str, subject: pathlib.Path, seconds: float, *argum
 
 def explore(job: Job, subject: pathlib.Path) -> list[int | None]:
     """A bounded and a random search side by side."""
-    common = ["--shard", job.shard]
+    common = ["--shard", job.shard, *half_the_machine()]
     first = 1 + (job.seed % (1 << 20)) * RANDOM_NUMBERS
     drawn = ["--search", "random", "--first-iteration", str(first)]
     running = [

@@ -15,7 +15,7 @@ FUZZ_RUNS = {
     "schedule": 20_000,
     "shm_file": 3_000,
 }
-RC11_EXECUTIONS = "5000"  # of each scenario; five of forty have more
+RC11_EXECUTIONS = "5000"  # of each scenario; five of 44 have more
 # The obligation that takes four fifths of the time comes last, and only if the ones before did not refute anything.
 LONG_PROOF = "validate"
 SHORT_PROOFS = ("checksum", "open-by-copy", "open-in-place", "agree", "create", "state-word", "any-word")
