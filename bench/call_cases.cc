@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <expected>
 #include <new>
 #include <string>
 
+#include "c_functions.h"
 #include "cases.h"
 #include "fsqlshm.h"
 #include "fsqlshm/process.h"
@@ -246,39 +246,6 @@ std::string try_out(const harness::Subject& subject) {
   return memory.written_outside().value_or("");
 }
 
-/// A file's name as a fact, which has neither spaces nor slashes nor equals signs.
-std::string fact(std::string name) {
-  for (char& c : name) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-';
-    if (!plain) c = '_';
-  }
-  return name;
-}
-
-harness::SubjectFunctions our_functions() {
-  return {.create = ::fsqlshm_header_create,
-          .open = ::fsqlshm_header_open,
-          .to_bytes = ::fsqlshm_header_to_bytes,
-          .geometry = ::fsqlshm_header_geometry,
-          .begin_snapshot_publish = ::fsqlshm_header_begin_snapshot_publish,
-          .end_snapshot_publish = ::fsqlshm_header_end_snapshot_publish,
-          .publish_snapshot = ::fsqlshm_header_publish_snapshot,
-          .reconcile = ::fsqlshm_header_reconcile,
-          .load_consistent_snapshot = ::fsqlshm_header_load_consistent_snapshot,
-          .acquire_serialized_writer = ::fsqlshm_header_acquire_serialized_writer,
-          .release_serialized_writer = ::fsqlshm_header_release_serialized_writer,
-          .check_serialized_writer = ::fsqlshm_header_check_serialized_writer,
-          .check_serialized_writer_exclusion = ::fsqlshm_header_check_serialized_writer_exclusion,
-          .alloc_txn_id = ::fsqlshm_header_alloc_txn_id,
-          .load_commit_seq = ::fsqlshm_header_load_commit_seq,
-          .load_schema_epoch = ::fsqlshm_header_load_schema_epoch,
-          .load_ecs_epoch = ::fsqlshm_header_load_ecs_epoch,
-          .load_gc_horizon = ::fsqlshm_header_load_gc_horizon,
-          .store_gc_horizon = ::fsqlshm_header_store_gc_horizon,
-          .try_load_consistent_snapshot = ::fsqlshm_header_try_load_consistent_snapshot,
-          .clear_serialized_writer = ::fsqlshm_header_clear_serialized_writer};
-}
-
 template <class Operation>
 void add(Cases& cases, const Settings& settings) {
   const auto push = [&](const char* call, std::string name, bool control, auto body) {
@@ -300,8 +267,8 @@ void add(Cases& cases, const Settings& settings) {
   if (!settings.subject) return;
   const harness::Subject& subject = *settings.subject;
   push("pointer", fact(subject.name()), true, [&subject](benchmark::State& state) {
-    static const std::string wrong = try_out<Operation>(subject);
-    if (!wrong.empty()) throw WrongResult(wrong);
+    static const std::string kWrong = try_out<Operation>(subject);
+    if (!kWrong.empty()) throw WrongResult(kWrong);
     Called api(subject.functions(), subject.header_size(), subject.alignment());
     measure<Operation>(state, api);
     if (const auto outside = api.memory().written_outside()) throw WrongResult(*outside);

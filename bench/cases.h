@@ -22,6 +22,7 @@ namespace fsqlshm::bench {
 enum class Clock : std::uint8_t {
   kCpu,   ///< processor time: nothing else takes part, and preemption does not count
   kReal,  ///< wall time: waiting for others is part of what is measured
+  kOwn,   ///< the case says how long it took, once; it runs one iteration
 };
 
 /// What a case is, in the order of its name: {"group", "read"}, {"where", "thread"},
@@ -44,16 +45,15 @@ struct Settings {
   std::vector<double> rates = {0, 1e3, 1e4, 1e5, 1e6, kSaturating};  ///< publishes a second
   std::string hgrm;  ///< folder for the histograms of the timed reads, or empty
   std::optional<harness::Subject> subject;  ///< a shared object whose calls are measured, too
+  bool peers = false;  ///< also the subjects that are measured only if they are asked for
 };
 
-void add_read_cases(Cases& cases, const Settings& settings);  // reads, with and without a publisher
-void add_tail_cases(Cases& cases, const Settings& settings);  // reads, the time of each one
-void add_publish_cases(Cases& cases);                         // publishes
+void add_subject_cases(Cases& cases, const Settings& settings);  // workloads.h, of all subjects
 void add_header_cases(Cases& cases);  // open, create, to_bytes, checksum, a window left open
 void add_writer_cases(Cases& cases);  // the serialized writer
 void add_call_cases(Cases& cases, const Settings& settings);  // calls through the C interface
 void add_file_cases(Cases& cases);     // the locks of a mapped file, and what its guard adds
-void add_growth_cases(Cases& cases);   // more readers, more allocators
+void add_growth_cases(Cases& cases);   // more allocators
 void add_sharing_cases(Cases& cases);  // traffic on the seqlock's cache line
 
 /// Adds the case `facts` with the subject S as the last of them.
@@ -70,14 +70,8 @@ void add_case_of(Cases& cases, Facts facts, Clock clock,
                    .args = args});
 }
 
-/// Calls visit(where, rate) for all combinations in which S works.
-template <class S, class Visit>
-void for_each_publisher(const std::vector<double>& rates, Visit visit) {
-  for (const Where where : {Where::kThread, Where::kProcess}) {
-    if (where == Where::kProcess && !S::kFacts.across_processes) continue;
-    for (const double rate : rates) visit(where, rate);
-  }
-}
+/// How many threads, or processes, do the same in the groups "growth": some counts up to twice the processors.
+[[nodiscard]] std::vector<std::int64_t> numbers_of_threads();
 
 /// What a body throws, after its loop, when the operation it measured did not do what it should.
 /// The text is part of a finding's title, so it holds nothing that changes from run to run.

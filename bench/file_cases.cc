@@ -24,12 +24,7 @@ void require(bool good, const char* what) {
 // A new file in a folder of its own, and two opens of it.
 class File {
  public:
-  File() {
-    require(::mkdtemp(folder_.data()) != nullptr, "no temporary folder");
-    mine_.emplace(must(ShmFile::open_or_create(path())));
-    other_.emplace(must(ShmFile::open(path())));
-    bare_.emplace(must(FileMapping::open(path(), FileMapping::Access::kReadWrite, {})));
-  }
+  File() = default;
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File() {
@@ -38,24 +33,29 @@ class File {
   }
 
   [[nodiscard]] fs::path path() const { return fs::path(folder_) / "bench.fsqlite-shm"; }
-  [[nodiscard]] ShmFile& mine() { return *mine_; }
-  [[nodiscard]] ShmFile& other() { return *other_; }
+  [[nodiscard]] ShmFile& mine() { return mine_; }
+  [[nodiscard]] ShmFile& other() { return other_; }
   /// The header in place, with nothing of the file layer around it.
   [[nodiscard]] SharedMemoryLayoutView bare() {
-    return must(SharedMemoryLayoutView::open(bare_->bytes()));
+    return must(SharedMemoryLayoutView::open(bare_.bytes()));
   }
 
  private:
+  static std::string new_folder() {
+    std::string folder = fs::temp_directory_path() / "fsqlshm-bench.XXXXXX";
+    require(::mkdtemp(folder.data()) != nullptr, "no temporary folder");
+    return folder;
+  }
   template <class T>
   static T must(std::expected<T, ShmError> result) {
     require(result.has_value(), "the file does not open");
     return *std::move(result);
   }
 
-  std::string folder_ = fs::temp_directory_path() / "fsqlshm-bench.XXXXXX";
-  std::optional<ShmFile> mine_;
-  std::optional<ShmFile> other_;
-  std::optional<FileMapping> bare_;
+  std::string folder_ = new_folder();
+  ShmFile mine_ = must(ShmFile::open_or_create(path()));
+  ShmFile other_ = must(ShmFile::open(path()));
+  FileMapping bare_ = must(FileMapping::open(path(), FileMapping::Access::kReadWrite, {}));
 };
 
 /// Whether the owner of the writer indicator, another open of the file, lives.

@@ -1,8 +1,9 @@
 // fsqlshm-bench: Google Benchmark's own program. Its flags, its output and its JSON are those of
 // Google Benchmark; the label of each result has the facts of its case (see cases.h), "clock=real"
 // if it is judged by wall time, and the words "racy" and "control" where they are true. The context
-// has compiler, build_type, cpus (processors it may use), pinned (to one), and timer_ns_per_tick of
-// the clock of the group "tail".
+// has compiler, build_type, cpus (processors it may use), pinned (to one), timer_ns_per_tick of the
+// clock of the group "tail", and with --peers subjects (JSON: what each is, calls, adds and lacks) and
+// left_out (JSON: a sentence for each that is not there).
 
 #include <fmt/format.h>
 
@@ -10,10 +11,12 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <expected>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -24,6 +27,7 @@
 #include "harness/result.h"
 #include "harness/subject.h"
 #include "recorder.h"
+#include "subjects.h"
 
 namespace fsqlshm::bench {
 namespace {
@@ -34,12 +38,18 @@ using harness::kExitFound;
 using harness::Subject;
 
 void print_help() {
+  std::puts(
+      "Usage: fsqlshm-bench [FLAG...]\n"
+      "Measures the operations of the shared-memory header. Google Benchmark's flags, and some "
+      "more:\n");
   benchmark::PrintDefaultHelp();
   fmt::print(
       "          [--rates=0,1k,...]  publishes a second of the groups read and tail, also "
       "saturating\n"
       "          [--hgrm=FOLDER]     HdrHistogram files of the group tail, in ns\n"
       "          [--subject=PATH.so] the group call, also of this shared object (fsqlshm.h)\n"
+      "          [--peers]           other libraries, too, as far as they were installed; with\n"
+      "                              --subject, the shared object is one more\n"
       "Exit status: 0 done, 1 an operation did not do what it should, 2 could not run.\n"
       "scripts/bench runs it several times, compares runs and draws the tables.\n");
 }
@@ -62,6 +72,8 @@ std::expected<Settings, std::string> parse(int argc, char** argv) {
     } else if (word == "--subject") {
       if (++i == argc) return not_understood();
       settings.subject = load(argv[i]);
+    } else if (word == "--peers") {
+      settings.peers = true;
     } else if (word.starts_with("--hgrm=")) {
       settings.hgrm = word.substr(7);
     } else if (word.starts_with("--rates=")) {
@@ -83,7 +95,7 @@ std::string label(const Case& one, const benchmark::State& state) {
   std::string text;
   for (const auto& [key, value] : one.facts) text += fmt::format("{}={} ", key, value);
   if (!one.args.empty()) text += fmt::format("n={} ", state.range(0));
-  if (one.clock == Clock::kReal) text += "clock=real ";
+  if (one.clock != Clock::kCpu) text += "clock=real ";
   if (one.racy) text += "racy ";
   if (one.control) text += "control ";
   text.pop_back();
@@ -109,6 +121,21 @@ void register_case(const Case& one) {
       });
   for (const std::int64_t arg : one.args) registered->Arg(arg);
   if (one.clock == Clock::kReal) registered->UseRealTime();
+  if (one.clock == Clock::kOwn) registered->UseManualTime()->Iterations(1);
+}
+
+void add_subjects_to_context() {
+  auto subjects = nlohmann::json::array();
+  for (const AnySubject& subject : all_subjects()) {
+    const SubjectFacts& facts = *subject.facts;
+    subjects.push_back({{"name", facts.name},
+                        {"source", facts.source},
+                        {"call", facts.call},
+                        {"adds", facts.adds},
+                        {"lacks", facts.lacks}});
+  }
+  benchmark::AddCustomContext("subjects", subjects.dump());
+  benchmark::AddCustomContext("left_out", nlohmann::json(subjects_left_out()).dump());
 }
 
 /// Says what the results depend on, and pins this thread, which is the one that measures.
@@ -116,6 +143,7 @@ void add_context(const Settings& settings) {
   if (settings.subject) {
     benchmark::AddCustomContext("subject", settings.subject->describe().dump());
   }
+  if (settings.peers) add_subjects_to_context();
 #if defined(__clang__)
   benchmark::AddCustomContext("compiler", fmt::format("clang {}", __clang_version__));
 #else
@@ -133,9 +161,8 @@ void add_context(const Settings& settings) {
 
 Cases all_cases(const Settings& settings) {
   Cases cases;
-  add_read_cases(cases, settings);
-  add_tail_cases(cases, settings);
-  add_publish_cases(cases);
+  if (settings.peers && settings.subject) add_shared_object(*settings.subject);
+  add_subject_cases(cases, settings);
   add_header_cases(cases);
   add_writer_cases(cases);
   add_call_cases(cases, settings);
@@ -187,6 +214,10 @@ int run_guarded(std::chrono::seconds patience) {
 }
 
 int run(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    fmt::print("fsqlshm-bench {}\n", FSQLSHM_VERSION);
+    return kExitClean;
+  }
   const std::chrono::seconds silence = patience(argc, argv);  // before its flags are taken away
   benchmark::Initialize(&argc, argv, print_help);
   const auto settings = parse(argc, argv);

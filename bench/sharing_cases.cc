@@ -2,8 +2,8 @@
 // mapped at a page they are one cache line; gc_horizon and the writer indicator are in the next.
 
 #include "cases.h"
-#include "comparators/header.h"
 #include "harness/child.h"
+#include "subjects/header.h"
 
 namespace fsqlshm::bench {
 namespace {

@@ -39,29 +39,46 @@ struct Triple {
 /// What results say of a subject.
 struct SubjectFacts {
   std::string_view name;
-  std::string_view source;       ///< whose description it follows
-  bool racy = false;             ///< reads may be torn: a lower bound of the cost, not a solution
+  std::string_view source;   ///< whose it is
+  std::string_view call;     ///< what a read and a publish call
+  std::string_view adds{};   ///< what it does besides guarding 24 bytes
+  std::string_view lacks{};  ///< what the caller has to see to
+  bool reads_only = false;   ///< its publish is none that anybody would use, and is not measured
+  bool racy = false;         ///< reads may be torn: a lower bound of the cost, not a solution
   bool across_processes = true;  ///< works in memory that processes share
   bool control = true;  ///< not this library's code, so a change of its times is the machine's
+  bool peer = false;    ///< measured only if --peers asks for it
 };
 
 /// A subject S has
 ///   kFacts
-///   Memory              what lies in the shared memory; default constructed there
-///   S(Memory&)          a handle, one for each thread
-///   moved_by(bytes)     the same handle on memory so many bytes on (for chains of dependent reads)
+///   Memory              what lies in the shared memory; default constructed there, it holds some triple
+///   S(Memory&)          a handle, one for each thread, made in the thread that uses it
 ///   read()              the triple in force, however long it takes
 ///   try_read(triple)    one attempt; false if a publish got in the way
 ///   publish(triple)     one caller at a time
-/// All of them are always inlined, so that inlining decisions favour none of them.
+/// All of them are always inlined, so that inlining decisions favour none of them. A process has its
+/// first handle on a Memory after it has forked others that use it: databases do not survive a fork.
 template <class S>
 concept Subject = requires(S subject, const S& reader, typename S::Memory& memory, Triple triple) {
   { S::kFacts } -> std::convertible_to<SubjectFacts>;
   S(memory);
-  { reader.moved_by(std::size_t{0}) } -> std::same_as<S>;
   { reader.read() } -> std::same_as<Triple>;
   { reader.try_read(triple) } -> std::same_as<bool>;
   subject.publish(triple);
+};
+
+/// It may also have
+///   move_by(bytes)      makes it a handle on memory so many bytes on, for chains of dependent reads
+template <class S>
+concept Movable = Subject<S> && requires(S subject) { subject.move_by(std::size_t{0}); };
+/// and
+///   die_within_publish()  begins a publish and kills this process in the middle of it
+///   recover(triple)       ends what a dead publisher left, and publishes `triple`
+template <class S>
+concept Recoverable = Subject<S> && requires(S subject, Triple triple) {
+  subject.die_within_publish();
+  subject.recover(triple);
 };
 
 /// `object`, `bytes` further on.
@@ -92,8 +109,8 @@ class Handle {
   // The subjects inherit it, which a private one would not allow.
   // NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
   explicit Handle(Memory& memory) noexcept : memory_(&memory) {}
-  [[nodiscard]] Self moved_by(std::size_t bytes) const noexcept {
-    return Self(moved(*memory_, bytes));
+  [[gnu::always_inline]] void move_by(std::size_t bytes) noexcept {
+    memory_ = &moved(*memory_, bytes);
   }
   [[nodiscard, gnu::always_inline]] Triple read() const {
     std::uint64_t retries = 0;

@@ -1,9 +1,9 @@
 // The serialized writer: acquire and release, and what a concurrent writer's check costs.
 
 #include "cases.h"
-#include "comparators/header.h"
 #include "fsqlshm/process.h"
 #include "harness/child.h"
+#include "subjects/header.h"
 
 namespace fsqlshm::bench {
 namespace {

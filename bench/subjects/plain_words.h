@@ -1,8 +1,8 @@
 // The lower bound: the loads and stores alone, without a protocol. Racy: reads are torn as soon as
 // there is a publisher. What a protocol costs is measured from here.
 
-#ifndef FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
-#define FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
+#ifndef FSQLSHM_BENCH_SUBJECTS_PLAIN_WORDS_H_
+#define FSQLSHM_BENCH_SUBJECTS_PLAIN_WORDS_H_
 
 #include <atomic>
 
@@ -21,8 +21,11 @@ class PlainWords : public Handle<PlainWords<kCount>, HeaderBlock> {
  public:
   static constexpr SubjectFacts kFacts{
       .name = kCount == 3 ? "plain_3" : "plain_5",
-      .source = kCount == 3 ? "three loads, three stores"
-                            : "the five loads and stores of a seqlock, unchecked",
+      .source = "the lower bound",
+      .call = kCount == 3 ? "three loads, three stores"
+                          : "the five loads and stores of a seqlock, unchecked",
+      .lacks = "torn triples are not noticed",
+      .reads_only = kCount == 3,
       .racy = true};
   using Handle<PlainWords, HeaderBlock>::Handle;
 
@@ -54,4 +57,4 @@ class PlainWords : public Handle<PlainWords<kCount>, HeaderBlock> {
 
 }  // namespace fsqlshm::bench
 
-#endif  // FSQLSHM_BENCH_COMPARATORS_PLAIN_WORDS_H_
+#endif  // FSQLSHM_BENCH_SUBJECTS_PLAIN_WORDS_H_

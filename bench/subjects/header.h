@@ -1,11 +1,12 @@
 // The shared-memory header itself, in place, with either protocol.
 
-#ifndef FSQLSHM_BENCH_COMPARATORS_HEADER_H_
-#define FSQLSHM_BENCH_COMPARATORS_HEADER_H_
+#ifndef FSQLSHM_BENCH_SUBJECTS_HEADER_H_
+#define FSQLSHM_BENCH_SUBJECTS_HEADER_H_
 
 #include <span>
 
 #include "fsqlshm/shared_memory_layout.h"
+#include "publisher.h"
 #include "subject.h"
 
 namespace fsqlshm::bench {
@@ -19,15 +20,20 @@ template <class Protocol>
 class Header : public Handle<Header<Protocol>, HeaderMemory> {
  public:
   static constexpr SubjectFacts kFacts{
-      .name = Protocol::kName, .source = "this library", .control = false};
+      .name = Protocol::kName,
+      .source = "this library",
+      .call = "load_consistent_snapshot, publish_snapshot",
+      .adds = "any processes; a dead publisher's window is found and closed (reconcile)",
+      .lacks = "one publisher at a time; who is dead",
+      .control = false};
   using Layout = InPlaceSharedMemoryLayout<Protocol>;
 
   // A handle whose constructor is not inlined has an address, so it stays in memory: every access
   // would load the header's address first, which doubles the time of a read.
   [[gnu::always_inline]] explicit Header(HeaderMemory& memory)
       : Base(memory), layout_(Layout::open(std::as_writable_bytes(std::span(memory))).value()) {}
-  [[nodiscard]] Header moved_by(std::size_t bytes) const noexcept {
-    return Header(layout_.geometry(), moved(*this->memory_, bytes));
+  [[gnu::always_inline]] void move_by(std::size_t bytes) noexcept {
+    *this = Header(layout_.geometry(), moved(*this->memory_, bytes));
   }
 
   [[nodiscard, gnu::always_inline]] Triple read() const {
@@ -42,6 +48,15 @@ class Header : public Handle<Header<Protocol>, HeaderMemory> {
   [[gnu::always_inline]] void publish(const Triple& triple) {
     layout_.publish_snapshot(CommitSeq(triple.commit_seq), SchemaEpoch(triple.schema_epoch),
                              triple.ecs_epoch);
+  }
+
+  void die_within_publish() {
+    layout_.begin_snapshot_publish();
+    die();
+  }
+  void recover(const Triple& triple) {
+    layout_.reconcile(CommitSeq(triple.commit_seq), SchemaEpoch(triple.schema_epoch),
+                      triple.ecs_epoch);
   }
 
   [[nodiscard]] Layout& layout() noexcept { return layout_; }
@@ -63,4 +78,4 @@ using Reference = Header<ReferenceProtocol>;
 
 }  // namespace fsqlshm::bench
 
-#endif  // FSQLSHM_BENCH_COMPARATORS_HEADER_H_
+#endif  // FSQLSHM_BENCH_SUBJECTS_HEADER_H_
