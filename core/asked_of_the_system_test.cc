@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <bit>
 #include <cstddef>
 #include <iterator>
 

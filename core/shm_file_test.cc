@@ -1,5 +1,7 @@
 #include "shm_file_test.h"
 
+#include <bit>
+
 namespace fsqlshm {
 namespace {
 

@@ -48,8 +48,10 @@ fsqlshm_code without_exceptions(fsqlshm_error* error, const Body& body) {
     return body();
   } catch (const std::bad_alloc&) {
     return report(FSQLSHM_NO_MEMORY, error);
+#ifdef __GLIBCXX__  // others do not name it; docs/machines.md says what libc++ does
   } catch (const abi::__forced_unwind&) {
     throw;
+#endif
   } catch (...) {
     return report(FSQLSHM_UNEXPECTED, error);
   }

@@ -1,5 +1,7 @@
 #include "fsqlshm/geometry.h"
 
+#include <bit>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

@@ -8,6 +8,7 @@ if(FSQLSHM_SANITIZER)
   add_compile_options(-fsanitize=${FSQLSHM_SANITIZER} -fno-sanitize-recover=all
                       -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${FSQLSHM_SANITIZER})
+  set(FSQLSHM_INSTALL OFF)
 endif()
 
 foreach(folder IN LISTS FSQLSHM_ON_DEMAND)
@@ -22,6 +23,7 @@ function(fsqlshm_folder folder)
   cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR})
   if(path IN_LIST FSQLSHM_ON_DEMAND)
     set(FSQLSHM_BUILD_TESTS OFF)
+    set(FSQLSHM_INSTALL OFF)
     add_subdirectory(${folder} EXCLUDE_FROM_ALL)
   else()
     add_subdirectory(${folder})
@@ -47,6 +49,28 @@ function(fsqlshm_engine target)
     add_custom_target(engines-${folder})
   endif()
   add_dependencies(engines-${folder} ${target})
+endfunction()
+
+# fsqlshm_install_program(TARGET SUMMARY): a program for users, with a manual page made of what its --help says.
+function(fsqlshm_install_program target summary)
+  if(NOT FSQLSHM_INSTALL)
+    return()
+  endif()
+  include(GNUInstallDirs)
+  install(TARGETS ${target} RUNTIME COMPONENT tools)
+  find_program(HELP2MAN help2man)
+  if(NOT HELP2MAN OR CMAKE_CROSSCOMPILING)
+    message(STATUS "no manual page for ${target}: it takes help2man, and a program that runs here")
+    return()
+  endif()
+  set(page ${CMAKE_CURRENT_BINARY_DIR}/${target}.1)
+  add_custom_command(
+    OUTPUT ${page}.gz VERBATIM DEPENDS ${target}
+    COMMAND ${HELP2MAN} --no-info --section=1 --name=${summary} --manual=fsqlshm
+            --version-string=${PROJECT_VERSION} --source=fsqlshm --output=${page} $<TARGET_FILE:${target}>
+    COMMAND gzip -9nf ${page})
+  add_custom_target(${target}-man ALL DEPENDS ${page}.gz)
+  install(FILES ${page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tools)
 endfunction()
 
 # fsqlshm_precompile(TARGET...): what most sources of the engines include is compiled once for all of them.

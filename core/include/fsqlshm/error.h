@@ -76,13 +76,17 @@ class ShmError {
                               std::uint64_t expected = 0) noexcept
       : found_(found), expected_(expected), code_(code) {}
 
+  /// What is wrong.
   [[nodiscard]] constexpr ShmErrorCode code() const noexcept { return code_; }
+  /// What was found; the errno where a call of the system failed.
   [[nodiscard]] constexpr std::uint64_t found() const noexcept { return found_; }
+  /// What was expected; 0 where that is a rule and not a value.
   [[nodiscard]] constexpr std::uint64_t expected() const noexcept { return expected_; }
 
   /// One line for a person: the field with its offset, what was found, what was expected.
   [[nodiscard]] std::string message() const;
 
+  /// The same error of the same values.
   friend constexpr bool operator==(const ShmError& a, const ShmError& b) noexcept = default;
   /// An error equals its code; what was found does not count.
   friend constexpr bool operator==(const ShmError& a, ShmErrorCode b) noexcept {

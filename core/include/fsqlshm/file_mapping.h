@@ -46,8 +46,8 @@ struct OpenFile;
 /// Who has a file open for writing.
 struct FileUsers {
   std::vector<ProcessIdentity> opens{};  ///< one for each open; pids as their processes see them
-  bool publication_locked = false;
-  bool first_opener_at_work = false;  ///< or `remove`
+  bool publication_locked = false;       ///< somebody publishes, or is about to
+  bool first_opener_at_work = false;     ///< or `remove`
 };
 
 /// Asks the kernel for the locks on a file and its lock file; opens and changes nothing. Needs
@@ -57,10 +57,13 @@ struct FileUsers {
 /// The publication lock, as an object: held until its end. Dead after a move.
 class [[nodiscard]] PublicationTurn {
  public:
+  /// Takes the lock over; `other` holds nothing any more.
   PublicationTurn(PublicationTurn&& other) noexcept : file_(std::exchange(other.file_, nullptr)) {}
   PublicationTurn& operator=(PublicationTurn&&) = delete;
+  /// Frees the lock, if it is held.
   ~PublicationTurn();
 
+  /// False after a move.
   [[nodiscard]] bool held() const noexcept { return file_ != nullptr; }
 
  private:
@@ -79,6 +82,7 @@ class KernelLiveness {
 
   /// REQUIRES: the file outlives it.
   explicit KernelLiveness(const internal::OpenFile* file) noexcept : file_(file) {}
+  /// False only if that open has ended.
   [[nodiscard]] bool operator()(std::uint32_t pid, std::uint64_t birth) const noexcept;
 
  private:
@@ -91,6 +95,7 @@ class MappedWords : public RawWords {
   /// REQUIRES: `self` outlives it.
   MappedWords(std::uint64_t* words, const ProcessIdentity& self) noexcept
       : RawWords(words), self_(&self) {}
+  /// The open that the words belong to.
   [[nodiscard]] ProcessIdentity self() const noexcept { return *self_; }
 
  private:
@@ -102,39 +107,63 @@ static_assert(Words<MappedWords>);
 /// A mapped file of either access, checked. Move-only.
 class FileMapping {
  public:
-  enum class Access : std::uint8_t { kReadOnly, kReadWrite };
+  /// What the mapping may be used for.
+  enum class Access : std::uint8_t {
+    kReadOnly,   ///< a store to it is a SIGSEGV
+    kReadWrite,  ///< an open that counts: it holds locks, and others wait for it
+  };
 
+  /// As BasicShmFile::create.
   [[nodiscard]] static std::expected<FileMapping, ShmError> create(
       const std::filesystem::path& path, const ShmFileOptions& options);
+  /// As BasicShmFile::open, or BasicReadOnlyShmFile::open.
   [[nodiscard]] static std::expected<FileMapping, ShmError> open(const std::filesystem::path& path,
                                                                  Access access,
                                                                  const ShmFileOptions& options);
+  /// As BasicShmFile::open_or_create.
   [[nodiscard]] static std::expected<FileMapping, ShmError> open_or_create(
       const std::filesystem::path& path, const ShmFileOptions& options);
+  /// As BasicShmFile::remove.
   [[nodiscard]] static std::expected<void, ShmError> remove(const std::filesystem::path& path);
 
+  /// Takes the open over; of `other` nothing may be used any more.
   FileMapping(FileMapping&& other) noexcept;
+  /// Ends the open that this was, and takes the other over.
   FileMapping& operator=(FileMapping&& other) noexcept;
+  /// Ends the open, and with it everything that it holds.
   ~FileMapping();
 
+  /// As BasicShmFile::sync.
   [[nodiscard]] std::expected<void, ShmError> sync();
+  /// As BasicShmFile::close.
   [[nodiscard]] std::expected<void, ShmError> close();
+  /// As BasicShmFile::check_file.
   [[nodiscard]] std::expected<void, ShmError> check_file() const;
 
+  /// As BasicShmFile::lock_publication.
   [[nodiscard]] std::expected<PublicationTurn, ShmError> lock_publication() const;
+  /// As BasicShmFile::try_lock_publication.
   [[nodiscard]] std::expected<std::optional<PublicationTurn>, ShmError> try_lock_publication()
       const;
+  /// As BasicShmFile::try_lock_publication_for.
   [[nodiscard]] std::expected<std::optional<PublicationTurn>, ShmError> try_lock_publication_for(
       std::chrono::nanoseconds patience) const;
+  /// As BasicShmFile::publication_locked.
   [[nodiscard]] std::expected<bool, ShmError> publication_locked() const;
 
+  /// Who this open is in the words of the header; all 0 if it is for reading.
   [[nodiscard]] const ProcessIdentity& identity() const noexcept;
+  /// Whether other opens of the file live. REQUIRES: this one outlives it.
   [[nodiscard]] KernelLiveness liveness() const noexcept { return KernelLiveness(file_.get()); }
+  /// The whole mapping: header and regions.
   [[nodiscard]] std::span<std::byte> bytes() const noexcept;
+  /// What the immutable fields said when the file was opened.
   [[nodiscard]] const Geometry& geometry() const noexcept;
+  /// The words at the start of the mapping. REQUIRES: this one outlives them.
   [[nodiscard]] MappedWords words() const noexcept {
     return {reinterpret_cast<std::uint64_t*>(bytes().data()), identity()};
   }
+  /// All 216 bytes as they are, each word read once.
   [[nodiscard]] HeaderBytes header_bytes() const noexcept;
 
  private:

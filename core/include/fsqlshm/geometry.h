@@ -18,8 +18,8 @@ namespace fsqlshm {
 /// Where the regions behind the header are. A plain value: decoded once, so nothing that another
 /// process does to the file later can move a region under the code that uses it.
 struct Geometry {
-  PageSize page_size;
-  std::uint32_t max_txn_slots = 0;
+  PageSize page_size;                          ///< bytes
+  std::uint32_t max_txn_slots = 0;             ///< as stored; creation never writes 0
   std::uint64_t lock_table_offset = 0;         ///< bytes from the start of the file
   std::uint64_t witness_offset = 0;            ///< bytes from the start of the file
   std::uint64_t txn_slot_offset = 0;           ///< bytes from the start of the file
@@ -33,21 +33,22 @@ struct Geometry {
   /// xxh3_64 (seed 0) of magic, version and the fields above without the checksum: 60 bytes.
   [[nodiscard]] std::uint64_t compute_checksum() const noexcept;
 
+  /// All fields are equal.
   friend bool operator==(const Geometry&, const Geometry&) noexcept = default;
 };
 
 /// The nine words of a header that never change, each read once: a private copy, so that what was
 /// checked is what is used.
 struct ImmutableWords {
-  std::uint64_t magic;
-  std::uint64_t version_and_page_size;  ///< version in the low half
-  std::uint64_t slots_and_align0;       ///< max_txn_slots in the low half
-  std::uint64_t lock_table_offset;
-  std::uint64_t witness_offset;
-  std::uint64_t txn_slot_offset;
-  std::uint64_t committed_readers_offset;
-  std::uint64_t committed_readers_bytes;
-  std::uint64_t layout_checksum;
+  std::uint64_t magic;                     ///< the eight bytes as one word
+  std::uint64_t version_and_page_size;     ///< version in the low half
+  std::uint64_t slots_and_align0;          ///< max_txn_slots in the low half
+  std::uint64_t lock_table_offset;         ///< bytes
+  std::uint64_t witness_offset;            ///< bytes
+  std::uint64_t txn_slot_offset;           ///< bytes
+  std::uint64_t committed_readers_offset;  ///< bytes
+  std::uint64_t committed_readers_bytes;   ///< bytes
+  std::uint64_t layout_checksum;           ///< xxh3_64
 
   /// Calls load_word(i), i the index among the header's 27 words, once for each.
   template <class LoadWord>
@@ -88,6 +89,7 @@ struct ImmutableWords {
     };
   }
 
+  /// All words are equal.
   friend bool operator==(const ImmutableWords&, const ImmutableWords&) noexcept = default;
 };
 

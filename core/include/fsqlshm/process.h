@@ -14,6 +14,7 @@ struct ProcessIdentity {
   std::uint32_t pid = 0;    ///< 0: unknown
   std::uint64_t birth = 0;  ///< kKnownBirth | start time in clock ticks since boot; 0: unknown
 
+  /// The same pid and the same birth.
   friend constexpr bool operator==(const ProcessIdentity&,
                                    const ProcessIdentity&) noexcept = default;
 };

@@ -16,9 +16,12 @@ namespace fsqlshm {
 
 /// As published, defects included: a subject for the harness, not for use.
 struct ReferenceProtocol {
+  /// What reports and options call it.
   static constexpr std::string_view kName = "reference";
+  /// Its snapshot.
   template <Words W>
   using Seqlock = reference::Seqlock<W>;
+  /// Its serialized writer.
   template <Words W>
   using WriterIndicator = reference::WriterIndicator<W>;
 };
@@ -26,9 +29,12 @@ struct ReferenceProtocol {
 /// What to use. On headers whose writer word is 0 or an id, sequentially indistinguishable from
 /// ReferenceProtocol, byte for byte.
 struct HardenedProtocol {
+  /// What reports and options call it.
   static constexpr std::string_view kName = "hardened";
+  /// Its snapshot.
   template <Words W>
   using Seqlock = hardened::Seqlock<W>;
+  /// Its serialized writer.
   template <Words W>
   using WriterIndicator = hardened::WriterIndicator<W>;
 };

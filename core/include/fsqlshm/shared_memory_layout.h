@@ -14,6 +14,7 @@
 #define FSQLSHM_SHARED_MEMORY_LAYOUT_H_
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,6 +31,7 @@
 #include "fsqlshm/wire_format.h"
 #include "fsqlshm/words.h"
 
+/// The C++ interface.
 namespace fsqlshm {
 
 /// A header as it lies in a file.
@@ -132,34 +134,48 @@ class BasicSharedMemoryLayout {
   /// A transaction id that nobody else has; none when all 2^62-1 are used up.
   [[nodiscard]] std::optional<TxnId> alloc_txn_id() { return TxnIdAllocator<W>(words_).alloc(); }
 
+  /// One value of the snapshot by itself, not of one publish with the others. Who sees a commit sees
+  /// the schema epoch that it needs.
   [[nodiscard]] CommitSeq load_commit_seq() const { return CommitSeq(load(Field::kCommitSeq)); }
+  /// One value by itself; see load_commit_seq.
   [[nodiscard]] SchemaEpoch load_schema_epoch() const {
     return SchemaEpoch(load(Field::kSchemaEpoch));
   }
+  /// One value by itself; see load_commit_seq.
   [[nodiscard]] std::uint64_t load_ecs_epoch() const { return load(Field::kEcsEpoch); }
 
   /// What was done before the horizon was stored is visible to a thread that loads it.
   [[nodiscard]] CommitSeq load_gc_horizon() const { return CommitSeq(load(Field::kGcHorizon)); }
+  /// Commits before `horizon` are needed by nobody.
   void store_gc_horizon(CommitSeq horizon) {
     words_.store(Field::kGcHorizon, horizon.get(), std::memory_order::release);
   }
 
   // --- Geometry -----------------------------------------------------------------------------
 
+  /// All immutable fields, as decoded once.
   [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
+  /// Of the database, in bytes.
   [[nodiscard]] PageSize page_size() const noexcept { return geometry_.page_size; }
+  /// How many transaction slots the regions have.
   [[nodiscard]] std::uint32_t max_txn_slots() const noexcept { return geometry_.max_txn_slots; }
+  /// Bytes from the start of the file.
   [[nodiscard]] std::uint64_t lock_table_offset() const noexcept {
     return geometry_.lock_table_offset;
   }
+  /// Bytes from the start of the file.
   [[nodiscard]] std::uint64_t witness_offset() const noexcept { return geometry_.witness_offset; }
+  /// Bytes from the start of the file.
   [[nodiscard]] std::uint64_t txn_slot_offset() const noexcept { return geometry_.txn_slot_offset; }
+  /// Bytes from the start of the file.
   [[nodiscard]] std::uint64_t committed_readers_offset() const noexcept {
     return geometry_.committed_readers_offset;
   }
+  /// Bytes of that region.
   [[nodiscard]] std::uint64_t committed_readers_bytes() const noexcept {
     return geometry_.committed_readers_bytes;
   }
+  /// The checksum in the header, which `open` verified.
   [[nodiscard]] std::uint64_t layout_checksum() const noexcept { return geometry_.layout_checksum; }
 
   /// The header's bytes, align0 and padding zeroed. On a live header each word is read once, in the
@@ -173,6 +189,7 @@ class BasicSharedMemoryLayout {
 
   /// The seam, for engines and tests.
   [[nodiscard]] W& words() noexcept { return words_; }
+  /// The seam, for engines and tests.
   [[nodiscard]] const W& words() const noexcept { return words_; }
 
  private:
@@ -263,7 +280,9 @@ class InPlaceSharedMemoryLayout : public BasicSharedMemoryLayout<RawWords, Proto
   using Base::Base;
 };
 
+/// What to use within one process.
 using SharedMemoryLayout = OwnedSharedMemoryLayout<HardenedProtocol>;
+/// What to use on memory that processes share.
 using SharedMemoryLayoutView = InPlaceSharedMemoryLayout<HardenedProtocol>;
 
 /// Everything that is wrong with the bytes of a header that `open` accepts: fields that creation

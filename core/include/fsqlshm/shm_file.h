@@ -59,9 +59,11 @@ namespace fsqlshm {
 template <class Protocol, Words W = MappedWords>
 class ReadOnlyMappedLayout : protected BasicSharedMemoryLayout<W, Protocol> {
  protected:
+  /// The operations that this one lets through.
   using Base = BasicSharedMemoryLayout<W, Protocol>;
 
  public:
+  /// REQUIRES: `file` outlives it.
   explicit ReadOnlyMappedLayout(const FileMapping& file) : Base(file.geometry(), file.words()) {}
 
   using Base::check_serialized_writer;
@@ -93,6 +95,7 @@ class MappedLayout : public ReadOnlyMappedLayout<Protocol, W> {
   friend PublicationGuard<Protocol, W>;
 
  public:
+  /// REQUIRES: `file` outlives it.
   explicit MappedLayout(const FileMapping& file)
       : ReadOnlyMappedLayout<Protocol, W>(file), liveness_(file.liveness()) {}
 
@@ -131,6 +134,7 @@ class PublicationGuard {
       : layout_(file),
         turn_(std::move(turn)),
         found_seq_(base().words().load(Field::kSnapshotSeq, std::memory_order::acquire)) {}
+  /// Takes the lock over; `other` holds nothing any more.
   PublicationGuard(PublicationGuard&& other) noexcept
       : layout_(other.layout_),
         turn_(std::move(other.turn_)),
@@ -198,7 +202,9 @@ template <class Protocol, Words W = MappedWords>
   requires std::constructible_from<W, MappedWords>
 class BasicShmFile {
  public:
+  /// The operations of this file.
   using Layout = MappedLayout<Protocol, W>;
+  /// The publication lock of this file.
   using Guard = PublicationGuard<Protocol, W>;
 
   /// Makes a new file; its space is reserved, so that a full disk is an error here and not a SIGBUS
@@ -222,7 +228,7 @@ class BasicShmFile {
 
   /// Opens the file, or makes it if it is not there. Of several processes at it one makes the file
   /// and all open the same; what `options` says of a new file has no say in one that exists. Nobody
-  /// has it open and its header is damaged or blank: then it is made anew.
+  /// has it open and its header is damaged or blank: then it is made anew. Fails as open and create do.
   [[nodiscard]] static std::expected<BasicShmFile, ShmError> open_or_create(
       const std::filesystem::path& path, const ShmFileOptions& options = {}) {
     return wrap(FileMapping::open_or_create(path, options));
@@ -236,6 +242,7 @@ class BasicShmFile {
 
   /// The operations. Cheap to copy; the file must outlive it.
   [[nodiscard]] Layout layout() const { return Layout(file_); }
+  /// What the immutable fields said when the file was opened.
   [[nodiscard]] const Geometry& geometry() const noexcept { return file_.geometry(); }
 
   /// What lies behind the header: the regions, at their offsets minus 216.
@@ -256,12 +263,13 @@ class BasicShmFile {
     return Guard(file_, std::move(*turn));
   }
 
-  /// None if another open of the file holds the lock.
+  /// None if another open of the file holds the lock. Fails as lock_publication does.
   [[nodiscard]] std::expected<std::optional<Guard>, ShmError> try_lock_publication() const {
     return try_lock_publication_for(std::chrono::nanoseconds(0));
   }
 
   /// None if others held the lock for all of `patience`. Looks again after 10 us to 1 ms.
+  /// Fails as lock_publication does.
   [[nodiscard]] std::expected<std::optional<Guard>, ShmError> try_lock_publication_for(
       std::chrono::nanoseconds patience) const {
     auto turn = file_.try_lock_publication_for(patience);
@@ -271,7 +279,8 @@ class BasicShmFile {
     return std::optional<Guard>(std::in_place, file_, std::move(*held));
   }
 
-  /// Whether another open of the file holds the publication lock.
+  /// Whether another open of the file holds the publication lock. Fails with kFileLock, and with
+  /// kFileForked as lock_publication does.
   [[nodiscard]] std::expected<bool, ShmError> publication_locked() const {
     return file_.publication_locked();
   }
@@ -318,13 +327,16 @@ class BasicReadOnlyShmFile {
     return BasicReadOnlyShmFile(std::move(*file));
   }
 
+  /// The operations that change nothing. Cheap to copy; the file must outlive it.
   [[nodiscard]] ReadOnlyMappedLayout<Protocol> layout() const {
     return ReadOnlyMappedLayout<Protocol>(file_);
   }
+  /// What the immutable fields said when the file was opened.
   [[nodiscard]] const Geometry& geometry() const noexcept { return file_.geometry(); }
+  /// All 216 bytes as they are, reserved ones included, each word read once.
   [[nodiscard]] HeaderBytes header_bytes() const noexcept { return file_.header_bytes(); }
 
-  /// Whether the name still leads to this file and the file is what it was.
+  /// Whether the name still leads to this file and the file is what it was. Fails as BasicShmFile's does.
   [[nodiscard]] std::expected<void, ShmError> check_file() const { return file_.check_file(); }
 
   /// Whether anybody holds the publication lock. Fails with kFileOpen for who may only read.
@@ -337,7 +349,9 @@ class BasicReadOnlyShmFile {
   FileMapping file_;
 };
 
+/// What to use.
 using ShmFile = BasicShmFile<HardenedProtocol>;
+/// What to use for reading.
 using ReadOnlyShmFile = BasicReadOnlyShmFile<HardenedProtocol>;
 
 }  // namespace fsqlshm

@@ -31,9 +31,9 @@ struct FileAccess {
 
 /// What a database knows from its durable files: the state of its header when nobody has that open.
 struct DurableState {
-  CommitSeq commit_seq{};
-  SchemaEpoch schema_epoch{};
-  std::uint64_t ecs_epoch = 0;
+  CommitSeq commit_seq{};       ///< the last commit
+  SchemaEpoch schema_epoch{};   ///< the schema that it needs
+  std::uint64_t ecs_epoch = 0;  ///< the third value of the snapshot
   /// No smaller id is handed out. Larger than every id that may be in the durable files.
   TxnId next_txn_id = *TxnId::from_raw(1);
 };
@@ -45,6 +45,7 @@ struct DurableState {
 /// fails with kFileLock (EDEADLK).
 using Recover = std::function<std::expected<DurableState, ShmError>()>;
 
+/// What a caller decides about a file when it opens it.
 struct ShmFileOptions {
   PageSize page_size{};                               ///< of a new file
   std::uint32_t max_txn_slots = kDefaultMaxTxnSlots;  ///< of a new file; 0 means 128

@@ -14,6 +14,7 @@ namespace fsqlshm {
 /// A transaction id: 1 to 2^62-1. There is no way to make one outside of that domain.
 class TxnId {
  public:
+  /// The largest id.
   static constexpr std::uint64_t kMaxRaw = (std::uint64_t{1} << 62) - 1;
 
   /// Fails with kTxnIdOutOfDomain.
@@ -21,11 +22,14 @@ class TxnId {
     if (!in_domain(raw)) return std::unexpected(ShmError(ShmErrorCode::kTxnIdOutOfDomain, raw));
     return TxnId(raw);
   }
+  /// Whether `raw` is an id.
   [[nodiscard]] static constexpr bool in_domain(std::uint64_t raw) noexcept {
     return raw != 0 && raw <= kMaxRaw;
   }
 
+  /// The id as a number.
   [[nodiscard]] constexpr std::uint64_t get() const noexcept { return raw_; }
+  /// By number.
   friend constexpr auto operator<=>(TxnId, TxnId) noexcept = default;
 
  private:
@@ -36,8 +40,8 @@ class TxnId {
 /// A database page size in bytes: a power of two, 512 to 65536.
 class PageSize {
  public:
-  static constexpr std::uint32_t kMin = 512;
-  static constexpr std::uint32_t kMax = 65536;
+  static constexpr std::uint32_t kMin = 512;    ///< bytes
+  static constexpr std::uint32_t kMax = 65536;  ///< bytes
 
   /// 4096 bytes, the database's default.
   constexpr PageSize() noexcept : bytes_(4096) {}
@@ -50,7 +54,9 @@ class PageSize {
     return PageSize(bytes);
   }
 
+  /// Bytes.
   [[nodiscard]] constexpr std::uint32_t get() const noexcept { return bytes_; }
+  /// By bytes.
   friend constexpr auto operator<=>(PageSize, PageSize) noexcept = default;
 
  private:
@@ -61,8 +67,11 @@ class PageSize {
 /// The sequence number of a commit; any 64-bit value.
 class CommitSeq {
  public:
+  /// From a number.
   constexpr explicit CommitSeq(std::uint64_t raw = 0) noexcept : raw_(raw) {}
+  /// The sequence number.
   [[nodiscard]] constexpr std::uint64_t get() const noexcept { return raw_; }
+  /// By number.
   friend constexpr auto operator<=>(CommitSeq, CommitSeq) noexcept = default;
 
  private:
@@ -72,8 +81,11 @@ class CommitSeq {
 /// The version of the database schema; any 64-bit value.
 class SchemaEpoch {
  public:
+  /// From a number.
   constexpr explicit SchemaEpoch(std::uint64_t raw = 0) noexcept : raw_(raw) {}
+  /// The version.
   [[nodiscard]] constexpr std::uint64_t get() const noexcept { return raw_; }
+  /// By number.
   friend constexpr auto operator<=>(SchemaEpoch, SchemaEpoch) noexcept = default;
 
  private:
@@ -82,10 +94,11 @@ class SchemaEpoch {
 
 /// The triple that one publish puts in force.
 struct ShmSnapshot {
-  CommitSeq commit_seq;
-  SchemaEpoch schema_epoch;
-  std::uint64_t ecs_epoch = 0;
+  CommitSeq commit_seq;         ///< the last commit
+  SchemaEpoch schema_epoch;     ///< the schema that it needs
+  std::uint64_t ecs_epoch = 0;  ///< the epoch of the ECS
 
+  /// All three are equal.
   friend constexpr bool operator==(const ShmSnapshot&, const ShmSnapshot&) noexcept = default;
 };
 

@@ -32,66 +32,74 @@
 #define FSQLSHM_WIRE_FORMAT_H_
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "fsqlshm/host.h"
 
 namespace fsqlshm {
 
 /// Byte offsets of every field.
 namespace offsets {
-inline constexpr std::size_t kMagic = 0;
-inline constexpr std::size_t kVersion = 8;
-inline constexpr std::size_t kPageSize = 12;
-inline constexpr std::size_t kMaxTxnSlots = 16;
-inline constexpr std::size_t kAlign0 = 20;
-inline constexpr std::size_t kNextTxnId = 24;
-inline constexpr std::size_t kSnapshotSeq = 32;
-inline constexpr std::size_t kCommitSeq = 40;
-inline constexpr std::size_t kSchemaEpoch = 48;
-inline constexpr std::size_t kEcsEpoch = 56;
-inline constexpr std::size_t kGcHorizon = 64;
-inline constexpr std::size_t kSerializedWriterTxnId = 72;
-inline constexpr std::size_t kSerializedWriterPidAndGen = 80;
-inline constexpr std::size_t kSerializedWriterPidBirth = 88;
-inline constexpr std::size_t kSerializedWriterLeaseExpiry = 96;
-inline constexpr std::size_t kLockTableOffset = 104;
-inline constexpr std::size_t kWitnessOffset = 112;
-inline constexpr std::size_t kTxnSlotOffset = 120;
-inline constexpr std::size_t kCommittedReadersOffset = 128;
-inline constexpr std::size_t kCommittedReadersBytes = 136;
-inline constexpr std::size_t kLayoutChecksum = 144;
-inline constexpr std::size_t kPadding = 152;
+inline constexpr std::size_t kMagic = 0;                         ///< magic
+inline constexpr std::size_t kVersion = 8;                       ///< version
+inline constexpr std::size_t kPageSize = 12;                     ///< page_size
+inline constexpr std::size_t kMaxTxnSlots = 16;                  ///< max_txn_slots
+inline constexpr std::size_t kAlign0 = 20;                       ///< align0
+inline constexpr std::size_t kNextTxnId = 24;                    ///< next_txn_id
+inline constexpr std::size_t kSnapshotSeq = 32;                  ///< snapshot_seq
+inline constexpr std::size_t kCommitSeq = 40;                    ///< commit_seq
+inline constexpr std::size_t kSchemaEpoch = 48;                  ///< schema_epoch
+inline constexpr std::size_t kEcsEpoch = 56;                     ///< ecs_epoch
+inline constexpr std::size_t kGcHorizon = 64;                    ///< gc_horizon
+inline constexpr std::size_t kSerializedWriterTxnId = 72;        ///< serialized_writer_txn_id
+inline constexpr std::size_t kSerializedWriterPidAndGen = 80;    ///< serialized_writer_pid_and_gen
+inline constexpr std::size_t kSerializedWriterPidBirth = 88;     ///< serialized_writer_pid_birth
+inline constexpr std::size_t kSerializedWriterLeaseExpiry = 96;  ///< serialized_writer_lease_expiry
+inline constexpr std::size_t kLockTableOffset = 104;             ///< lock_table_offset
+inline constexpr std::size_t kWitnessOffset = 112;               ///< witness_offset
+inline constexpr std::size_t kTxnSlotOffset = 120;               ///< txn_slot_offset
+inline constexpr std::size_t kCommittedReadersOffset = 128;      ///< committed_readers_offset
+inline constexpr std::size_t kCommittedReadersBytes = 136;       ///< committed_readers_bytes
+inline constexpr std::size_t kLayoutChecksum = 144;              ///< layout_checksum
+inline constexpr std::size_t kPadding = 152;                     ///< padding
 }  // namespace offsets
 
-/// Bytes in a header, and the same counted in the 64-bit words it is made of.
+/// Bytes in a header.
 inline constexpr std::size_t kHeaderSize = 216;
+/// 64-bit words in a header.
 inline constexpr std::size_t kHeaderWords = kHeaderSize / sizeof(std::uint64_t);
 
+/// What the first eight bytes are.
 inline constexpr std::array<char, 8> kMagic = {'F', 'S', 'Q', 'L', 'S', 'H', 'M', '\0'};
+/// What `version` is.
 inline constexpr std::uint32_t kLayoutVersion = 1;
 
 /// What max_txn_slots = 0 asks for at creation.
 inline constexpr std::uint32_t kDefaultMaxTxnSlots = 128;
 
-/// Bytes one transaction slot takes in each region behind the header.
+/// Bytes that one transaction slot takes in the lock table.
 inline constexpr std::uint64_t kLockTableBytesPerSlot = 64;
+/// Bytes that one transaction slot takes in the witness region.
 inline constexpr std::uint64_t kWitnessBytesPerSlot = 128;
+/// Bytes that one transaction slot takes among the slots.
 inline constexpr std::uint64_t kTxnSlotBytesPerSlot = 128;
 
 /// An atomic word, named by its byte offset.
 enum class Field : std::uint8_t {
-  kNextTxnId = offsets::kNextTxnId,
-  kSnapshotSeq = offsets::kSnapshotSeq,
-  kCommitSeq = offsets::kCommitSeq,
-  kSchemaEpoch = offsets::kSchemaEpoch,
-  kEcsEpoch = offsets::kEcsEpoch,
-  kGcHorizon = offsets::kGcHorizon,
-  kSerializedWriterTxnId = offsets::kSerializedWriterTxnId,
-  kSerializedWriterPidAndGen = offsets::kSerializedWriterPidAndGen,
-  kSerializedWriterPidBirth = offsets::kSerializedWriterPidBirth,
-  kSerializedWriterLeaseExpiry = offsets::kSerializedWriterLeaseExpiry,
+  kNextTxnId = offsets::kNextTxnId,                          ///< next_txn_id
+  kSnapshotSeq = offsets::kSnapshotSeq,                      ///< snapshot_seq
+  kCommitSeq = offsets::kCommitSeq,                          ///< commit_seq
+  kSchemaEpoch = offsets::kSchemaEpoch,                      ///< schema_epoch
+  kEcsEpoch = offsets::kEcsEpoch,                            ///< ecs_epoch
+  kGcHorizon = offsets::kGcHorizon,                          ///< gc_horizon
+  kSerializedWriterTxnId = offsets::kSerializedWriterTxnId,  ///< serialized_writer_txn_id
+  kSerializedWriterPidAndGen =
+      offsets::kSerializedWriterPidAndGen,  ///< serialized_writer_pid_and_gen
+  kSerializedWriterPidBirth = offsets::kSerializedWriterPidBirth,  ///< serialized_writer_pid_birth
+  kSerializedWriterLeaseExpiry =
+      offsets::kSerializedWriterLeaseExpiry,  ///< serialized_writer_lease_expiry
 };
 
 /// Every atomic word, in the order of the wire.
@@ -108,6 +116,7 @@ inline constexpr std::array<Field, 10> kAtomicFields = {
     Field::kSerializedWriterLeaseExpiry,
 };
 
+/// Bytes from the start of the header.
 [[nodiscard]] constexpr std::size_t offset_of(Field field) noexcept {
   return static_cast<std::size_t>(field);
 }
@@ -127,9 +136,9 @@ inline constexpr std::array<Field, 10> kAtomicFields = {
 
 /// A named range of header bytes: what a tool prints instead of a bare offset.
 struct FieldSpan {
-  std::string_view name;
-  std::size_t offset;  // bytes
-  std::size_t size;    // bytes: 4 and 8 are integers, anything else is raw
+  std::string_view name;  ///< as the wire table spells it
+  std::size_t offset;     ///< bytes
+  std::size_t size;       ///< bytes: 4 and 8 are integers, anything else is raw
 };
 
 /// All 22 fields of the header, in order and without gaps.
@@ -173,8 +182,6 @@ static_assert([] {
   }
   return true;
 }());
-static_assert(std::endian::native == std::endian::little,
-              "the wire format is little-endian and words are accessed in place");
 
 }  // namespace fsqlshm
 

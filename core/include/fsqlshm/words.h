@@ -51,7 +51,7 @@ concept Words =
 
 /// Tells the processor that this is a spin loop.
 inline void cpu_pause() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("isb" ::: "memory");
@@ -60,6 +60,7 @@ inline void cpu_pause() noexcept {
 
 /// The 27 words of a header in memory of its own, on cache lines of its own.
 struct alignas(64) HeaderBlock : std::array<std::uint64_t, kHeaderWords> {
+  /// All words 0.
   HeaderBlock() noexcept : array{} {}
   /// Copies them.
   explicit HeaderBlock(std::span<const std::byte, kHeaderSize> bytes) noexcept {
@@ -75,36 +76,43 @@ static_assert(sizeof(HeaderBlock) == 256 && alignof(HeaderBlock) == 64);
 template <class Storage>
 class AtomicWords {
  public:
+  /// Storage that is made without an argument.
   AtomicWords() = default;
   /// Makes the storage in place from `argument`.
   template <class Argument>
     requires std::constructible_from<Storage, Argument>
   explicit AtomicWords(Argument&& argument) noexcept : storage_(std::forward<Argument>(argument)) {}
 
+  /// The value of `field`; `order` is relaxed, acquire or seq_cst.
   [[nodiscard]] std::uint64_t load(
       Field field, std::memory_order order,
       std::source_location /*where*/ = std::source_location::current()) const noexcept {
     return ref(word_index(field)).load(order);
   }
 
+  /// Sets `field`; `order` is relaxed, release or seq_cst.
   void store(Field field, std::uint64_t value, std::memory_order order,
              std::source_location /*where*/ = std::source_location::current()) noexcept {
     ref(word_index(field)).store(value, order);
   }
 
+  /// Strong. Whether `field` was `expected` and is `desired` now; if not, `expected` is what was found.
   bool compare_exchange(Field field, std::uint64_t& expected, std::uint64_t desired,
                         std::memory_order success, std::memory_order failure,
                         std::source_location /*where*/ = std::source_location::current()) noexcept {
     return ref(word_index(field)).compare_exchange_strong(expected, desired, success, failure);
   }
 
+  /// Adds to `field`, modulo 2^64. The value before.
   std::uint64_t fetch_add(
       Field field, std::uint64_t addend, std::memory_order order,
       std::source_location /*where*/ = std::source_location::current()) noexcept {
     return ref(word_index(field)).fetch_add(addend, order);
   }
 
+  /// Called in every turn of a loop that waits for another process.
   void pause() const noexcept { cpu_pause(); }
+  /// The calling process (this_process).
   [[nodiscard]] ProcessIdentity self() const noexcept { return this_process(); }
 
   /// Word `index` (0 to 26) of the header, immutable ones included: how a live header is

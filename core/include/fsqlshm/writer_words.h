@@ -7,9 +7,11 @@
 
 namespace fsqlshm {
 
+/// The pid in serialized_writer_pid_and_gen; 0: unknown.
 [[nodiscard]] constexpr std::uint32_t pid_of(std::uint64_t pid_and_gen) noexcept {
   return static_cast<std::uint32_t>(pid_and_gen);
 }
+/// The generation in serialized_writer_pid_and_gen; it wraps at 2^32.
 [[nodiscard]] constexpr std::uint32_t generation_of(std::uint64_t pid_and_gen) noexcept {
   return static_cast<std::uint32_t>(pid_and_gen >> 32);
 }
@@ -30,9 +32,10 @@ template <class Alive>
   return pid != 0 && birth != 0 && !alive(pid, birth);
 }
 
+/// What a writer says of itself, next to its id.
 struct WriterWords {
-  std::uint64_t pid_and_gen = 0;
-  std::uint64_t birth = 0;
+  std::uint64_t pid_and_gen = 0;   ///< pid in the low half, generation in the high half
+  std::uint64_t birth = 0;         ///< as in ProcessIdentity
   std::uint64_t lease_expiry = 0;  ///< seconds since the epoch, 0: no lease
 
   /// A lease, if set, decides alone: stale from its expiry on. Without one a writer is stale only

@@ -29,12 +29,14 @@
 #include "fsqlshm/types.h"
 #include "fsqlshm/words.h"
 
+/// The protocol to use.
 namespace fsqlshm::hardened {
 
+/// The seqlock, over any implementation of the seam.
 template <Words W>
 class Seqlock {
  public:
-  explicit Seqlock(W& words) noexcept : words_(words) {}
+  explicit Seqlock(W& words) noexcept : words_(words) {}  ///< REQUIRES: `words` outlives it.
 
   /// Opens the window: even to odd; the number that a dead publisher left odd stays as it is.
   /// REQUIRES: the caller holds the publication lock until after `end`.

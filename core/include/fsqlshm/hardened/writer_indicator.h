@@ -54,13 +54,21 @@
 namespace fsqlshm::hardened {
 
 /// What the top two bits of the state word say.
-enum class WriterTag : std::uint8_t { kFreeOrOwned = 0, kClaiming = 1, kCleaning = 2, kUnused = 3 };
+enum class WriterTag : std::uint8_t {
+  kFreeOrOwned = 0,  ///< nobody, or the owner's id
+  kClaiming = 1,     ///< the process named there is about to own it
+  kCleaning = 2,     ///< the process named there zeroes the words
+  kUnused = 3,       ///< an id that nobody knows
+};
 
+/// What the state word says.
 [[nodiscard]] constexpr WriterTag writer_tag(std::uint64_t state) noexcept {
   return static_cast<WriterTag>(state >> 62);
 }
 
+/// Bits of a birth that fit into a state word.
 inline constexpr int kClaimTickBits = 40;
+/// Bits of a pid that fit into a state word.
 inline constexpr int kClaimPidBits = 22;
 
 /// The state word of a process that is claiming or cleaning.
@@ -81,10 +89,12 @@ inline constexpr int kClaimPidBits = 22;
   return {.pid = pid, .birth = kKnownBirth | ticks};
 }
 
+/// The indicator, over any implementation of the seam.
 template <Words W>
 class WriterIndicator {
  public:
-  explicit WriterIndicator(W& words) noexcept : words_(words) {}
+  explicit WriterIndicator(W& words) noexcept
+      : words_(words) {}  ///< REQUIRES: `words` outlives it.
 
   /// False if any process holds, claims or cleans the indicator, be it dead or alive: what a
   /// process that died left behind is repaired by `check_exclusion`.

@@ -23,12 +23,14 @@
 #include "fsqlshm/types.h"
 #include "fsqlshm/words.h"
 
+/// The published protocol, with its defects: a subject for the harness, not for use.
 namespace fsqlshm::reference {
 
+/// The published seqlock, over any implementation of the seam.
 template <Words W>
 class Seqlock {
  public:
-  explicit Seqlock(W& words) noexcept : words_(words) {}
+  explicit Seqlock(W& words) noexcept : words_(words) {}  ///< REQUIRES: `words` outlives it.
 
   /// Even to odd. An odd number stays as it is.
   void begin() {
@@ -45,6 +47,7 @@ class Seqlock {
   /// Odd to even.
   void end() { words_.fetch_add(Field::kSnapshotSeq, 1, std::memory_order::release); }
 
+  /// Begin, the three values, end.
   void publish(const ShmSnapshot& snapshot) {
     begin();
     words_.store(Field::kSchemaEpoch, snapshot.schema_epoch.get(), std::memory_order::release);
@@ -53,6 +56,7 @@ class Seqlock {
     end();
   }
 
+  /// The same as publish.
   void reconcile(const ShmSnapshot& durable) { publish(durable); }
 
   /// One attempt; none if a publish was in progress or intervened.

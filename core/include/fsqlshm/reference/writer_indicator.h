@@ -33,13 +33,15 @@
 
 namespace fsqlshm::reference {
 
+/// The published indicator, over any implementation of the seam.
 template <Words W>
 class WriterIndicator {
  public:
   /// How often a check looks again before it believes that a writer is stale.
   static constexpr int kTornReadSpins = 10;
 
-  explicit WriterIndicator(W& words) noexcept : words_(words) {}
+  explicit WriterIndicator(W& words) noexcept
+      : words_(words) {}  ///< REQUIRES: `words` outlives it.
 
   /// False if another writer holds the indicator.
   bool acquire(TxnId id, std::uint32_t pid, std::uint64_t birth, std::uint64_t lease_expiry) {

@@ -1,0 +1,131 @@
+"""The commands of the documentation are run, page by page, as a reader does who has a copy of the project:
+usage: commands_test.py BUILD, what the pages call build/release.
+
+A block of commands is a ```bash block. Three things are not as they stand there. Campaigns and nights have engines
+that only pretend, because real ones take minutes. What installs packages, tests everything or makes a release is asked
+for its --help, with the options that it is given there. And a block with the comment "run by FILE" before it is left
+to that test, which does the same with less.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+import support
+from fsqlshm import ROOT
+
+BUILD = pathlib.Path()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(?:<!-- run by (\S+) -->\n)?```bash\n(.*?)```", re.DOTALL)
+# What looks like a command, outside of such a block.
+COMMAND = re.compile(
+    r"^(    |\$ )?((scripts|build)/\S+|cmake -|ctest |g\+\+ |gcc |apt-get |dpkg |python3 |export )", re.M
+)
+PRETENDED = ("campaign", "nightly")
+ONLY_ASKED = ("bootstrap", "test", "release")
+HERE = pathlib.Path(__file__).resolve().parent
+NAMES = ["golden", "proofs", "relacy", "rc11", "step", "fuzz", "stress", "world", "bench", "mutants", "tests", "tidy"]
+
+# They find nothing, and can attack whatever they are given.
+ENGINE = (
+    support.ENGINE.replace("n % 3 == 0", "False")
+    .replace("DESCRIPTION", '{"subject": True, "object_builds": {"release": "engine"}}')
+    .replace("parser.parse_args()", "parser.parse_known_args()[0]")
+)
+
+
+def blocks(page: pathlib.Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+class CommandsTest(support.FolderTest):
+    def executable(self, path: pathlib.Path, text: str) -> None:
+        path.write_text(f"#!/usr/bin/env bash\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def setUp(self) -> None:
+        """The reader's copy: links, but for what must not be done to the project."""
+        super().setUp()
+        self.copy = self.top / "fsqlshm"
+        for folder in ("build", "scripts", "path/to", "home", "bin"):
+            (self.copy / folder).mkdir(parents=True)
+        for path in [*ROOT.iterdir(), *(ROOT / "scripts").iterdir()]:
+            place = self.copy / path.relative_to(ROOT)
+            if not place.exists() and path.name not in ("out", "build"):
+                place.symlink_to(path)
+        (self.copy / "build" / "release").symlink_to(BUILD)
+        (self.copy / "path/to/yours.so").symlink_to(BUILD / "harness/subjects/reference.so")
+        engines = support.make_engines(self.top / "engines", NAMES, text=ENGINE)
+        for name in (*PRETENDED, *ONLY_ASKED):
+            (self.copy / "scripts" / name).unlink()
+        for name in PRETENDED:
+            drive = f"{sys.executable} -B {HERE / 'drive.py'} {name} {engines}"
+            where = {"campaign": "--out", "nightly": "--state"}[name]
+            given = f'[[ " $* " == *" {where} "* ]] || set -- "$@" {where} $(mktemp -d {self.top}/{name}-XXXX)'
+            self.executable(self.copy / "scripts" / name, f'{given}\nPYTHONPATH={HERE.parent} exec {drive} "$@"')
+        for name in ONLY_ASKED:
+            self.executable(self.copy / "scripts" / name, f'exec {ROOT / "scripts" / name} "$@" --help')
+        # The build that there is, is up to date; to bring it there is not for a test that runs beside others.
+        cmake = shutil.which("cmake")
+        there = '"$*" == "--preset release" || "$*" == "--build build/release"*'
+        built = f"[[ {there} ]] && exec test -e build/release/build.ninja"
+        self.executable(self.copy / "bin" / "cmake", f'{built}\nexec {cmake} "$@"')
+
+    def run_page(self, page: pathlib.Path) -> int:
+        """How many blocks it has run."""
+        commands = [text for left_to, text in blocks(page) if not left_to]
+        for text in commands:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-x", "-c", text],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=200,
+                cwd=self.copy,
+                env=os.environ | {"HOME": str(self.copy / "home"), "PATH": f"{self.copy / 'bin'}:{os.environ['PATH']}"},
+            )
+            self.assertEqual(done.returncode, 0, f"{page.name}:\n{text}\n{done.stdout}")
+        return len(commands)
+
+    def test_every_command(self) -> None:
+        # In the order of docs/README.md: a page may use what one before it has made.
+        order = {name: i for i, name in enumerate(["README.md", "install.md", "c.md", "running.md", "subjects.md"])}
+        ran = {}
+        for page in sorted(PAGES, key=lambda page: order.get(page.name, len(order))):
+            ran[page.name] = self.run_page(page)
+        self.assertGreater(sum(ran.values()), 9, ran)
+        self.assertEqual(ran["extending.md"], 1)
+
+    def test_what_fails_is_found(self) -> None:
+        page = self.top / "page.md"
+        for text in (
+            "scripts/campaign --no-such-option",
+            "fsqlshm-inspect nothing",
+            "false | true",
+            "scripts/test nothing",
+        ):
+            page.write_text(f"```bash\ntrue\n```\n\n```bash\n{text}\n```\n", encoding="utf-8")
+            with self.assertRaisesRegex(AssertionError, "page.md"):
+                self.run_page(page)
+
+    def test_no_command_is_left_out(self) -> None:
+        lists = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*/**/CMakeLists.txt"))
+        for page in PAGES:
+            rest = BLOCK.sub("", page.read_text(encoding="utf-8"))
+            found = COMMAND.search(rest)
+            self.assertIsNone(found, f"{page.name}: {found}: a command that no test runs")
+            for left_to, text in blocks(page):
+                if left_to:
+                    self.assertTrue((ROOT / left_to).is_file(), f"{page.name}: {left_to}")
+                    name = pathlib.Path(left_to).name.removesuffix("_test.py")
+                    self.assertIn(name, lists + "CMakeLists.txt test", f"{page.name}: {left_to} is no test\n{text}")
+
+
+if __name__ == "__main__":
+    BUILD = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main()
