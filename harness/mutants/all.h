@@ -379,8 +379,8 @@ struct UnknownClaimersAreDead : Mutant<UnknownClaimersAreDead> {
                                  "unknown-writer-dies"};
   static Exclusion check(auto& writer, std::uint64_t now, auto& alive) {
     const std::uint64_t state = writer.state();
-    const bool nobody = writer.in_transition(state) && hardened::process_of(state).pid == 0;
-    return nobody && writer.clear(state) ? Exclusion::kOk : writer.check_exclusion(now, alive);
+    return writer.names_nobody(state) && writer.clear(state) ? Exclusion::kOk
+                                                             : writer.check_exclusion(now, alive);
   }
 };
 
@@ -434,8 +434,7 @@ struct UnknownIsNotCleared : Mutant<UnknownIsNotCleared> {
                                  "clear leaves a claim or a cleaning that names nobody", kP4,
                                  "unknown-writer-dies"};
   static bool clear(auto& writer, std::uint64_t state) {
-    const bool nobody = writer.in_transition(state) && hardened::process_of(state).pid == 0;
-    return !nobody && writer.clear(state);
+    return !writer.names_nobody(state) && writer.clear(state);
   }
 };
 

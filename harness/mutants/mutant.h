@@ -70,6 +70,9 @@ struct WriterIndicator : hardened::WriterIndicator<W> {
     const auto tag = hardened::writer_tag(state);
     return tag == hardened::WriterTag::kClaiming || tag == hardened::WriterTag::kCleaning;
   }
+  [[nodiscard]] static bool names_nobody(std::uint64_t state) {
+    return in_transition(state) && hardened::process_of(state).pid == 0;
+  }
   [[nodiscard]] static bool judgeable(const WriterWords& owner) {
     return pid_of(owner.pid_and_gen) != 0 && owner.birth != 0;
   }

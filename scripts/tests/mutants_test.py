@@ -159,13 +159,20 @@ def mutant(number: int) -> Mutant:
 
 class FakeWorkshop:
     """Mutant n is killed by the engine "three" if 3 divides n, likewise "five"; 7 does not compile, 8 has the same
-    code, 11 meets no engine. `blind`: an engine whose oracle is switched off."""
+    code, 11 meets no engine, and its code is the same, too. `blind`: an engine whose oracle is switched off."""
 
     engines = ("three", "five")
+    jobs = 1
 
     def __init__(self, blind: str = "") -> None:
         self.blind = blind
         self.asked: list[tuple[str, str]] = []
+
+    def take(self, mutants: Sequence[Mutant]) -> list[Mutant]:
+        return [one for one in mutants if one.number % 2]
+
+    def code(self, one: Mutant) -> Verdict:
+        return Verdict(SAME if one.number == 11 else SURVIVED, 0.5)
 
     def compile(self, one: Mutant) -> Verdict:
         self.asked.append((one.id, COMPILER))
@@ -358,6 +365,7 @@ class TreeTest(support.FolderTest):
         part = Part(("{build}/core/other", "{json}", *options), ("other",), ("core/other",))
         tree = Tree(folder, Stopper(), [Engine("one", (part,))], root)
         tree.prepare({"core/src/a.cc": source.encode()})
+        tree.check()
         return tree
 
     def change(self, tree: Tree, before: str, after: str) -> Mutant:

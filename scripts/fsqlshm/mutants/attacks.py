@@ -46,7 +46,7 @@ def _unit(name: str) -> Part:
 
 
 def _fuzz(name: str, runs: int) -> Part:
-    command = [f"{{build}}/fuzz/{name}", f"-runs={runs}", "-seed=1", "-timeout=10", "-artifact_prefix={scratch}/"]
+    command = [f"{{build}}/fuzz/{name}", f"-runs={runs}", "-seed=1", "-timeout=60", "-artifact_prefix={scratch}/"]
     command += ["--facts={json}", "{scratch}/corpus", f"{{tree}}/corpus/{name}"]
     return Part(tuple(command), (name,), (f"fuzz/{name}",), "facts")
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from fsqlshm import ROOT, command, files, results
-from fsqlshm.mutants import attacks, explained, matrix, run, survey, workshop
+from fsqlshm.mutants import attacks, explained, matrix, run, schemata, survey, workshop
 from fsqlshm.mutants.ledger import Ledger
 from fsqlshm.mutants.mutant import Mutant
 from fsqlshm.mutants.operators import OPERATORS
@@ -35,6 +35,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--sample", type=command.number(int, 1, 10**6), metavar="N", help="only so many, always the same")
     add("--engines", type=lambda text: text.split(","), metavar="A,B", help="only these; a survivor is no finding then")
     add("--first-kill", action="store_true", help="no engine follows one that killed the mutant")
+    add("--alone", action="store_true", help="build each mutant by itself, as --mutant does, not many at once")
+    jobs = "mutants that are attacked at the same time (default: a core each); much of an attack waits"
+    add("--jobs", type=command.number(int, 1, 256), default=schemata.JOBS, metavar="N", help=jobs)
     add("--minutes", type=command.number(float, 0.01, 1e5), metavar="N", help="time for all (default: no end)")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of N of the mutants")
     add("--out", type=pathlib.Path, default=OUT, metavar="DIR", help="for builds and results (default out/mutants)")
@@ -78,11 +81,14 @@ def attack(
     with locked(out / f"lock-{index}", f"another run is at work in {out}"):
         files_now = workshop.sources(ROOT)
         tree = workshop.Tree(out / f"tree-{index}", stop, engines)
+        many = None if options.alone else schemata.Schemata(out / f"many-{index}", tree, files_now, options.jobs)
         ledger = Ledger(out / f"judged-{index}-of-{count}.jsonl", workshop.state_of(files_now), seed)
-        one = run.Run(tree, ledger, explained.read(), options.first_kill, say)
+        one = run.Run(many or tree, ledger, explained.read(), options.first_kill, say, not options.engines)
         left = [mutant for mutant in mutants if mutant.id not in ledger.of_other_runs]
         try:
             tree.prepare(files_now)
+            if many is None:
+                tree.check()
             one.judge(left, lambda: not stop.requested and time.monotonic() < deadline)
         except CouldNotRun as problem:
             result.reason = str(problem)
@@ -98,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
         return results.CLEAN
     if options.mutant:
         print(mutants[0].diff())
+        options.alone = True
     first_kill = options.first_kill
     options.first_kill = lambda _: first_kill
     result = Result("mutants", "hardened")

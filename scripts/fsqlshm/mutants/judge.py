@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from fsqlshm.mutants.ledger import BROKEN, COMPILER, KILLED, SAME, SURVIVED, UNREACHED, Ledger, Verdict
+from fsqlshm.mutants.ledger import BROKEN, COMPILER, KILLED, SAME, SURVIVED, Ledger, Verdict
 from fsqlshm.mutants.mutant import Mutant
 
 EQUIVALENT = "equivalent"
@@ -17,11 +17,21 @@ class Workshop(Protocol):
     def engines(self) -> Sequence[str]:
         """Their names, cheapest first."""
 
+    @property
+    def jobs(self) -> int:
+        """How many mutants may be attacked at the same time, but those that are built alone."""
+
+    def take(self, mutants: Sequence[Mutant]) -> list[Mutant]:
+        """Gets ready for these. Returns those that are built alone."""
+
     def compile(self, mutant: Mutant) -> Verdict:
         """Says of the library with it: does not compile, same code, or survived."""
 
     def attack(self, mutant: Mutant, engine: str) -> Verdict:
         """Of one that compiles: what the engine says of it, or that a program of the engine does not compile."""
+
+    def code(self, mutant: Mutant) -> Verdict:
+        """Of one that no engine killed: same code, or survived."""
 
     def restore(self) -> None:
         """Everything is as it is without a mutant."""
@@ -53,8 +63,6 @@ class Fate:
             return SAME
         if any(engine not in self.verdicts for engine in self.engines):
             return ""
-        if all(self.verdicts[engine].outcome == UNREACHED for engine in self.engines):
-            return SAME
         return EQUIVALENT if self.explained else SURVIVED
 
     @property
@@ -67,8 +75,9 @@ def judge(
     mutant: Mutant, workshop: Workshop, ledger: Ledger, first_kill: bool, go_on: Callable[[], bool] = lambda: True
 ) -> None:
     """Adds to the ledger what is not there yet. With `first_kill` no engine follows one that killed."""
+    known = ledger.of(mutant.id)
     for engine in (COMPILER, *workshop.engines):
-        verdict = ledger.verdicts.get((mutant.id, engine))
+        verdict = known.get(engine)
         if verdict is None:
             if not go_on():
                 return
@@ -79,5 +88,4 @@ def judge(
 
 
 def fate(mutant: Mutant, ledger: Ledger, engines: Sequence[str], explained: str) -> Fate:
-    found = {engine: verdict for (name, engine), verdict in ledger.verdicts.items() if name == mutant.id}
-    return Fate(mutant, found, engines, explained)
+    return Fate(mutant, ledger.of(mutant.id), engines, explained)

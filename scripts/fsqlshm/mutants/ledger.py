@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import threading
 from typing import Any
 
 KILLED, SURVIVED, UNREACHED, BROKEN, SAME = "killed", "survived", "unreached", "does not compile", "same code"
@@ -12,8 +13,8 @@ KILLED, SURVIVED, UNREACHED, BROKEN, SAME = "killed", "survived", "unreached", "
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """`outcome`: killed; survived; unreached: the engine's programs are what they are without the fault; of the
-    compiler: does not compile, same code, or survived."""
+    """`outcome`: killed; survived; unreached: the engine's programs are what they are without the fault, or never run
+    what has it; of the compiler: does not compile, same code, or survived."""
 
     outcome: str
     seconds: float = 0.0  # to build and to run
@@ -21,8 +22,7 @@ class Verdict:
     title: str = ""
 
 
-COMPILER = "compiler"
-Key = tuple[str, str]
+COMPILER, CODE = "compiler", "code"  # in an engine's place; the latter has judged what no engine killed
 
 
 class Ledger:
@@ -30,7 +30,8 @@ class Ledger:
 
     def __init__(self, path: pathlib.Path, state: str, seed: int) -> None:
         self.path, self.state, self.seed = path, state, seed
-        self.verdicts: dict[Key, Verdict] = {}
+        self.verdicts: dict[str, dict[str, Verdict]] = {}  # by mutant and engine
+        self.lock = threading.Lock()
         self.of_other_runs: set[str] = set()  # mutants
         path.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -43,15 +44,21 @@ class Ledger:
     def _read(self, row: dict[str, Any]) -> None:
         state, seed, mutant, engine = (row.pop(name) for name in ("state", "seed", "mutant", "engine"))
         if state == self.state and seed == self.seed:
-            self.verdicts[mutant, engine] = Verdict(**row)
+            self.verdicts.setdefault(mutant, {})[engine] = Verdict(**row)
         elif state == self.state:
             self.of_other_runs.add(mutant)
 
+    def of(self, mutant: str) -> dict[str, Verdict]:
+        """By engine."""
+        with self.lock:
+            return dict(self.verdicts.get(mutant, {}))
+
     def add(self, mutant: str, engine: str, verdict: Verdict) -> None:
+        """For any thread."""
         who = {"state": self.state, "seed": self.seed, "mutant": mutant, "engine": engine}
         line = json.dumps(who | dataclasses.asdict(verdict))
-        with open(self.path, "a", encoding="utf-8") as file:
+        with self.lock, open(self.path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self.verdicts[mutant, engine] = verdict
+            self.verdicts.setdefault(mutant, {})[engine] = verdict

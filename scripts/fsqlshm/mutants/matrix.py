@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fsqlshm.mutants.judge import EQUIVALENT, Fate
-from fsqlshm.mutants.ledger import BROKEN, COMPILER, KILLED, SAME, SURVIVED, UNREACHED
+from fsqlshm.mutants.ledger import BROKEN, CODE, COMPILER, KILLED, SAME, SURVIVED, UNREACHED
 
 Row = dict[str, Any]
 
 
 def row(fate: Fate) -> Row:
     """As harness/schema/result.json describes it."""
-    verdicts = {engine: dataclasses.asdict(verdict) for engine, verdict in fate.verdicts.items() if engine != COMPILER}
+    by_engines = {name: verdict for name, verdict in fate.verdicts.items() if name not in (COMPILER, CODE)}
     first = fate.verdicts[fate.killers[0]] if fate.killers else None
     return {
         "mutant": fate.mutant.id,
@@ -25,7 +25,7 @@ def row(fate: Fate) -> Row:
         "title": first.title if first else "",
         "seconds": round(fate.seconds_to_kill, 2),
         "explained": fate.explained,
-        "verdicts": verdicts,
+        "verdicts": {engine: dataclasses.asdict(verdict) for engine, verdict in by_engines.items()},
         "all_engines": all(engine in fate.verdicts for engine in fate.engines),
     }
 

@@ -6,6 +6,8 @@ import pathlib
 
 from fsqlshm import ROOT
 
+Span = tuple[int, int]  # offsets in a file, in bytes
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Edit:
@@ -30,6 +32,7 @@ class Mutant:
     number: int
     line: int
     edits: tuple[Edit, ...]
+    body: Span | None = None  # of the outermost function, braces included, if all edits are in it
 
     @property
     def id(self) -> str:

@@ -1,5 +1,6 @@
 """A run over many mutants: which, in what order, and the document of what became of them."""
 
+import concurrent.futures
 import hashlib
 import shlex
 import time
@@ -7,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fsqlshm.mutants import matrix
 from fsqlshm.mutants.judge import EQUIVALENT, Fate, Workshop, fate, judge
-from fsqlshm.mutants.ledger import BROKEN, KILLED, SAME, SURVIVED, Ledger
+from fsqlshm.mutants.ledger import BROKEN, CODE, KILLED, SAME, SURVIVED, Ledger
 from fsqlshm.mutants.mutant import Mutant
 from fsqlshm.results import Result
 
 PROPERTY = "mutants"
-# So many at a time are judged in the order of their files, because a header's mutants build alike.
-TOGETHER = 40
+# So many are built together.
+TOGETHER = 240
 
 
 def drawn(mutants: Iterable[Mutant]) -> list[Mutant]:
@@ -29,7 +30,8 @@ def share(mutants: Sequence[Mutant], shard: str) -> list[Mutant]:
 
 
 class Run:
-    """`explained`: why no engine kills a mutant, by its id. `first_kill`: of which mutants the first kill is enough."""
+    """`explained`: why no engine kills a mutant, by its id. `first_kill`: of which mutants the first kill is enough.
+    `is_final`: whether one that survives has met every engine there is."""
 
     def __init__(
         self,
@@ -38,30 +40,43 @@ class Run:
         explained: Mapping[str, str],
         first_kill: Callable[[Mutant], bool],
         say: Callable[[str], None],
+        is_final: bool = True,
     ) -> None:
         self.workshop, self.ledger, self.explained = workshop, ledger, explained
-        self.first_kill, self.say = first_kill, say
+        self.first_kill, self.say, self.is_final = first_kill, say, is_final
         self.fates: list[Fate] = []
 
     def fate_of(self, mutant: Mutant) -> Fate:
         return fate(mutant, self.ledger, self.workshop.engines, self.explained.get(mutant.id, ""))
 
     def judge(self, mutants: Sequence[Mutant], go_on: Callable[[], bool]) -> None:
-        """Until there is no time left; `mutants` as they were drawn."""
+        """Until there is no time left; `mutants` as they were drawn. Those that are built alone come last."""
         try:
             for first in range(0, len(mutants), TOGETHER):
-                for mutant in sorted(mutants[first : first + TOGETHER], key=lambda one: (one.file, one.line)):
-                    if not go_on():
-                        return
-                    start = time.monotonic()
-                    judge(mutant, self.workshop, self.ledger, self.first_kill(mutant), go_on)
-                    one = self.fate_of(mutant)
-                    if one.status:
-                        self.fates.append(one)
-                        by = f" by {', '.join(one.killers)}" if one.killers else ""
-                        self.say(f"{one.status}{by}, {time.monotonic() - start:.0f} s: {mutant.id}")
+                batch = mutants[first : first + TOGETHER]
+                if not go_on():
+                    return
+                alone = [] if all(self.fate_of(one).status for one in batch) else self.workshop.take(batch)
+                together = [one for one in batch if one not in alone]
+                with concurrent.futures.ThreadPoolExecutor(self.workshop.jobs) as pool:
+                    for _ in pool.map(lambda one: self._judge(one, go_on), together):
+                        pass
+                for one in sorted(alone, key=lambda one: (one.file, one.line)):
+                    self._judge(one, go_on)
         finally:
             self.workshop.restore()
+
+    def _judge(self, mutant: Mutant, go_on: Callable[[], bool]) -> None:
+        start = time.monotonic()
+        judge(mutant, self.workshop, self.ledger, self.first_kill(mutant), go_on)
+        one = self.fate_of(mutant)
+        if self.is_final and one.status == SURVIVED and CODE not in one.verdicts and go_on():
+            self.ledger.add(mutant.id, CODE, self.workshop.code(mutant))
+            one = self.fate_of(mutant)
+        if one.status:
+            self.fates.append(one)
+            by = f" by {', '.join(one.killers)}" if one.killers else ""
+            self.say(f"{one.status}{by}, {time.monotonic() - start:.0f} s: {mutant.id}")
 
     def finish(self, result: Result, wanted: int) -> None:
         """Writes what became of them into the document."""

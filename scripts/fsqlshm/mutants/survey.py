@@ -7,13 +7,14 @@ import functools
 import hashlib
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from clang import cindex
 from clang.cindex import Cursor, CursorKind
 
 from fsqlshm import ROOT
 from fsqlshm.files import write_json
-from fsqlshm.mutants.mutant import Edit, Mutant
+from fsqlshm.mutants.mutant import Edit, Mutant, Span
 from fsqlshm.mutants.operators import OPERATORS, Edits, Source
 from fsqlshm.results import CouldNotRun
 from fsqlshm.schema import BadDocument, read_json
@@ -33,6 +34,8 @@ NAMED = (
     CursorKind.FIELD_DECL,
 )
 CLASSES = (CursorKind.CLASS_DECL, CursorKind.STRUCT_DECL, CursorKind.CLASS_TEMPLATE)
+# What makes the mutants.
+CODE = [pathlib.Path(__file__).with_name(f"{name}.py") for name in ("mutant", "operators", "survey")]
 # What the compiler judges, or what no code comes of.
 NO_CODE = (CursorKind.STATIC_ASSERT, CursorKind.CONCEPT_DECL, CursorKind.ENUM_DECL, CursorKind.FRIEND_DECL)
 
@@ -70,17 +73,19 @@ class _Unit:
         self.numbers: collections.Counter[tuple[str, str, str]] = collections.Counter()
         self.seen: set[tuple[str, Edits]] = set()
 
-    def walk(self, node: Cursor, function: str = "") -> None:
+    def walk(self, node: Cursor, function: str = "", body: Span | None = None) -> None:
         for child in node.get_children():
             file = child.location.file
             if file is None or child.kind in NO_CODE or (source := self.sources.get(file.name)) is None:
                 continue
-            name = function or (_name(child) if child.kind in NAMED else "")
+            name, inside = function, body
+            if not function and child.kind in NAMED:
+                name, inside = _name(child), _body(source, child)
             if name:
-                self.add(source, name, child)
-            self.walk(child, name)
+                self.add(source, name, inside, child)
+            self.walk(child, name, inside)
 
-    def add(self, source: Source, function: str, node: Cursor) -> None:
+    def add(self, source: Source, function: str, body: Span | None, node: Cursor) -> None:
         file = str(pathlib.PurePath(source.path).relative_to(self.root))
         for operator, make in OPERATORS.items():
             for edits in make(source, node):
@@ -90,7 +95,14 @@ class _Unit:
                 self.numbers[file, function, operator] += 1
                 number = self.numbers[file, function, operator]
                 line = source.text.count(b"\n", 0, edits[0].start) + 1
-                self.found.setdefault(file, []).append(Mutant(file, function, operator, number, line, edits))
+                around = body if body and all(body[0] < one.start and one.end < body[1] for one in edits) else None
+                self.found.setdefault(file, []).append(Mutant(file, function, operator, number, line, edits, around))
+
+
+def _body(source: Source, node: Cursor) -> Span | None:
+    """Of a function, braces included."""
+    blocks = [one for one in node.get_children() if one.kind == CursorKind.COMPOUND_STMT]
+    return source.span(blocks[0]) if blocks else None
 
 
 def _name(node: Cursor) -> str:
@@ -114,18 +126,22 @@ def all_mutants(root: pathlib.Path = ROOT) -> list[Mutant]:
     return [mutant for name in sorted(found) for mutant in found[name]]
 
 
+def _read(row: dict[str, Any]) -> Mutant:
+    row["edits"] = tuple(Edit(**one) for one in row["edits"])
+    row["body"] = tuple(row["body"]) if row["body"] else None
+    return Mutant(**row)
+
+
 def kept(folder: pathlib.Path, root: pathlib.Path = ROOT) -> list[Mutant]:
     """All of them, as a file of `folder` has them from the last time if nothing has changed: clang takes some ten
     seconds for all sources."""
     digest = hashlib.sha256()
-    for path in [*(root / name for name in files(root)), *sorted(pathlib.Path(__file__).parent.glob("*.py"))]:
+    for path in [*(root / name for name in files(root)), *CODE]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     state, place = digest.hexdigest(), folder / "survey.json"
     with contextlib.suppress(BadDocument):
         if (document := read_json(place))["state"] == state:
-            return [
-                Mutant(**row | {"edits": tuple(Edit(**one) for one in row["edits"])}) for row in document["mutants"]
-            ]
+            return [_read(row) for row in document["mutants"]]
     found = all_mutants(root)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(place, {"state": state, "mutants": [dataclasses.asdict(one) for one in found]})
