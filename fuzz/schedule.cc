@@ -36,8 +36,8 @@ ScheduleInput decode_schedule(Bytes input) noexcept {
   schedule.threads = 2 + head[0] % 3;
   for (std::size_t t = 0; t < kMaxThreads; ++t) {
     schedule.process[t] = static_cast<std::uint8_t>((head[1] >> (2 * t)) & 3);
-    const auto named = static_cast<ScheduleInput::Named>((head[2] >> (2 * t)) & 3);
-    if (named <= ScheduleInput::Named::kNoPid) schedule.named[t] = named;
+    const auto named = static_cast<harness::Named>((head[2] >> (2 * t)) & 3);
+    if (named <= harness::Named::kNoPid) schedule.named[t] = named;
     for (std::size_t i = 0; i < kOpsPerThread; ++i) {
       schedule.ops[t][i] = decode_op(head[kOpsOffset + t * kOpsPerThread + i]);
     }

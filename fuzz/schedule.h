@@ -23,6 +23,7 @@
 
 #include "fuzz/mutator.h"
 #include "fuzz/target.h"
+#include "harness/properties/judged_header.h"
 
 namespace fsqlshm::fuzz {
 
@@ -49,8 +50,7 @@ enum class Op : std::uint8_t {
 struct ScheduleInput {
   std::size_t threads = 2;
   std::array<std::uint8_t, kMaxThreads> process{};
-  enum class Named : std::uint8_t { kWhole, kNoBirth, kNoPid };
-  std::array<Named, kMaxThreads> named{};
+  std::array<harness::Named, kMaxThreads> named{};
   std::array<std::array<Op, kOpsPerThread>, kMaxThreads> ops{};
 };
 

@@ -335,14 +335,12 @@ void World::perform(Op op) {
 }
 
 void World::acquire(Thread& thread, std::uint64_t lease) {
-  ProcessIdentity who = self();
-  const auto named = current_ == kRecovery ? ScheduleInput::Named::kWhole : input_.named[current_];
-  if (named == ScheduleInput::Named::kNoBirth) who.birth = 0;
-  if (named == ScheduleInput::Named::kNoPid) who.pid = 0;
+  using harness::Named;
+  const Named named = current_ == kRecovery ? Named::kWhole : input_.named[current_];
   thread.last_id = next_id_++;
-  last_bool_ = header_->acquire(thread.last_id, process(), who, lease);
+  last_bool_ = header_->acquire(thread.last_id, process(), harness::as_named(self(), named), lease);
   (last_bool_ ? g_acquired : g_refused).add();
-  if (last_bool_ && named != ScheduleInput::Named::kWhole) g_unknown.add();
+  if (last_bool_ && named != Named::kWhole) g_unknown.add();
 }
 
 void World::check_exclusion(harness::Liveness liveness) {

@@ -5,6 +5,7 @@
 
 #include <ucontext.h>
 
+#include <csetjmp>
 #include <cstddef>
 #include <functional>
 
@@ -36,6 +37,8 @@ class Fiber {
  private:
   static void enter(unsigned low, unsigned high);
   void make_context();
+  void switch_to_job();
+  void switch_to_caller();
   [[noreturn]] void loop();
 
   // Sanitizers multiply the size of frames; the deepest chain here is about ten calls.
@@ -43,6 +46,9 @@ class Fiber {
 
   ucontext_t own_{};
   ucontext_t caller_{};
+  std::jmp_buf own_place_{};
+  std::jmp_buf caller_place_{};
+  bool entered_ = false;  // own_place_ is where the job goes on, and not own_
   std::byte* mapping_ = nullptr;
   std::function<void()> job_;
   bool idle_ = true;

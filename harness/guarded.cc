@@ -3,20 +3,18 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 #include "harness/child.h"
+#include "harness/memory_file.h"
 #include "harness/run.h"
 
 namespace fsqlshm::harness {
@@ -61,42 +59,7 @@ void handle_signals() {
   for (const int signal : kDeadlySignals) ::sigaction(signal, &action, nullptr);
 }
 
-// A file in memory for the text of the child.
-class Text {
- public:
-  Text() : fd_(::memfd_create("guarded", MFD_CLOEXEC)) {
-    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "cannot make a memfd");
-  }
-  Text(const Text&) = delete;
-  Text& operator=(const Text&) = delete;
-  ~Text() { ::close(fd_); }
-
-  [[nodiscard]] bool write(std::string_view text) const {
-    while (!text.empty()) {
-      const ssize_t written = ::write(fd_, text.data(), text.size());
-      if (written < 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
-  }
-  [[nodiscard]] int descriptor() const { return fd_; }
-  [[nodiscard]] std::string read() const {
-    std::string text;
-    std::array<char, 4096> piece{};
-    off_t at = 0;
-    while (true) {
-      const ssize_t got = ::pread(fd_, piece.data(), piece.size(), at);
-      if (got <= 0) return text;
-      text.append(piece.data(), static_cast<std::size_t>(got));
-      at += got;
-    }
-  }
-
- private:
-  int fd_;
-};
-
-int live(const std::function<std::string(Doing&)>& body, LastWords& words, const Text& text,
+int live(const std::function<std::string(Doing&)>& body, LastWords& words, const MemoryFile& text,
          bool checks_descriptors) {
   const Watched watched(words);
   if (checks_descriptors) words.doing.keep_open(text.descriptor());
@@ -226,7 +189,7 @@ std::expected<std::string, GuardedFailure> guarded(const std::function<std::stri
                                                    std::chrono::nanoseconds patience,
                                                    std::span<const LastWords* const> more) {
   const Shared<LastWords> words;
-  const Text text;
+  const MemoryFile text;
   std::vector<const LastWords*> threads = {&*words};
   threads.insert(threads.end(), more.begin(), more.end());
   Child child([&] { return live(body, *words, text, more.empty()); });

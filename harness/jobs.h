@@ -5,11 +5,9 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <expected>
 #include <functional>
 #include <string>
-#include <vector>
 
 namespace fsqlshm::harness {
 
@@ -18,14 +16,14 @@ namespace fsqlshm::harness {
 
 inline constexpr unsigned kMostJobs = 1024;  ///< that a person may ask for
 
-/// What a piece of work made. The error is a clause for a person: "died of signal 11".
-using Made = std::expected<std::vector<std::uint8_t>, std::string>;
+/// The bytes that a piece of work made. The error is a clause for a person: "died of signal 11".
+using Made = std::expected<std::string, std::string>;
 
 struct Jobs {
   std::size_t count = 0;  ///< pieces of work, with the numbers 0 to count - 1
   unsigned at_once = 1;   ///< processes at most, at least 1
   /// Makes a piece. Runs in a child process, which is forked when the piece's turn has come.
-  std::function<std::vector<std::uint8_t>(std::size_t number)> work;
+  std::function<std::string(std::size_t number)> work;
   /// Gets what was made, in the order of the numbers.
   std::function<void(std::size_t number, Made made)> done;
   /// Asked some fifty times a second. False ends all: children get SIGTERM, which they may handle, and

@@ -6,13 +6,16 @@
 
 #include <algorithm>
 #include <csignal>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace fsqlshm::harness {
 namespace {
 
-std::vector<std::uint8_t> bytes_of(std::size_t number) {
-  return {static_cast<std::uint8_t>(number), static_cast<std::uint8_t>(number + 1)};
+std::string bytes_of(std::size_t number) {
+  return {'\0', static_cast<char>(number), static_cast<char>(number + 1)};
 }
 
 bool has_no_child() { return ::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD; }
@@ -49,7 +52,7 @@ TEST_P(JobsTest, HandOverWhatIsMadeInTheOrderOfTheNumbers) {
 
 TEST_P(JobsTest, MakeMoreThanAPipeHolds) {
   Jobs all = jobs(2);
-  all.work = [](std::size_t) { return std::vector<std::uint8_t>(1U << 20U, 7); };
+  all.work = [](std::size_t) { return std::string(1U << 20U, 'x'); };
   run(all);
   ASSERT_EQ(made_.size(), 2U);
   EXPECT_EQ(made_[1]->size(), std::size_t{1} << 20U);

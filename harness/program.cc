@@ -69,6 +69,15 @@ CLI::Option* add_to(CLI::App& app, const Option& option) {
   return added->required(option.required);
 }
 
+// Without what an option excludes, which may be most others: a command line with both is told so.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string all = CLI::Formatter::make_option_opts(option);
+    return all.substr(0, all.find(" Excludes:"));
+  }
+};
+
 }  // namespace
 
 struct Program::CommandLine {
@@ -77,7 +86,11 @@ struct Program::CommandLine {
 };
 
 Program::Program(const std::string& name, const std::string& description)
-    : command_line_(new CommandLine{CLI::App(description, name), {}}) {}
+    : command_line_(new CommandLine{CLI::App(description, name), {}}) {
+  command_line_->app.formatter(std::make_shared<Formatter>());
+  command_line_->app.set_version_flag("--version", name + " " FSQLSHM_VERSION,
+                                      "Print name and version and exit");
+}
 
 Program::~Program() = default;
 

@@ -52,7 +52,7 @@ class Program {
 
   /// Parses the command line, makes SIGINT and SIGTERM ask for an early end (stop_requested), runs
   /// `body`, and sees to it that nothing said on standard output was lost. The exit status of
-  /// `body`; kExitClean after --help; kExitCouldNotRun, with one line on standard error, for a bad
+  /// `body`; kExitClean after --help and --version; kExitCouldNotRun, with one line on standard error, for a bad
   /// command line, an exception and a lost output.
   [[nodiscard]] int run(int argc, char** argv, const std::function<ExitCode()>& body);
 

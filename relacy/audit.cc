@@ -4,8 +4,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <regex>
+#include <stdexcept>
 #include <tuple>
+#include <utility>
+
+#include "harness/jobs.h"
+#include "harness/run.h"
 
 namespace fsqlshm::relacy {
 namespace {
@@ -29,7 +35,12 @@ std::vector<Order> weaker(Op op, Order order) {
 }
 
 std::filesystem::path source_of(const Site& site) {
-  return std::filesystem::path(FSQLSHM_CORE_INCLUDE) / site.file;
+  const std::filesystem::path folder = FSQLSHM_CORE_INCLUDE;
+  if (!std::filesystem::is_directory(folder)) {
+    throw std::runtime_error(fmt::format(
+        "{} is not there: the audit reads the comments of the library", folder.string()));
+  }
+  return folder / site.file;
 }
 
 // The numbers that a comment like "// (2) (3) (4) Each synchronizes with ..." begins with.
@@ -48,6 +59,30 @@ std::vector<std::string> numbers_of(const std::string& line) {
 bool is_operation(const std::string& line) {
   static const std::regex kOperation(R"(words_\.(load|store|compare_exchange|fetch_add)\()");
   return std::regex_search(line, kOperation);
+}
+
+// Rows for another process of this program, and back; there the weakening is known.
+std::string pack(const Verdicts& verdicts) {
+  nlohmann::json rows;
+  for (const MatrixRow& row : verdicts) {
+    rows.push_back({row.killed, row.scenario, row.property, row.executions, row.replay});
+  }
+  std::string bytes;
+  nlohmann::json::to_msgpack(rows, bytes);
+  return bytes;
+}
+
+Verdicts unpack(std::string_view bytes, const Weakening& weakening) {
+  Verdicts verdicts;
+  for (const nlohmann::json& row : nlohmann::json::from_msgpack(bytes)) {
+    verdicts.push_back({.weakening = weakening,
+                        .killed = row[0],
+                        .scenario = row[1],
+                        .property = row[2],
+                        .executions = row[3],
+                        .replay = row[4]});
+  }
+  return verdicts;
 }
 
 }  // namespace
@@ -123,6 +158,38 @@ MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scen
     }
   }
   return row;
+}
+
+std::expected<void, std::string> audit(const std::vector<SiteUse>& uses, unsigned jobs,
+                                       const AuditWork& work) {
+  std::vector<std::pair<const SiteUse*, Weakening>> items;
+  for (const SiteUse& use : uses) {
+    for (const Weakening& weakening : weakenings(use.site)) items.emplace_back(&use, weakening);
+  }
+  std::string died;
+  harness::run({.count = items.size(),
+                .at_once = jobs,
+                .work =
+                    [&](std::size_t i) {
+                      harness::install_stop_handler();
+                      return pack(work.judge(*items[i].first, items[i].second));
+                    },
+                .done =
+                    [&](std::size_t i, const harness::Made& made) {
+                      if (!made) died = to_text(items[i].second) + ": the process " + made.error();
+                      // What was judged after the signal was not judged to its end.
+                      if (made && !harness::stop_requested()) {
+                        work.done(unpack(*made, items[i].second));
+                      }
+                    },
+                .go_on =
+                    [&] {
+                      work.go_on(items.size());
+                      return died.empty() && !harness::stop_requested();
+                    }});
+  if (!died.empty()) return std::unexpected(died);
+  if (harness::stop_requested()) return std::unexpected("stopped before the audit was complete");
+  return {};
 }
 
 // The comment's numbers go to the operations below it, one each; the last one to all that follow,

@@ -49,6 +49,20 @@ struct MatrixRow {
                               const Weakening& weakening, const Budget& most,
                               const Watch& watch = {});
 
+/// What became of one weakening, a row for each model that judged it.
+using Verdicts = std::vector<MatrixRow>;
+
+struct AuditWork {
+  std::function<Verdicts(const SiteUse&, const Weakening&)> judge;
+  std::function<void(const Verdicts&)> done;  ///< in the order of the sites
+  std::function<void(std::size_t of)> go_on;  ///< now and then, with how many there are
+};
+
+/// Every weakening of every site, in `jobs` processes side by side. The error is a clause for a person: why
+/// it is not complete.
+[[nodiscard]] std::expected<void, std::string> audit(const std::vector<SiteUse>& uses,
+                                                     unsigned jobs, const AuditWork& work);
+
 /// Where the operation is, by what does not change with the lines around it: "publish (2)", the
 /// function and the number in the comment above the operation, if it has one.
 [[nodiscard]] std::string place_of(const Site& site);

@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "commands.h"
 #include "harness/describe.h"
+#include "harness/jobs.h"
 #include "harness/run.h"
 
 namespace fsqlshm::relacy {
@@ -23,17 +24,33 @@ nlohmann::json to_json(const MatrixRow& row) {
           {"replay", row.replay}};
 }
 
-// The violation of a scenario that is there without any weakening: then no weakening is to blame.
-std::optional<std::string> violated_as_it_is(const Subject& subject, unsigned bound) {
-  for (const Scenario& scenario : scenarios()) {
-    if (must_fail(subject, scenario)) continue;
-    const SearchResult found =
-        search(subject, scenario, {.search = Search::kBounded, .bound = bound});
-    if (!found.violation) continue;
-    return fmt::format("{} violates {} as it is: {}", subject.name, found.violation->property,
-                       found.replay.text());
-  }
-  return std::nullopt;
+// Why no weakening can be blamed: the violation of a scenario that is there without any, or that not all were
+// searched.
+std::optional<std::string> violated_as_it_is(const Subject& subject, unsigned bound,
+                                             unsigned jobs) {
+  const auto& all = scenarios();
+  std::optional<std::string> why;
+  harness::run({.count = all.size(),
+                .at_once = jobs,
+                .work = [&](std::size_t i) -> std::string {
+                  harness::install_stop_handler();
+                  if (must_fail(subject, all[i])) return {};
+                  const SearchResult found =
+                      search(subject, all[i], {.search = Search::kBounded, .bound = bound},
+                             [](std::uint64_t) { return !harness::stop_requested(); });
+                  if (!found.violation) return {};
+                  return fmt::format("{} violates {} as it is: {}", subject.name,
+                                     found.violation->property, found.replay.text());
+                },
+                .done =
+                    [&](std::size_t i, const harness::Made& made) {
+                      if (why) return;
+                      if (!made) why = all[i].name + ": the process " + made.error();
+                      if (made && !made->empty()) why = *made;
+                    },
+                .go_on = [&] { return !why && !harness::stop_requested(); }});
+  if (!why && harness::stop_requested()) why = "stopped before the audit was complete";
+  return why;
 }
 
 harness::Finding unexplained(const MatrixRow& row) {
@@ -75,30 +92,36 @@ void report_matrix(const Matrix& matrix, std::size_t sites, harness::Result& res
 }
 
 // None if it was stopped or cannot be done; the document says why in that case.
-std::optional<Matrix> audit_subject(const Subject& subject, const Budget& budget,
+std::optional<Matrix> audit_subject(const Subject& subject, const Budget& budget, unsigned jobs,
                                     harness::Progress& progress, harness::Result& result) {
-  if (auto why = violated_as_it_is(subject, budget.bound)) {
+  if (auto why = violated_as_it_is(subject, budget.bound, jobs)) {
     result.could_not_run = std::move(why);
     return std::nullopt;
   }
   Matrix matrix{.subject = subject.name};
   const std::vector<SiteUse> uses = discover_sites(subject);
-  for (const SiteUse& use : uses) {
-    for (const Weakening& weakening : weakenings(use.site)) {
-      MatrixRow row = judge(subject, use.scenarios, weakening, budget, [&](std::uint64_t so_far) {
-        progress.update(fmt::format("{}: {}, {} executions", subject.name, to_text(weakening),
-                                    harness::human(static_cast<double>(so_far))));
-        return !harness::stop_requested();
-      });
-      if (harness::stop_requested()) {
-        result.could_not_run = "stopped before the audit was complete";
-        return std::nullopt;
-      }
-      fmt::print("{} {}{}\n", row.killed ? "killed  " : "SURVIVED", to_text(weakening),
-                 row.killed ? fmt::format(" by {} ({})", row.scenario, row.property) : "");
-      std::fflush(stdout);
-      matrix.rows.push_back(std::move(row));
-    }
+  const auto complete = audit(
+      uses, jobs,
+      {.judge =
+           [&](const SiteUse& use, const Weakening& weakening) {
+             return Verdicts{judge(subject, use.scenarios, weakening, budget,
+                                   [](std::uint64_t) { return !harness::stop_requested(); })};
+           },
+       .done =
+           [&](const Verdicts& verdicts) {
+             const MatrixRow& row = matrix.rows.emplace_back(verdicts[0]);
+             fmt::print("{} {}{}\n", row.killed ? "killed  " : "SURVIVED", to_text(row.weakening),
+                        row.killed ? fmt::format(" by {} ({})", row.scenario, row.property) : "");
+             std::fflush(stdout);
+           },
+       .go_on =
+           [&](std::size_t of) {
+             progress.update(
+                 fmt::format("{}: {} of {} orders", subject.name, matrix.rows.size(), of));
+           }});
+  if (!complete) {
+    result.could_not_run = complete.error();
+    return std::nullopt;
   }
   report_matrix(matrix, uses.size(), result);
   return matrix;
@@ -115,7 +138,8 @@ harness::ExitCode audit_orders(const harness::Program& program, const Options& o
     const Budget budget = std::string_view(name) == "hardened"
                               ? Budget{.bound = 3, .iterations = 1'000'000}
                               : Budget{.bound = 1, .iterations = 5'000};
-    auto matrix = audit_subject(*find_subject(name), budget, progress, result);
+    auto matrix =
+        audit_subject(*find_subject(name), budget, options.exploration.jobs, progress, result);
     if (!matrix) return program.finish(result);
     matrices.push_back(*std::move(matrix));
   }

@@ -77,4 +77,23 @@ code=$?
 contains "$folder/c.json" '"status": "could_not_run"'
 grep -Eq '"executions": [1-9]' "$folder/c.json" || fail "interrupted: nothing is reported"
 
+# What no process of a run has ended is not clean, with one job and with several.
+for jobs in 1 3; do
+  "$binary" --search full --jobs "$jobs" --quiet --json "$folder/c.json" >"$folder/out" 2>"$folder/err" &
+  pid=$!
+  sleep 2
+  kill -TERM "$pid"
+  wait "$pid"
+  contains "$folder/c.json" '"status": "stopped"'
+  grep -q '"complete": false' <(grep -A2 '"status": "clean"' "$folder/c.json") && fail "a search without an end is clean"
+done
+
+# An audit ends soon after the signal, not when all is searched.
+"$binary" --audit-orders --quiet --json "$folder/c.json" >"$folder/out" 2>"$folder/err" &
+pid=$!
+sleep 1
+kill -TERM "$pid"
+wait "$pid"
+contains "$folder/c.json" 'stopped before the audit was complete'
+
 exit_status

@@ -57,7 +57,7 @@ ExitCode run(const Program& program, const Options& options) {
 }
 
 std::vector<harness::Option> command_options(Options& o) {
-  return {{"--list", &o.list, "name the protocols and scenarios"},
+  return {harness::list_option(o.list, "name the protocols and scenarios"),
           {"--replay", &o.replay, "show the one execution that has this id"},
           {"--litmus", &o.litmus, "state what the model checker can and cannot produce"},
           {"--audit-orders", &o.audit, "weaken every memory order of the core in turn"},
@@ -77,6 +77,8 @@ int start(int argc, char** argv) {
       harness::exploration_options(options.exploration, {"random", "bounded", "full"});
   search_options.push_back({"--protocol", &options.protocol, "hardened, reference, or a mutant"});
   harness::add_commands(program, search_options, command_options(options));
+  program.add(harness::jobs_option(options.exploration,
+                                   {"--list", "--replay", "--litmus", "--check-page"}));
   program.add({.name = "--page",
                .target = &options.page,
                .help = "with --audit-orders: write the matrix to this file",

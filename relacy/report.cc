@@ -56,12 +56,17 @@ harness::ScenarioReport judge_search(const Subject& subject, const Scenario& sce
     report_violation(subject, scenario, budget, seconds, std::move(result), report);
     return report;
   }
+  judge_clean(subject, scenario, budget, report);
+  return report;
+}
+
+void judge_clean(const Subject& subject, const Scenario& scenario, const Budget& budget,
+                 harness::ScenarioReport& report) {
   const bool must_reach =
       !subject.is_mutant() &&
       harness::long_enough(report.summary, budget, kStandardBound, kStandardIterations);
   harness::judge_clean(scenario, subject.name, harness::required_of(subject, scenario), must_reach,
                        report);
-  return report;
 }
 
 }  // namespace fsqlshm::relacy

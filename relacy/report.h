@@ -48,6 +48,10 @@ using harness::Status;
                                                    SearchResult result, const Budget& budget,
                                                    double seconds);
 
+/// Judges a search without a violation.
+void judge_clean(const Subject& subject, const Scenario& scenario, const Budget& budget,
+                 harness::ScenarioReport& report);
+
 }  // namespace fsqlshm::relacy
 
 #endif  // FSQLSHM_RELACY_REPORT_H_

@@ -94,8 +94,7 @@ std::expected<Trace, std::string> replay(const Subject& subject, const Scenario&
   if (report.bad_replay) {
     return std::unexpected(
         fmt::format("replay id \"{}\" is mistyped, or belongs to another version of the code: it "
-                    "names a choice "
-                    "that does not exist",
+                    "names a choice that does not exist",
                     id.text()));
   }
   if (!Checker::get().weakened()) return std::unexpected(not_weakened(id.text()));

@@ -79,7 +79,9 @@ std::vector<DiagramRow> all_rows(const Trace& trace) {
   std::vector<DiagramRow> rows;
   rows.reserve(trace.steps.size());
   for (const Step& step : trace.steps) {
-    rows.push_back({.thread = step.thread, .text = cell(trace, step), .site = step.where.line()});
+    rows.push_back({.thread = step.thread,
+                    .text = cell(trace, step),
+                    .site = std::to_string(step.where.line())});
     if (!is_operation(step)) continue;
     rows.back().place = fmt::format("{} {}:{}", orders(step), source_name(step.where.file_name()),
                                     step.where.line());

@@ -17,6 +17,7 @@
 #include "fsqlshm/words.h"
 #include "harness/child.h"
 #include "harness/guarded.h"
+#include "harness/jobs.h"
 #include "harness/run.h"
 #include "harness/subject.h"
 #include "stress/findings.h"
@@ -375,8 +376,7 @@ class Races {
 }  // namespace
 
 void run_litmus(const Setting& setting, const LitmusConfig& config, Result& result) {
-  cpu_set_t cpus;
-  if (::sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2) {
+  if (harness::processors() < 2) {
     result.could_not_run = "two threads can only meet on two processors, and there is one";
     return;
   }

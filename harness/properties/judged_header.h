@@ -18,6 +18,15 @@ namespace fsqlshm::harness {
 /// What a check is told of who lives.
 enum class Liveness : std::uint8_t { kGuess, kCertain };
 
+/// What a writer says of itself; what it does not say is 0. Without either nothing can judge it.
+enum class Named : std::uint8_t { kWhole, kNoBirth, kNoPid };
+
+[[nodiscard]] constexpr ProcessIdentity as_named(ProcessIdentity who, Named named) noexcept {
+  if (named == Named::kNoBirth) who.birth = 0;
+  if (named == Named::kNoPid) who.pid = 0;
+  return who;
+}
+
 class JudgedHeader {
  public:
   explicit JudgedHeader(Execution& execution)

@@ -25,7 +25,7 @@ const AddScenario kCheckDeadOwner(
          },
      .threads = {{"check 1", check_for_dead(check, "evicted by 1")},
                  {"check 2", check_for_dead(check, "evicted by 2")}},
-     .after = [](Header& h) { h.finish_writer(); }});
+     .after = &Header::finish_writer});
 
 const AddScenario kClaimerDies(
     {.name = "claimer-dies",

@@ -4,7 +4,6 @@
 #define FSQLSHM_HARNESS_SCENARIOS_DIAGRAM_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -19,8 +18,8 @@ namespace fsqlshm::harness {
 struct DiagramRow {
   int thread = 0;  ///< its column; -1: before the threads start, -2: after the last ended
   std::string text{};
-  std::string place{};      ///< for the last column
-  std::uintptr_t site = 0;  ///< rows of different code are not alike
+  std::string place{};  ///< for the last column
+  std::string site{};   ///< the code that made it: rows of different code are not alike
 };
 
 /// The rows as text, numbered from 1, with the threads' titles above them. Turns of a spin that only

@@ -26,7 +26,7 @@ const AddScenario kCheckDeadLease(
          },
      .threads = {{"check 1", check_for_dead(check_certainly, "evicted by 1")},
                  {"check 2", check_for_dead(check_certainly, "evicted by 2")}},
-     .after = [](Header& h) { h.finish_writer(); }});
+     .after = &Header::finish_writer});
 
 const AddScenario kLeasedOwnerDies(
     {.name = "leased-owner-dies",
@@ -81,7 +81,7 @@ const AddScenario kClearReleaseAcquire(
                         if (h.acquire(2, kLater)) h.reach("followed");
                       },
                   .process = 2}},
-     .after = [](Header& h) { h.finish_writer(); }});
+     .after = &Header::finish_writer});
 
 const AddScenario kFencedPublish(
     {.name = "fenced-publish",

@@ -42,10 +42,8 @@ void Header::init_horizon() {
 void Header::init_publication_lock() { execution_.init(Field::kGcHorizon, 0); }
 
 bool Header::acquire_as(int process, std::uint64_t id, std::uint64_t lease, Named named) {
-  ProcessIdentity who = ScenarioExecution::identity(process);
-  if (named == Named::kNoBirth) who.birth = 0;
-  if (named == Named::kNoPid) who.pid = 0;
-  return JudgedHeader::acquire(id, process, who, lease);
+  return JudgedHeader::acquire(id, process, as_named(ScenarioExecution::identity(process), named),
+                               lease);
 }
 
 bool Header::check_evicts(std::uint64_t now) {

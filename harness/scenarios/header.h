@@ -22,9 +22,6 @@ inline constexpr std::uint64_t kThen = kSoon;
 inline constexpr std::uint64_t kLater = 500;
 inline constexpr std::uint64_t kEnd = 1'000'000;
 
-/// What a writer says of itself; what it does not say is 0. Without either nothing can judge it.
-enum class Named : std::uint8_t { kWhole, kNoBirth, kNoPid };
-
 enum class Refusal : std::uint8_t { kNone, kOdd, kChanged, kTorn };
 
 class Header : public JudgedHeader {

@@ -96,7 +96,7 @@ Finding violation_finding(const Scenario& scenario, const FoundViolation& violat
 void judge_clean(const Scenario& scenario, std::string_view subject,
                  const std::optional<Required>& required, bool must_reach, ScenarioReport& report) {
   const std::string executions = fmt::format("{} executions", report.summary.executions);
-  if (stop_requested()) {
+  if (stop_requested() && !report.summary.complete) {
     report.status = Status::kStopped;
     return;
   }
@@ -154,16 +154,18 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Finding, severity, property, defect, title, d
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SearchSummary, executions, next, seconds, complete,
                                    bound_reached, reached)
 
-std::vector<std::uint8_t> pack(const ScenarioReport& report) {
+std::string pack(const ScenarioReport& report) {
   nlohmann::json all = {{"status", report.status},
                         {"summary", report.summary},
                         {"counts", report.counts},
                         {"refusal", report.refusal}};
   if (report.finding) all["finding"] = *report.finding;
-  return nlohmann::json::to_msgpack(all);
+  std::string bytes;
+  nlohmann::json::to_msgpack(all, bytes);
+  return bytes;
 }
 
-ScenarioReport unpack(const std::vector<std::uint8_t>& bytes) {
+ScenarioReport unpack(std::string_view bytes) {
   const nlohmann::json all = nlohmann::json::from_msgpack(bytes);
   ScenarioReport report{.status = all.at("status").get<Status>(),
                         .summary = all.at("summary").get<SearchSummary>(),

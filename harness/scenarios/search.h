@@ -119,8 +119,8 @@ void judge_clean(const Scenario& scenario, std::string_view subject,
 [[nodiscard]] nlohmann::json to_json(const Scenario& scenario, const ScenarioReport& report);
 
 /// A report as bytes for another process of this program, and back.
-[[nodiscard]] std::vector<std::uint8_t> pack(const ScenarioReport& report);
-[[nodiscard]] ScenarioReport unpack(const std::vector<std::uint8_t>& bytes);
+[[nodiscard]] std::string pack(const ScenarioReport& report);
+[[nodiscard]] ScenarioReport unpack(std::string_view bytes);
 
 }  // namespace fsqlshm::harness
 

@@ -22,7 +22,7 @@ const AddScenario kUnknownOwner(
                     h.reach(h.check(kNow) == Exclusion::kBusy ? "busy" : "ok");
                     if (h.acquire(2, kLater)) h.reach("followed");
                   }}},
-     .after = [](Header& h) { h.finish_writer(); }});
+     .after = &Header::finish_writer});
 
 const AddScenario kUnknownOwnerLeased(
     {.name = "unknown-owner-leased",
@@ -39,7 +39,7 @@ const AddScenario kUnknownOwnerLeased(
      .threads = {{"writer 1 releases",
                   [](Header& h) { h.reach(h.release(1) ? "released" : "evicted"); }},
                  {"check", [](Header& h) { h.check(kThen); }}},
-     .after = [](Header& h) { h.finish_writer(); }});
+     .after = &Header::finish_writer});
 
 const AddScenario kUnknownWriterDies(
     {.name = "unknown-writer-dies",

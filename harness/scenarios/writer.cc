@@ -6,7 +6,6 @@ namespace fsqlshm::harness {
 namespace {
 
 void free_indicator(Header& h) { h.init_writer(); }
-void finish(Header& h) { h.finish_writer(); }
 
 // Owned by id 1 of process 0.
 void leased_owner(Header& h) {
@@ -39,7 +38,7 @@ const AddScenario kAcquireAcquire({.name = "acquire-acquire",
                                    .threads = {{"writer 1", acquires(1, 401)},
                                                {"writer 2", acquires(2, 402)},
                                                {"writer 3", acquires(3, 403)}},
-                                   .after = finish});
+                                   .after = &Header::finish_writer});
 
 const AddScenario kAcquireReleaseAcquire(
     {.name = "acquire-release-acquire",
@@ -59,7 +58,7 @@ const AddScenario kAcquireReleaseAcquire(
                     h.reach(acquired ? "handed over" : "refused");
                     if (acquired) h.release(3);
                   }}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 // The published release clears birth and lease by their values. The lease alone is enough: the
 // successor may be of any process.
@@ -71,7 +70,7 @@ const AddScenario kReleaseAcquireEqualLease(
      .defect = {"D3", kP2},
      .before = leased_owner,
      .threads = {{"writer 1 releases", release_first}, {"writer 2", acquires(2, kLater)}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kReleaseAcquireSameProcess(
     {.name = "release-acquire-same-process",
@@ -82,7 +81,7 @@ const AddScenario kReleaseAcquireSameProcess(
      .before = leased_owner,
      .threads = {{.title = "writer 1 releases", .body = release_first, .process = 0},
                  {.title = "writer 2", .body = acquires(2, kLater), .process = 0}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kLateClear(
     {.name = "late-clear",
@@ -104,7 +103,7 @@ const AddScenario kLateClear(
                         if (h.acquire(3, 403, Named::kNoBirth)) h.reach("acquired twice");
                       },
                   .process = 0}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kStaleClearAcquire(
     {.name = "stale-clear-acquire",
@@ -126,7 +125,7 @@ const AddScenario kStaleClearAcquire(
                         if (h.acquire(3, kLater)) h.reach("refused, then acquired");
                       },
                   .process = 2}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 Body checks(std::string_view evicted) {
   return [evicted](Header& h) {
@@ -147,7 +146,7 @@ const AddScenario kTwoCleanersClaimer(
      .threads = {{.title = "check 1", .body = checks("evicted by 1"), .process = 1},
                  {.title = "check 2", .body = checks("evicted by 2"), .process = 2},
                  {.title = "writer 2", .body = acquire_second, .process = 3}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kCheckClaim(
     {.name = "check-claim",
@@ -164,7 +163,7 @@ const AddScenario kCheckClaim(
                     h.reach(h.check(kThen) == Exclusion::kBusy ? "busy" : "ok");
                     if (h.writer().evictions() == 1) h.reach("evicted");
                   }}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kEvictedOwnerReleases(
     {.name = "evicted-owner-releases",
@@ -181,7 +180,7 @@ const AddScenario kEvictedOwnerReleases(
                       h.reach("followed");
                     }
                   }}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kCheckRelease(
     {.name = "check-release",
@@ -199,7 +198,7 @@ const AddScenario kCheckRelease(
                   [](Header& h) { h.reach(h.release(1) ? "released" : "evicted"); }},
                  {"check 1", [](Header& h) { h.check(kThen); }},
                  {"check 2", [](Header& h) { h.check(kThen); }}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kCheckTwice(
     {.name = "check-twice",
@@ -216,7 +215,7 @@ const AddScenario kCheckTwice(
                     if (first) h.reach(second ? "busy, busy" : "busy, ok");
                     if (!first && second) h.reach("ok, busy");
                   }}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kSuccessiveOwners(
     {.name = "successive-owners",
@@ -237,7 +236,7 @@ const AddScenario kSuccessiveOwners(
                     if (h.check(kThen) == Exclusion::kBusy) h.reach("busy");
                     if (h.writer().evictions() > 0) h.reach("evicted");
                   }}},
-     .after = finish});
+     .after = &Header::finish_writer});
 
 const AddScenario kLook({.name = "look",
                          .properties = "P1 P2 visibility",
@@ -251,7 +250,7 @@ const AddScenario kLook({.name = "look",
                                         const auto second = h.look();
                                         if (first) h.reach(second ? "saw the owner" : "saw it go");
                                       }}},
-                         .after = finish});
+                         .after = &Header::finish_writer});
 
 }  // namespace
 }  // namespace fsqlshm::harness

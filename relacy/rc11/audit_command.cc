@@ -64,24 +64,34 @@ harness::ExitCode audit_orders(const harness::Program& program, const Options& o
   harness::Progress progress("rc11 audit", std::chrono::seconds(0), options.exploration.quiet);
   const relacy::Subject& under_relacy = *relacy::find_subject("hardened");
   const Subject& subject = *find_subject("hardened");
-  const auto watch = [](std::uint64_t) { return !harness::stop_requested(); };
   std::vector<BothVerdicts> rows;
-  for (const relacy::SiteUse& use : relacy::discover_sites(under_relacy)) {
-    for (const Weakening& weakening : relacy::weakenings(use.site)) {
-      progress.update(relacy::to_text(weakening));
-      const BothVerdicts& row = rows.emplace_back(
-          relacy::judge(under_relacy, use.scenarios, weakening,
-                        {.search = harness::Search::kBounded, .bound = 3, .iterations = 1'000'000},
-                        watch),
-          judge_weakening(subject, use.scenarios, weakening, watch));
-      if (harness::stop_requested()) {
-        result.could_not_run = "stopped before the audit was complete";
-        return program.finish(result);
-      }
-      fmt::print("{} {}{}\n", row.rc11.killed ? "killed  " : "SURVIVED", relacy::to_text(weakening),
-                 row.rc11.killed == row.relacy.killed ? "" : "   Relacy says otherwise");
-      std::fflush(stdout);
-    }
+  const auto complete = relacy::audit(
+      relacy::discover_sites(under_relacy), options.exploration.jobs,
+      {.judge =
+           [&](const relacy::SiteUse& use, const Weakening& weakening) {
+             const auto watch = [](std::uint64_t) { return !harness::stop_requested(); };
+             return relacy::Verdicts{
+                 relacy::judge(
+                     under_relacy, use.scenarios, weakening,
+                     {.search = harness::Search::kBounded, .bound = 3, .iterations = 1'000'000},
+                     watch),
+                 judge_weakening(subject, use.scenarios, weakening, watch)};
+           },
+       .done =
+           [&](const relacy::Verdicts& verdicts) {
+             const BothVerdicts& row = rows.emplace_back(verdicts[0], verdicts[1]);
+             fmt::print("{} {}{}\n", row.rc11.killed ? "killed  " : "SURVIVED",
+                        relacy::to_text(row.rc11.weakening),
+                        row.rc11.killed == row.relacy.killed ? "" : "   Relacy says otherwise");
+             std::fflush(stdout);
+           },
+       .go_on =
+           [&](std::size_t of) {
+             progress.update(fmt::format("{} of {} orders", rows.size(), of));
+           }});
+  if (!complete) {
+    result.could_not_run = complete.error();
+    return program.finish(result);
   }
   report_matrix(rows, result);
   fmt::print("audit: {:.0f} s\n", progress.elapsed());

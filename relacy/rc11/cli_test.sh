@@ -33,4 +33,5 @@ expect 1 --replay "$replay"
 contains "$folder/out" "violated: P2 integrity"
 
 same_for_any_jobs --iterations 3000
+same_for_any_jobs --scenario successive-owners
 exit_status

@@ -14,10 +14,17 @@ harness::ExitCode explore(const harness::Program& program, const Options& option
   const harness::Explorer explorer{
       .engine = "rc11",
       .subject = subject->name,
-      .search = [&](const Scenario& scenario, const Budget& budget, const Watch& watch) {
-        return judge_search(*subject, scenario, search(*subject, scenario, budget, watch, kExtra),
-                            budget);
-      }};
+      .search =
+          [&](const Scenario& scenario, const Budget& budget, const Watch& watch) {
+            return judge_search(*subject, scenario,
+                                search(*subject, scenario, budget, watch, kExtra), budget);
+          },
+      .divisible =
+          [&](const Scenario& scenario) { return !harness::required_of(*subject, scenario); },
+      .judge =
+          [&](const Scenario& scenario, const Budget& budget, harness::ScenarioReport& report) {
+            judge_clean(*subject, scenario, budget, report);
+          }};
   return harness::explore(program, options.exploration, explorer);
 }
 

@@ -321,6 +321,7 @@ std::vector<LitmusResult> run_litmus() {
     LitmusResult& result = results.emplace_back();
     result.name = test.name;
     result.outcome = test.outcome;
+    const std::vector<Order> middle = test.synchronized();
     for (const std::vector<Order>& orders : test.combinations()) {
       const Program program = test.program(orders);
       Explorer explorer(program);
@@ -331,7 +332,7 @@ std::vector<LitmusResult> run_litmus() {
         shown = shown || test.shows(explorer.graph());
       }
       const bool relaxed = std::ranges::count(orders, Order::relaxed) == std::ssize(orders);
-      const bool synchronized = orders == test.synchronized();
+      const bool synchronized = orders == middle;
       const bool strongest = all_sc(orders);
       if (relaxed) result.relaxed_executions = executions;
       if (synchronized) result.synchronized_executions = executions;

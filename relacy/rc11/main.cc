@@ -76,11 +76,12 @@ int start(int argc, char** argv) {
       harness::exploration_options(o.exploration, {"full"});
   search_options.push_back({"--protocol", &o.protocol, "hardened, reference, or a mutant"});
   const std::vector<harness::Option> command_options = {
-      {"--list", &o.list, "name the protocols and scenarios"},
+      harness::list_option(o.list, "name the protocols and scenarios"),
       {"--replay", &o.replay, "show the one execution that has this id"},
       {"--audit-orders", &o.audit, "weaken every memory order of hardened in turn"},
       {"--litmus", &o.litmus, "compare with the verdicts and numbers of the literature"}};
   harness::add_commands(program, search_options, command_options);
+  program.add(harness::jobs_option(o.exploration, {"--list", "--replay", "--litmus"}));
   program.add({.name = "--page",
                .target = &o.page,
                .help = "with --audit-orders: write the matrix to this file",

@@ -10,11 +10,7 @@ harness::ScenarioReport judge_search(const Subject& subject, const Scenario& sce
       .summary = result,
       .counts = {{"orders", result.judged}, {"visits", result.visits}, {"unfair", result.unfair}}};
   if (!result.violation) {
-    const bool must_reach = !subject.is_mutant() && result.complete && budget.shard.count == 1;
-    // One part of the executions need not have the violation.
-    auto required = harness::required_of(subject, scenario);
-    if (budget.shard.count > 1) required.reset();
-    harness::judge_clean(scenario, subject.name, required, must_reach, report);
+    judge_clean(subject, scenario, budget, report);
     return report;
   }
   harness::Finding& finding =
@@ -27,6 +23,16 @@ harness::ScenarioReport judge_search(const Subject& subject, const Scenario& sce
     finding.line = relacy::last_line(*trace);
   }
   return report;
+}
+
+void judge_clean(const Subject& subject, const Scenario& scenario, const Budget& budget,
+                 harness::ScenarioReport& report) {
+  const bool must_reach =
+      !subject.is_mutant() && report.summary.complete && budget.shard.count == 1;
+  // One part of the executions need not have the violation.
+  auto required = harness::required_of(subject, scenario);
+  if (budget.shard.count > 1) required.reset();
+  harness::judge_clean(scenario, subject.name, required, must_reach, report);
 }
 
 }  // namespace fsqlshm::rc11

@@ -26,6 +26,10 @@ namespace fsqlshm::rc11 {
                                                    const SearchResult& result,
                                                    const Budget& budget = {});
 
+/// Judges a search without a violation.
+void judge_clean(const Subject& subject, const Scenario& scenario, const Budget& budget,
+                 harness::ScenarioReport& report);
+
 }  // namespace fsqlshm::rc11
 
 #endif  // FSQLSHM_RELACY_RC11_REPORT_H_

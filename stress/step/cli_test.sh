@@ -12,6 +12,7 @@ contains "$folder/out" check-claim
 expect 2
 expect 2 --subject "$folder/missing.so"
 expect 2 --subject "$subjects/other-version.so"
+expect 2 --list --json "$folder/x.json"
 hardened=(--subject "$subjects/hardened.so")
 expect 2 "${hardened[@]}" --scenario nonsense
 expect 2 "${hardened[@]}" --search full

@@ -96,7 +96,8 @@ int start(int argc, char** argv) {
                           .target = &options.replay,
                           .help = "show the one execution that has this id",
                           .needs = {"--subject"}}});
-  program.add({.name = "--list", .target = &options.list, .help = "name the scenarios"});
+  program.add(harness::list_option(options.list, "name the scenarios"));
+  program.add(harness::jobs_option(options.exploration, {"--list", "--replay"}));
   program.add_documents();
   program.add({"--quiet", &options.exploration.quiet, "no progress lines"});
   return program.run(argc, argv, [&] { return run(program, options); });

@@ -76,6 +76,8 @@ TEST(Reference, ShowsItsDefectsWhereTheyAreAndNoOthers) {
     if (!report.finding) continue;
     found.insert(report.finding->defect);
     EXPECT_EQ(report.finding->property, scenario.defect.property);
+    // A screen. The published check spins, and clang unrolls that.
+    EXPECT_LE(report.finding->trace.at("steps").size(), 45U) << scenario.name;
     if (report.finding->line == 0) continue;
     EXPECT_TRUE(report.finding->file.starts_with("core/include/fsqlshm/")) << report.finding->file;
     placed.insert(report.finding->defect);

@@ -59,12 +59,13 @@ std::vector<DiagramRow> all_rows(const Trace& trace, const harness::Subject& sub
   std::vector<DiagramRow> rows;
   rows.reserve(trace.steps.size());
   for (const Step& step : trace.steps) {
-    rows.push_back({.thread = step.thread,
-                    .text = cell(subject, step),
-                    .site = reinterpret_cast<std::uintptr_t>(step.instruction)});
+    rows.push_back({.thread = step.thread, .text = cell(subject, step)});
     if (step.kind != Step::Kind::kAccess) continue;
-    rows.back().place = fmt::format("{:<44} {}", step.instruction->text,
-                                    place(lines.of(step.instruction->address)));
+    const std::uintptr_t address = step.instruction->address;
+    const std::string where = place(lines.of(address));
+    rows.back().place = fmt::format("{:<44} {}", step.instruction->text, where);
+    // A loop that the compiler unrolled has several instructions for one line.
+    rows.back().site = where.empty() ? fmt::format("{:#x}", address) : where;
   }
   return rows;
 }

@@ -271,8 +271,7 @@ void run_catalogue(const CatalogueSetting& setting, Result& result) {
   }
   let_others_in(dir->path());
   const Abilities abilities = Abilities::find(dir->path());
-  const unsigned count =
-      setting.workers != 0 ? setting.workers : std::max(1U, std::thread::hardware_concurrency());
+  const unsigned count = setting.jobs;
   harness::Shared<Common> common;
   harness::Progress progress("world", std::chrono::seconds(0), setting.quiet);
   std::vector<std::unique_ptr<harness::Child>> workers;

@@ -7,14 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "harness/jobs.h"
 #include "harness/result.h"
 #include "harness/run.h"
 
 namespace fsqlshm::world {
 
 struct CatalogueSetting {
-  std::filesystem::path dir{};  ///< where files lie; empty: tmpfs
-  unsigned workers = 0;         ///< processes; 0: one for each processor
+  std::filesystem::path dir{};            ///< where files lie; empty: tmpfs
+  unsigned jobs = harness::processors();  ///< processes
   harness::Shard shard{};
   std::uint64_t seed = 1;  ///< chooses the moments of a quick run
   bool quick = false;      ///< one moment for each event of each operation
