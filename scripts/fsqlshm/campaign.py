@@ -40,6 +40,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=seed, metavar="N", default=now, help="default: from the clock, printed")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of a run split over N machines")
     add("--out", type=pathlib.Path, metavar="DIR", help="default out/campaign/DATE-PID, linked as out/campaign/latest")
+    add("--jobs", **command.JOBS)
     options = parser.parse_args(arguments)
     for name in options.engines or []:
         if name not in engine.NAMES or options.engines.count(name) > 1:
@@ -177,7 +178,7 @@ def run_engines(
     stop: Stopper,
 ) -> list[Document]:
     """Each is built right before it runs, so that the first result does not wait for the builds of all."""
-    words = ["--seed", str(options.seed), "--shard", options.shard]
+    words = ["--seed", str(options.seed), "--shard", options.shard, *runner.jobs_given(options.jobs)]
     if options.subject is not None:
         words += ["--subject", options.subject]
     documents = []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fsqlshm import files, results
 from fsqlshm.results import CouldNotRun
@@ -47,6 +47,13 @@ def shard(text: str) -> str:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise argparse.ArgumentTypeError("must be I/N with 1 <= I <= N")
     return text
+
+
+JOBS: dict[str, Any] = {
+    "type": number(int, 1, 1024),
+    "metavar": "N",
+    "help": "processes that work side by side at most (default: one for each processor that this may use)",
+}
 
 
 def output(text: str) -> pathlib.Path:

@@ -3,6 +3,7 @@
   --out DIR      an existing folder for its result documents, *.json
   --seed N       seed for what it draws; another seed, other executions
   --shard I/N    its part of a run that is split over N machines
+  --jobs N       processes that work side by side at most; default: one for each processor
   --subject S    only if its description says so: attack this alone, the protocol hardened or reference, or the
                  shared object at the path S
 and ends with 0, 1 or 2, as its documents say. What it prints on standard error is its progress.
@@ -13,15 +14,15 @@ import argparse
 import dataclasses
 import importlib
 import json
-import os
 import pathlib
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fsqlshm import ROOT, command, results
+from fsqlshm import ROOT, command, limits, results
 from fsqlshm.processes import Stopper
 
 SUBJECTS = ("hardened", "reference")
@@ -35,6 +36,7 @@ class Description:
     subject: bool = False  # takes --subject hardened and reference
     object_builds: dict[str, str] = dataclasses.field(default_factory=dict)  # what it needs for a shared object
     no_object: str = ""  # why it cannot attack a shared object, if it cannot
+    job_mib: int = 0  # memory that one of its jobs takes at most; 0: hardly any
     corpora: bool = False  # goes on from working corpora in OUT/corpus, one folder a fuzz target
     planted: str = ""  # a night must have found a planted fault: the subject that has it
 
@@ -56,6 +58,7 @@ class Job(argparse.Namespace):
     out: pathlib.Path
     seed: int
     shard: str
+    jobs: int
     subject: str | None
 
     def __init__(self, name: str) -> None:
@@ -74,17 +77,16 @@ class Job(argparse.Namespace):
     def left(self) -> float:
         return max(0.0, self.seconds - self.passed())
 
+    def half(self) -> list[str]:
+        """Arguments for an explorer that runs beside another."""
+        return ["--jobs", str(max(1, self.jobs // 2))]
+
     def say(self, text: str) -> None:
         """A line of progress."""
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
     def result(self, subject: str) -> results.Result:
         return results.Result(self.name, subject, seed=self.seed, budget={"seconds": self.seconds})
-
-
-def half_the_machine() -> list[str]:
-    """Arguments for an explorer that runs beside another."""
-    return ["--jobs", str(max(1, len(os.sched_getaffinity(0)) // 2))]
 
 
 def worst(codes: Iterable[int | None]) -> int:
@@ -123,6 +125,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the result documents")
     parser.add_argument("--seed", type=int, default=1, help="chooses what is drawn (default 1)")
     parser.add_argument("--shard", type=command.shard, default="1/1", help="I/N: do part I of N")
+    parser.add_argument("--jobs", **command.JOBS)
     parser.add_argument("--subject", type=subject, help="attack this alone, if the engine can")
     parser.add_argument("--describe", action="store_true", help="say as JSON what this engine takes")
     job = parser.parse_args(arguments[1:], Job(name))
@@ -132,7 +135,12 @@ def main(arguments: Sequence[str]) -> int:
             raise results.CouldNotRun(description.no_object or f"{name} cannot attack a chosen subject alone")
     job.out = job.out.resolve()
     job.out.mkdir(parents=True, exist_ok=True)
-    return int(engine.main(job))
+    job.jobs = limits.jobs(job.jobs, description.job_mib, job.say)
+    status = int(engine.main(job))
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    more = f", more than the {description.job_mib} foreseen" if 0 < description.job_mib < largest else ""
+    job.say(f"{job.jobs} jobs, {largest} MiB in the largest process{more}")
+    return status
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--state", type=pathlib.Path, default=state, metavar="DIR", help="the state folder (default out/nightly)")
     table = "how time is split (default scripts/engines.table)"
     add("--table", type=pathlib.Path, default=runner.TABLE, metavar="FILE", help=table)
+    add("--jobs", **command.JOBS)
     options = parser.parse_args(arguments)
     options.state = options.state.resolve()
     options.rows = runner.read_table(options.table)
@@ -123,6 +124,7 @@ class Run:
         slices = night / "slices"
         folder = slices / f"{one['id']}.{1 + len(list(slices.glob(one['id'] + '.*')))}"
         arguments = ["--seed", str(one["seed"]), "--shard", "1/1", *one["arguments"]]
+        arguments += runner.jobs_given(self.options.jobs)
         folder.mkdir()
         if corpus:
             corpora.unite([self.state.corpus], folder / "corpus")

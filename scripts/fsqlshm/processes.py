@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ class Stopper:
         self.requested = False
         self.children: dict[Child, bool] = {}  # whether it has a group of its own
         self.told: set[Child] = set()
+        self.lock = threading.Lock()  # of threads that start children; the signal handler does without
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -47,7 +49,8 @@ class Stopper:
         child: Child = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, start_new_session=group, **options
         )
-        self.children = {one: of for one, of in self.children.items() if one.poll() is None} | {child: group}
+        with self.lock:
+            self.children = {one: of for one, of in self.children.items() if one.poll() is None} | {child: group}
         if self.requested:  # the signal came before the child was on the list
             self.end(child)
         return child

@@ -57,6 +57,11 @@ def bootstrap(*options: str) -> None:
         raise CouldNotRun("packages are missing")
 
 
+def jobs_given(jobs: int | None) -> list[str]:
+    """Arguments for an engine: nothing if nobody said how many, so that it asks the machine."""
+    return [] if jobs is None else ["--jobs", str(jobs)]
+
+
 def build(engines: Iterable[engine.Description], folder: pathlib.Path, clock: Clock, stop: Stopper) -> None:
     """Builds what these need, and no more: the first campaign on a fresh clone waits for it."""
     wanted: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ usage: bench_programs_test.py FOLDER   (where fsqlshm-bench is)
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import support
 from bench_test import made_up_file
 
 from fsqlshm import ROOT, results
-from fsqlshm.bench import measured, tables
+from fsqlshm.bench import measured, peers, tables
 
 FOLDER = pathlib.Path()
 SHORT = "--benchmark_min_time=0.0002"
@@ -57,7 +58,8 @@ class Bench(Temporary, support.FullDisk):
         self.assertEqual([row["name"] for row in file["benchmarks"]], listed)
         run = measured.gather(file)
         # The labels have as many facts as the names have parts, so that no two are confused.
-        self.assertEqual({name.removesuffix("/real_time") for name in listed}, set(run["benchmarks"]))
+        named = {re.sub("(/iterations:1)?/(real|manual)_time$", "", name) for name in listed}
+        self.assertEqual(named, set(run["benchmarks"]))
         for name, benchmark in run["benchmarks"].items():
             self.assertEqual(len(benchmark["ns"]), 1, name)
             # Not optimised away.
@@ -135,10 +137,43 @@ class SharedObjects(Temporary):
         self.assertIn("has interface version 2, expected 1", done.stderr)
 
 
+class Peers(Temporary):
+    """fsqlshm-bench --peers."""
+
+    def test_are_measured_by_every_workload_and_said_what_they_are(self) -> None:
+        subject = FOLDER.parent / "harness" / "subjects" / "reference.so"
+        path = self.out / "bench.json"
+        done = self.bench(
+            SHORT, "--peers", f"--subject={subject}", "--rates=100k", f"--benchmark_out={path}",
+            "--benchmark_filter=-^(growth|writer|file|sharing|header|dead_publisher|call)/",
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        run = measured.gather(json.loads(path.read_text(encoding="utf-8")))
+        said = {each["name"] for each in run["context"]["subjects"]}
+        missing = {sentence.split()[0] for sentence in run["context"]["left_out"]}
+        libraries = {"boost_mutex", "ck_sequence", "abseil", "urcu_memb", "urcu_qsbr", "lmdb", "sqlite"}
+        self.assertEqual(libraries - said, missing)
+        self.assertLess({"hardened_file", "hardened_c", "robust_mutex", "reference.so"}, said)
+        for group in ("read/uncontended", "publish"):
+            self.assertEqual(
+                set(measured.pick(run, group=group)), said - ({"plain_3"} if group == "publish" else set())
+            )
+        for group in ("read", "tail"):
+            self.assertLessEqual(said, set(measured.pick(run, group=group, where="thread", rate="100k")))
+        self.assertLess({"hardened_file", "robust_mutex", "reference.so"}, set(measured.pick(run, group="recovery")))
+        columns, rows = peers.main(run)
+        self.assertEqual({row[0].removesuffix(" (racy)") for row in rows}, said)
+        self.assertEqual({len(row) for row in rows}, {len(columns)})
+
+    def test_without_peers_none_is_measured(self) -> None:
+        self.assertNotIn("robust_mutex", self.bench("--benchmark_list_tests").stdout)
+        self.assertIn("robust_mutex", self.bench("--benchmark_list_tests", "--peers").stdout)
+
+
 class Tails(Temporary):
     def test_every_subject_is_timed_and_checked(self) -> None:
         file = self.measure("--benchmark_filter=^tail/", "--rates=0,1M,saturating", f"--hgrm={self.out}")
-        for where, subjects in (("thread", 11), ("process", 9)):
+        for where, subjects in (("thread", 8), ("process", 6)):
             rows = measured.pick(measured.gather(file), group="tail", where=where)
             self.assertEqual(len(rows), 3 * subjects)
             for row in rows.values():
@@ -215,7 +250,7 @@ class Engine(Temporary):
         self.assertGreater(document["counts"]["reads"], 0)
         # Every shard measures everything.
         self.assertEqual(document["details"]["shard"], "2/3")
-        self.assertEqual(len(tables.ratios(document["details"]["measured"])), 9)
+        self.assertEqual(len(tables.ratios(document["details"]["measured"])), 8)
 
     def test_an_interrupted_run_still_reports(self) -> None:
         process = subprocess.Popen(

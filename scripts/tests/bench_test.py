@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from fsqlshm import ROOT, files
-from fsqlshm.bench import compare, docs, measured, nights, rounds, stats, tables
+from fsqlshm.bench import compare, docs, measured, nights, peers, rounds, stats, tables
 from fsqlshm.bench.measured import File, Measured
 from fsqlshm.engines import bench
 from fsqlshm.results import CouldNotRun, Result
@@ -297,10 +297,27 @@ class Claims(unittest.TestCase):
     def test_the_kept_results_are_drawn_as_the_readme_has_them(self) -> None:
         readme = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
         for path in sorted((ROOT / "bench" / "results").glob("*.json")):
-            self.assertIn(docs.section(measured.load(path), f"results/{path.stem}.png"), readme)
+            self.assertTrue(docs.section(measured.load(path), f"results/{path.stem}.png") in readme, path)
         for path in (ROOT / "bench" / "results" / "calls").glob("*.json"):
             self.assertIn(docs.calls_section(measured.load(path), f"results/calls/{path.stem}.png"), readme)
             self.assertTrue(path.with_suffix(".png").exists())
+        page = (ROOT / "bench" / "PEERS.md").read_text(encoding="utf-8")
+        kept = sorted((ROOT / "bench" / "results" / "peers").glob("*.json"))
+        self.assertTrue(peers.page(kept) in page)
+        self.assertTrue(all(path.with_suffix(".png").exists() for path in kept))
+
+    def test_a_peer_is_compared_with_ours_of_the_same_round(self) -> None:
+        file = made_up_file(count=3)
+        times = {
+            "group=read/uncontended subject=slow control": (4, 40, 8),
+            "group=read/uncontended subject=hardened": (2, 10, 4),
+            "group=recovery subject=hardened_file clock=real": (10, 20, 30),
+            "group=recovery subject=slow clock=real control": (20, 60, 60),
+        }
+        file["benchmarks"] = [row(label, ns) for label, each in times.items() for ns in each]
+        rows = peers.main(measured.gather(file))[1]
+        self.assertEqual([each[:2] for each in rows], [["hardened", "4"], ["slow", "8 (2)"]])
+        self.assertEqual(rows[1][-1], "60 (2)")
 
 
 class Judgement(unittest.TestCase):

@@ -260,7 +260,7 @@ class BuildTest(unittest.TestCase):
             now[0] += seconds
             return [support.document(engine=name)]
 
-        options = mock.Mock(seed=1, shard="1/1", subject=None)
+        options = mock.Mock(seed=1, shard="1/1", subject=None, jobs=None)
         stop = mock.Mock(requested=False)
         with (
             mock.patch.object(runner, "build", build),

@@ -33,7 +33,9 @@ class LintTest(unittest.TestCase):
             self.assertTrue(commands)
             for command in commands:
                 self.assertRegex(
-                    command, r"^(scripts/(test|nightly)\b|apt-get update && apt-get install|git config |cat out/)"
+                    command,
+                    r"^(scripts/(test|nightly|release|tests/packages_in_debian.sh)\b"
+                    r"|apt-get update && apt-get install|git config |cat out/)",
                 )
                 if command.startswith("scripts/"):
                     self.assertTrue((ROOT / command.split()[0]).is_file())
@@ -63,7 +65,7 @@ class LintTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_every_script_explains_itself(self) -> None:
-        for name in ("bootstrap", "campaign", "nightly", "report", "merge", "test", "slurm/submit"):
+        for name in ("bootstrap", "campaign", "nightly", "report", "merge", "release", "test", "slurm/submit"):
             done = run(support.SCRIPTS / name, "--help")
             self.assertEqual(done.returncode, 0, name)
             self.assertIn("usage:", done.stdout, name)
@@ -76,6 +78,8 @@ class LintTest(unittest.TestCase):
             ["nightly", "--table", "/nowhere"],
             ["report", "--bogus"],
             ["merge"],
+            ["release", "--bogus"],
+            ["release", "--out"],
             ["test", "bogus"],
             ["slurm/submit", "--bogus"],
         ):

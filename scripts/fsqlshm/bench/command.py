@@ -18,7 +18,7 @@ HELP = f"""{__doc__}
 
 Without --compare or --docs: builds, then measures in rounds, each in new processes, in
 random order, threads pinned where the machine allows it. The full run takes about 15 s
-a round, the quick one 4 s."""
+a round, the quick one 4 s, --peers 8 s."""
 END_OF_HELP = """Files are Google Benchmark's JSON: its compare.py reads them, and --compare reads its files.
 
 Exit status: 0 no significant slow-down (or nothing to compare), 1 a significant
@@ -36,11 +36,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     count = command.number(int, 1, 10_000)
     parser.add_argument("--rounds", type=count, default=default, help=f"default {default}; fewer cannot be compared")
     parser.add_argument("--filter", metavar="REGEX", help="only benchmarks of these names")
-    subject = "measure the calls of this shared object beside ours, and nothing else"
+    subject = "measure the calls of this shared object beside ours, and nothing else but what --peers adds"
     parser.add_argument("--subject", metavar="PATH.so", type=pathlib.Path, help=subject)
+    beside = (
+        "measure other libraries beside this one, as far as they are installed; with --subject, that shared object too"
+    )
+    parser.add_argument("--peers", action="store_true", help=beside)
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two kept runs; measures nothing")
     parser.add_argument("--all", action="store_true", help="list also what does not differ")
-    docs = "write the pictures and the tables of bench/README.md from bench/results/*.json"
+    docs = "write the pictures and the tables of bench/README.md and bench/PEERS.md from bench/results"
     parser.add_argument("--docs", action="store_true", help=docs)
     return parser.parse_args(arguments)
 
@@ -52,8 +56,10 @@ def measure(options: argparse.Namespace) -> tuple[File, bool]:
         print(f"building {options.preset} ...", file=sys.stderr)
         OUT.mkdir(parents=True, exist_ok=True)
         stop.build(options.preset, [rounds.PROGRAM], OUT / "build.log")
-    chosen = rounds.CALLS if options.subject else rounds.MAIN if options.quick else rounds.FULL
-    file = rounds.new_file(options.preset, [(options.filter, 0.01)] if options.filter else chosen, options.subject)
+    chosen = rounds.MAIN if options.quick else rounds.FULL
+    chosen = rounds.PEERS if options.peers else rounds.CALLS if options.subject else chosen
+    passes = [(options.filter, 0.01)] if options.filter else chosen
+    file = rounds.new_file(options.preset, passes, options.subject, options.peers)
     try:
         rounds.measure(file, stop, lambda count, _: count < int(options.rounds))
     except rounds.DidNotReturn as error:
@@ -92,7 +98,13 @@ def run(arguments: Sequence[str]) -> int:
     measured.save(file, path)
     run_now = measured.gather(file)
     print(f"{ours['rounds']} rounds, {run_now['context']['compiler']}, kept in {path}")
-    if options.subject:
+    if options.peers:
+        from fsqlshm.bench import peers  # measuring alone does not need matplotlib
+
+        for sentence in run_now["context"]["left_out"]:
+            print(sentence)
+        print(f"\nns, and in brackets the ratio to hardened:\n\n{text.table(*peers.main(run_now))}")
+    elif options.subject:
         print(f"\ncalls, ns:\n\n{text.table(*tables.calls(run_now))}")
     else:
         against = text.table(*tables.against_publisher(run_now, judged=True))

@@ -43,6 +43,7 @@ def _context(file: File) -> dict[str, Any]:
         out["cpus"] = [int(cpu) for cpu in context["cpus"].split(",")]
         out["pinned"] = context["pinned"] == "true"
         out["timer"] = {"ns_per_tick": float(context["timer_ns_per_tick"])}
+        out |= {key: json.loads(context[key]) for key in ("subjects", "left_out") if key in context}
     return out
 
 

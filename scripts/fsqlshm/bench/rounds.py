@@ -34,10 +34,16 @@ MAIN: list[Pass] = [
 ]
 # Of a shared object: its calls, beside ours.
 CALLS: list[Pass] = [("^(loop|call)/", 0.02)]
+# Of all subjects, also of those that are other libraries.
+PEERS: list[Pass] = [
+    ("^(read/(uncontended|dependent|thread/.*|process/(100k|saturating))|publish|recovery)/", 0.004),
+    ("^tail/(thread/(100k|1M)|process/100k)/", 0.01),
+]
 
 
-def new_file(preset: str, passes: Sequence[Pass], subject: pathlib.Path | None = None) -> File:
-    """A file without a round. `subject`: a shared object whose calls are measured, too."""
+def new_file(preset: str, passes: Sequence[Pass], subject: pathlib.Path | None = None, peers: bool = False) -> File:
+    """A file without a round. `subject`: a shared object whose calls are measured, too. `peers`: other libraries,
+    too."""
     # What is generated from earlier results does not make the sources differ from the commit.
     changes = host.git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
     ours = {
@@ -46,12 +52,15 @@ def new_file(preset: str, passes: Sequence[Pass], subject: pathlib.Path | None =
         "commit": host.git("rev-parse", "--short=12", "HEAD"),
         "changed_since_commit": bool(changes),
         "preset": preset,
+        "nice": os.nice(0),
         "load": [],  # load average over a minute, before each round and at the end
         "rounds": 0,
         "passes": [{"filter": names, "min_time": seconds} for names, seconds in passes],
     }
     if subject:
         ours["subject"] = str(subject)
+    if peers:
+        ours["peers"] = True
     return {"context": {"fsqlshm": ours}, "benchmarks": []}
 
 
@@ -90,6 +99,7 @@ def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool]) ->
         for each in ours["passes"]:
             options = [f"--benchmark_{key}={value}" for key, value in each.items()]
             options += [f"--subject={ours['subject']}"] if "subject" in ours else []
+            options += ["--peers"] if "peers" in ours else []
             results.append(_run_program(ours["preset"], options, stop))
             if stop.requested:
                 return

@@ -18,7 +18,6 @@ _RATIOS = (
     ("uncontended read / three plain loads", _READ, "read/uncontended/plain_3", None),
     ("dependent read / five plain loads", "read/dependent/hardened", "read/dependent/plain_5", None),
     ("uncontended read / std::shared_mutex", _READ, "read/uncontended/std_shared_mutex", 1 / 20),
-    ("publish / textbook seqlock store", "publish/hardened", "publish/fence_seqlock", 1.3),
     ("publish / five plain stores", "publish/hardened", "publish/plain_5", 1.3),
     ("publish / reference publish", "publish/hardened", "publish/reference", 1 / 5),
     ("liveness by a lock / by /proc", "file/alive/lock", "file/alive/proc", 1 / 3),

@@ -1,4 +1,4 @@
-"""The fuzz targets within a time budget, two at a time.
+"""The fuzz targets within a time budget, side by side.
 
 First what must be found: the kept inputs of every target, and the faults that are known to be there, each from
 nothing if there is time for that, else from the seeds. Then every target gets its share of what is left. What is
@@ -8,11 +8,15 @@ Of a shared object: the targets that can run their inputs on it, and nothing els
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
+import math
 import pathlib
 import shlex
 import subprocess
 import tempfile
+import threading
+from collections.abc import Iterator
 
 from fsqlshm import results
 from fsqlshm.engine import Description, Job, worst
@@ -22,8 +26,7 @@ from fsqlshm.fuzz.targets import CORPUS, Fault, Target
 from fsqlshm.processes import Command
 
 BUILDS = {"asan": "engines-fuzz"}
-DESCRIPTION = Description(__doc__, builds=BUILDS, object_builds=BUILDS, corpora=True, planted="canary")
-JOBS = 2
+DESCRIPTION = Description(__doc__, builds=BUILDS, object_builds=BUILDS, corpora=True, planted="canary", job_mib=1024)
 # The longest that a fault is looked for from nothing. A miss counts after all of it, or, if the fault is of the
 # kind that is found in a second, after a moment.
 FAULT_SECONDS, PLANTED_SECONDS = 120.0, 60.0
@@ -62,9 +65,30 @@ def searches(all_targets: list[Target], seconds: float) -> list[Search]:
     return sorted(found, key=lambda search: bool(search.fault.option))
 
 
+class Slots:
+    """Places for processes, some of which a target takes together."""
+
+    def __init__(self, count: int) -> None:
+        self.free = count
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, count: int) -> Iterator[None]:
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= count)
+            self.free -= count
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += count
+                self.changed.notify_all()
+
+
 class Engine:
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.slots = Slots(job.jobs)
         # Shards differ in their seeds; libFuzzer's are below 2^32.
         self.seed = (job.seed * 1000003 + int(job.shard.split("/")[0])) % (1 << 31) or 1
         self.targets = targets.load_all(targets.BUILD)
@@ -111,15 +135,22 @@ class Engine:
             result.headline = f"{what}: not looked for long enough, {outcome.seconds:.0f} s of the {needed}"
         return result
 
-    def attack(self, target: Target, share: float) -> results.Result:
-        # Never asked to do more than is left, however long what came before took.
-        seconds = min(share, max(2.0, self.job.left()))
+    def attack(self, target: Target, part: float, seconds: float) -> results.Result:
+        """A target's part of all processes for so many seconds: in as few as get it done in that time."""
+        processes = max(1, math.ceil(part * self.job.jobs))
+        with self.slots.taken(processes):
+            # Never asked to do more than is left, however long what came before took.
+            share = min(part * self.job.jobs / processes * seconds, max(2.0, self.job.left()))
+            return self.attack_in(target, processes, share)
+
+    def attack_in(self, target: Target, processes: int, seconds: float) -> results.Result:
         corpus = self.job.out / "corpus" / target.name
         corpus.mkdir(parents=True, exist_ok=True)
         crashes = self.job.out / "crashes" / target.name
         path = self.job.shared_object
         options = [f"--subject={path}"] if path else []
-        outcome = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.job.stop, options).fuzz(seconds)
+        run = Run(target, self.seed, [corpus, *target.kept_inputs()], crashes, self.job.stop, options)
+        outcome = run.side_by_side(processes, seconds)
         result = documents.result(target, outcome, self.seed, {"seconds": seconds})
         if path:
             result.subject = path.name
@@ -132,7 +163,7 @@ class Engine:
         return target.attacks and (target.takes_subject or not self.job.shared_object)
 
     def run(self) -> int:
-        with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        with concurrent.futures.ThreadPoolExecutor(self.job.jobs) as pool:
             known = [] if self.job.shared_object else searches(self.targets, self.job.seconds)
             under_way = [(search, pool.submit(self.search, search)) for search in known]
             for number, (search, future) in enumerate(under_way):
@@ -140,10 +171,11 @@ class Engine:
                 if number == 0:
                     self.check_kept_inputs(result)
                 self.keep(search.name, result)
-            # The targets share what is left, heavy ones first so that both jobs end together.
-            attacked = sorted(filter(self.is_attacked, self.targets), key=lambda t: -t.weight)
-            unit = max(1.0 * len(attacked), self.job.left()) * JOBS / sum(t.weight for t in attacked)
-            attacks = {pool.submit(self.attack, target, unit * target.weight): target for target in attacked}
+        # The targets share what is left, heavy ones first so that all end together.
+        attacked = sorted(filter(self.is_attacked, self.targets), key=lambda t: -t.weight)
+        weight, seconds = sum(t.weight for t in attacked), max(1.0 * len(attacked), self.job.left())
+        with concurrent.futures.ThreadPoolExecutor(len(attacked)) as pool:
+            attacks = {pool.submit(self.attack, one, one.weight / weight, seconds): one for one in attacked}
             for done in concurrent.futures.as_completed(attacks):
                 self.keep(attacks[done].name, done.result())
         return worst(self.codes)

@@ -27,15 +27,16 @@ def start(job: Job, document: str, *arguments: str) -> Child:
 def main(job: Job) -> int:
     if not os.access(BINARY, os.X_OK):
         raise CouldNotRun(f"{BINARY} is not built")
+    every = ["--jobs", str(job.jobs)]
     running = [start(job, "rc11-litmus.json", "--litmus")]
     # The known defects take some seconds; a loaded machine gets more, however short the run is.
     seconds = max(20.0, job.seconds)
     if job.subject != "hardened":
         minutes = str(seconds / 60)
-        running.append(start(job, "rc11-reference.json", "--protocol", "reference", "--minutes", minutes))
+        running.append(start(job, "rc11-reference.json", "--protocol", "reference", "--minutes", minutes, *every))
     if job.subject != "reference":
         if job.shard.startswith("1/"):
-            running.append(start(job, "rc11-orders.json", "--audit-orders", "--quiet"))
+            running.append(start(job, "rc11-orders.json", "--audit-orders", "--quiet", *every))
         minutes = str(max(1.0, job.left()) / 60)
-        running.append(start(job, "rc11-hardened.json", "--minutes", minutes, "--shard", job.shard))
+        running.append(start(job, "rc11-hardened.json", "--minutes", minutes, "--shard", job.shard, *every))
     return worst([job.stop.wait(child) for child in running])

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 
 from fsqlshm import ROOT, files, merge, results
-from fsqlshm.engine import Description, Job, half_the_machine, worst
+from fsqlshm.engine import Description, Job, worst
 from fsqlshm.processes import Child
 from fsqlshm.results import COULD_NOT_RUN, CouldNotRun, Document
 from fsqlshm.schema import BadDocument
@@ -25,7 +25,7 @@ DESCRIPTION = Description(__doc__, builds={"release": "engines-relacy"}, subject
 BINARY = ROOT / "build" / "release" / "relacy" / "fsqlshm-relacy"
 AUDIT = "relacy-orders.json"
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
-AUDIT_SECONDS = 20  # it takes 12 s where it has a processor's core for itself
+AUDIT_SECONDS = 20  # it takes 30 to 40 s where it has a processor's core for itself, and may end later
 AUDIT_PATIENCE = 90  # how long after the engine's time it may still end on a loaded machine
 
 
@@ -53,7 +53,7 @@ def hardened(job: Job, left_out: str) -> list[int | None]:
     """A bounded and a random search side by side, as one document."""
     with tempfile.TemporaryDirectory(dir=job.out) as scratch:
         parts = [f"{scratch}/bounded.json", f"{scratch}/random.json"]
-        common = ["--minutes", str(max(1.0, job.left()) / 60), "--shard", job.shard, *half_the_machine()]
+        common = ["--minutes", str(max(1.0, job.left()) / 60), "--shard", job.shard, *job.half()]
         first = 1 + (job.seed % (1 << 20)) * RANDOM_NUMBERS
         running = [
             start(job, parts[0], "--search", "bounded", "--context-bound", "6", *common),
@@ -96,14 +96,15 @@ def why_no_audit(job: Job) -> str:
 def main(job: Job) -> int:
     if not os.access(BINARY, os.X_OK):
         raise CouldNotRun(f"{BINARY} is not built")
-    # The audit is single-threaded and goes on next to everything else.
+    # The audit has one process, and goes on next to everything else.
     left_out = why_no_audit(job)
-    audit = None if left_out else start(job, AUDIT, "--audit-orders", "--quiet")
+    audit = None if left_out else start(job, AUDIT, "--audit-orders", "--quiet", "--jobs", "1")
     codes = [run(job, "relacy-litmus.json", "--litmus")]
     # The known defects take a second or two; a loaded machine gets more, however short the run is.
     if job.subject != "hardened":
         seconds = job.seconds if job.subject else min(60.0, max(5.0, job.seconds / 4))
         known = ["--protocol", "reference", "--search", "bounded", "--minutes", str(seconds / 60)]
+        known += ["--jobs", str(job.jobs)]
         codes.append(run(job, "relacy-reference.json", *known))
     if job.subject != "reference":
         codes += hardened(job, left_out)

@@ -10,12 +10,12 @@ import pathlib
 import subprocess
 
 from fsqlshm import ROOT
-from fsqlshm.engine import Description, Job, half_the_machine, worst
+from fsqlshm.engine import Description, Job, worst
 from fsqlshm.processes import Child
 from fsqlshm.results import CouldNotRun
 
 BUILDS = {"release": "engines-step"}
-DESCRIPTION = Description(__doc__, builds=BUILDS, subject=True, object_builds=BUILDS)
+DESCRIPTION = Description(__doc__, builds=BUILDS, subject=True, object_builds=BUILDS, job_mib=1024)
 BINARY = ROOT / "build" / "release" / "stress" / "step" / "fsqlshm-step"
 SUBJECTS = pathlib.Path("build", "release", "harness", "subjects")
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
@@ -30,7 +30,7 @@ def start(job: Job, document: str, subject: pathlib.Path, seconds: float, *argum
 
 def explore(job: Job, subject: pathlib.Path) -> list[int | None]:
     """A bounded and a random search side by side."""
-    common = ["--shard", job.shard, *half_the_machine()]
+    common = ["--shard", job.shard, *job.half()]
     first = 1 + (job.seed % (1 << 20)) * RANDOM_NUMBERS
     drawn = ["--search", "random", "--first-iteration", str(first)]
     running = [
@@ -46,10 +46,11 @@ def main(job: Job) -> int:
     if job.shared_object:
         return worst(explore(job, job.shared_object))
     codes = []
+    every = ["--jobs", str(job.jobs)]
     # The known defects take a second or two; a loaded machine gets more, however short the run is.
     if job.subject != "hardened":
         seconds = job.seconds if job.subject else min(60.0, max(10.0, job.seconds / 4))
-        codes.append(job.stop.wait(start(job, "step-reference.json", SUBJECTS / "reference.so", seconds)))
+        codes.append(job.stop.wait(start(job, "step-reference.json", SUBJECTS / "reference.so", seconds, *every)))
     if job.subject != "reference":
         codes += explore(job, SUBJECTS / "hardened.so")
     return worst(codes)

@@ -13,6 +13,8 @@ from fsqlshm.engine import Description, Job, worst
 BUILDS = {"release": "engines-stress"}
 DESCRIPTION = Description(__doc__, builds=BUILDS | {"tsan": "engines-stress"}, subject=True, object_builds=BUILDS)
 
+MOST_WORKERS = 32  # that fsqlshm-stress takes
+
 
 def run(job: Job, name: str, preset: str, *arguments: str) -> int | None:
     if job.stop.requested:
@@ -33,11 +35,16 @@ def run(job: Job, name: str, preset: str, *arguments: str) -> int | None:
     return code
 
 
+def workers(job: Job) -> list[str]:
+    """More than three only where there are processors for them."""
+    return ["--workers", str(min(max(3, job.jobs), MOST_WORKERS))]
+
+
 def attack_object(job: Job, path: pathlib.Path) -> int:
     what = ["--subject", str(path)]
     race = f"{min(3.0, max(0.3, job.seconds / 100)):.2f}"
     codes = [run(job, "outcomes", "release", "outcomes", "--race-seconds", race, *what)]
-    codes.append(run(job, "chaos", "release", "--seconds", f"{max(5.0, job.left()):.1f}", *what))
+    codes.append(run(job, "chaos", "release", "--seconds", f"{max(5.0, job.left()):.1f}", *what, *workers(job)))
     return worst(codes)
 
 
@@ -59,6 +66,6 @@ def main(job: Job) -> int:
         codes.append(run(job, "outcomes", "release", "outcomes", "--race-seconds", race))
         deaths = str(max(20, int(job.seconds * 2)))
         codes.append(run(job, "recovery", "release", "recovery", "--deaths", deaths))
-        codes.append(run(job, "tsan", "tsan", "--seconds", f"{max(2.0, job.left() / 2):.1f}"))
-        codes.append(run(job, "chaos", "release", "--seconds", f"{max(2.0, job.left()):.1f}"))
+        codes.append(run(job, "tsan", "tsan", "--seconds", f"{max(2.0, job.left() / 2):.1f}", *workers(job)))
+        codes.append(run(job, "chaos", "release", "--seconds", f"{max(2.0, job.left()):.1f}", *workers(job)))
     return worst(codes)

@@ -51,7 +51,7 @@ def test(preset: str, job: Job, deadline: float) -> Result:
     try:
         job.stop.build(preset, ["all"], log, deadline, job.say)
         # Its exit status says no more than the list does.
-        words = ["ctest", "--test-dir", f"build/{preset}", "-j", str(os.cpu_count()), "-LE", "contract"]
+        words = ["ctest", "--test-dir", f"build/{preset}", "-j", str(job.jobs), "-LE", "contract"]
         job.stop.run([*words, "--no-tests=error", "--output-on-failure", "--output-junit", junit], log, deadline)
         read_junit(junit, preset, result)
     except (CouldNotRun, OSError) as error:

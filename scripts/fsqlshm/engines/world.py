@@ -10,12 +10,13 @@ from fsqlshm.engine import Description, Job, worst
 NO_OBJECT = "its events happen to the file layer, which a shared object does not have"
 DESCRIPTION = Description(__doc__, builds={"release": "engines-world"}, no_object=NO_OBJECT)
 SECONDS_FOR_ALL = 600
+MOST_JOBS = 256  # that fsqlshm-world takes
 
 
 def main(job: Job) -> int:
     moments = [] if job.seconds >= SECONDS_FOR_ALL else ["--quick"]
     parts = {
-        "moments": moments,
+        "moments": [*moments, "--jobs", str(min(job.jobs, MOST_JOBS))],
         "power-loss": [*moments, "power-loss"],
         "scribbler": ["scribbler", "--seconds", f"{max(1.0, job.seconds / 20):.1f}"],
     }

@@ -1,7 +1,6 @@
 """scripts/fuzz: fuzzes, replays, reduces and measures the fuzz targets. See fuzz/README.md."""
 
 import argparse
-import concurrent.futures
 import contextlib
 import pathlib
 import random
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 
 from fsqlshm import command, files, results, text
 from fsqlshm.fuzz import corpora, coverage, documents, targets
-from fsqlshm.fuzz.runs import Outcome, Run
+from fsqlshm.fuzz.runs import Run
 from fsqlshm.fuzz.targets import Target
 from fsqlshm.processes import Stopper, locked
 
@@ -89,13 +88,9 @@ def fuzz_target(target: Target, option: str, options: argparse.Namespace, stop: 
     corpus.mkdir(parents=True, exist_ok=True)
     # What must be found is looked for from nothing.
     inputs = [corpus, *target.kept_inputs()] if target.attacks else []
-    seeds = (seed % (1 << 31) for seed in range(options.seed, options.seed + options.jobs))
     crashes, given = corpus.parent / "crashes", [option] if option else []
-    runs = [Run(target, seed, inputs, crashes, stop, given, not target.attacks) for seed in seeds]
-    total = Outcome()
-    with concurrent.futures.ThreadPoolExecutor(len(runs)) as pool:
-        for outcome in pool.map(Run.fuzz, runs, [options.minutes * 60] * len(runs)):
-            total.add(outcome)
+    run = Run(target, options.seed, inputs, crashes, stop, given, not target.attacks)
+    total = run.side_by_side(options.jobs, options.minutes * 60)
     result = documents.result(target, total, options.seed, {"seconds": options.minutes * 60})
     if target.attacks and not stop.requested:
         result.details["corpus_before_merge"] = len(corpora.inputs(corpus))

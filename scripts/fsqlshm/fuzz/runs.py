@@ -1,5 +1,6 @@
 """Runs libFuzzer on a target, and keeps what it finds."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -193,3 +194,12 @@ class Run:
             if seconds - total.seconds < 1 or self.stop.requested:
                 return total
             seed = (seed + 1) % (1 << 31)
+
+    def side_by_side(self, processes: int, seconds: float) -> Outcome:
+        """Several at once, with seeds that follow this one's, on one corpus."""
+        runs = [dataclasses.replace(self, seed=(self.seed + number) % (1 << 31)) for number in range(processes)]
+        total = Outcome()
+        with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+            for outcome in pool.map(Run.fuzz, runs, [seconds] * processes):
+                total.add(outcome)
+        return total
