@@ -23,65 +23,84 @@ std::expected<void, fsqlshm_error> outcome(fsqlshm_code code, fsqlshm_error erro
   return std::unexpected(error);
 }
 
+class Surrounded {
+ public:
+  explicit Surrounded(const CallSurroundings& surroundings)
+      : after_(surroundings.before != nullptr && surroundings.before() ? surroundings.after
+                                                                       : nullptr) {}
+  Surrounded(const Surrounded&) = delete;
+  Surrounded& operator=(const Surrounded&) = delete;
+  ~Surrounded() {
+    if (after_ != nullptr) after_();
+  }
+
+ private:
+  void (*after_)();
+};
+
 }  // namespace
+
+template <class Function, class... Arguments>
+auto SubjectHeader::call(const char* name, Function function, Arguments... arguments) const {
+  doing_(name);
+  auto* const header = memory_.header();
+  const Surrounded surrounded(surroundings_);
+  return function(header, arguments...);
+}
 
 std::expected<void, fsqlshm_error> SubjectHeader::create(std::uint32_t page_size,
                                                          std::uint32_t max_txn_slots) {
-  doing_("fsqlshm_header_create");
   fsqlshm_error error{};
-  return outcome(subject_->create(memory_.header(), page_size, max_txn_slots, &error), error);
+  const fsqlshm_code code =
+      call("fsqlshm_header_create", subject_->create, page_size, max_txn_slots, &error);
+  return outcome(code, error);
 }
 
 std::expected<void, fsqlshm_error> SubjectHeader::open(std::span<const std::byte> bytes) {
-  doing_("fsqlshm_header_open");
   fsqlshm_error error{};
-  return outcome(subject_->open(memory_.header(), bytes.data(), bytes.size(), &error), error);
+  const fsqlshm_code code =
+      call("fsqlshm_header_open", subject_->open, bytes.data(), bytes.size(), &error);
+  return outcome(code, error);
 }
 
 HeaderBytes SubjectHeader::to_bytes() const {
-  doing_("fsqlshm_header_to_bytes");
   HeaderBytes bytes{};
-  subject_->to_bytes(memory_.header(), reinterpret_cast<std::uint8_t*>(bytes.data()));
+  call("fsqlshm_header_to_bytes", subject_->to_bytes,
+       reinterpret_cast<std::uint8_t*>(bytes.data()));
   return bytes;
 }
 
 fsqlshm_geometry SubjectHeader::geometry() const {
-  doing_("fsqlshm_header_geometry");
   fsqlshm_geometry geometry{};
-  subject_->geometry(memory_.header(), &geometry);
+  call("fsqlshm_header_geometry", subject_->geometry, &geometry);
   return geometry;
 }
 
 void SubjectHeader::begin_snapshot_publish() {
-  doing_("fsqlshm_header_begin_snapshot_publish");
-  subject_->begin_snapshot_publish(memory_.header());
+  call("fsqlshm_header_begin_snapshot_publish", subject_->begin_snapshot_publish);
 }
 
 void SubjectHeader::end_snapshot_publish() {
-  doing_("fsqlshm_header_end_snapshot_publish");
-  subject_->end_snapshot_publish(memory_.header());
+  call("fsqlshm_header_end_snapshot_publish", subject_->end_snapshot_publish);
 }
 
 void SubjectHeader::publish_snapshot(const ShmSnapshot& next) {
-  doing_("fsqlshm_header_publish_snapshot");
-  subject_->publish_snapshot(memory_.header(), to_c(next));
+  call("fsqlshm_header_publish_snapshot", subject_->publish_snapshot, to_c(next));
 }
 
 void SubjectHeader::reconcile(const ShmSnapshot& durable) {
-  doing_("fsqlshm_header_reconcile");
-  subject_->reconcile(memory_.header(), to_c(durable));
+  call("fsqlshm_header_reconcile", subject_->reconcile, to_c(durable));
 }
 
 ShmSnapshot SubjectHeader::load_consistent_snapshot() const {
-  doing_("fsqlshm_header_load_consistent_snapshot");
-  return of_c(subject_->load_consistent_snapshot(memory_.header()));
+  return of_c(call("fsqlshm_header_load_consistent_snapshot", subject_->load_consistent_snapshot));
 }
 
 std::optional<ShmSnapshot> SubjectHeader::try_load_consistent_snapshot(
     std::uint64_t attempts) const {
-  doing_("fsqlshm_header_try_load_consistent_snapshot");
   fsqlshm_snapshot found{};
-  if (!subject_->try_load_consistent_snapshot(memory_.header(), attempts, &found)) {
+  if (!call("fsqlshm_header_try_load_consistent_snapshot", subject_->try_load_consistent_snapshot,
+            attempts, &found)) {
     return std::nullopt;
   }
   return of_c(found);
@@ -89,54 +108,47 @@ std::optional<ShmSnapshot> SubjectHeader::try_load_consistent_snapshot(
 
 bool SubjectHeader::acquire_serialized_writer(TxnId id, ProcessIdentity self,
                                               std::uint64_t lease_expiry) {
-  doing_("fsqlshm_header_acquire_serialized_writer");
-  return subject_->acquire_serialized_writer(memory_.header(), id.get(), to_c(self), lease_expiry);
+  return call("fsqlshm_header_acquire_serialized_writer", subject_->acquire_serialized_writer,
+              id.get(), to_c(self), lease_expiry);
 }
 
 bool SubjectHeader::release_serialized_writer(TxnId id) {
-  doing_("fsqlshm_header_release_serialized_writer");
-  return subject_->release_serialized_writer(memory_.header(), id.get());
+  return call("fsqlshm_header_release_serialized_writer", subject_->release_serialized_writer,
+              id.get());
 }
 
 std::uint64_t SubjectHeader::check_serialized_writer() const {
-  doing_("fsqlshm_header_check_serialized_writer");
-  return subject_->check_serialized_writer(memory_.header());
+  return call("fsqlshm_header_check_serialized_writer", subject_->check_serialized_writer);
 }
 
 fsqlshm_exclusion SubjectHeader::check_serialized_writer_exclusion(
     std::uint64_t now, ProcessIdentity self, const fsqlshm_liveness& liveness) {
-  doing_("fsqlshm_header_check_serialized_writer_exclusion");
-  return subject_->check_serialized_writer_exclusion(memory_.header(), now, to_c(self), &liveness);
+  return call("fsqlshm_header_check_serialized_writer_exclusion",
+              subject_->check_serialized_writer_exclusion, now, to_c(self), &liveness);
 }
 
 std::uint64_t SubjectHeader::alloc_txn_id() {
-  doing_("fsqlshm_header_alloc_txn_id");
-  return subject_->alloc_txn_id(memory_.header());
+  return call("fsqlshm_header_alloc_txn_id", subject_->alloc_txn_id);
 }
 
 std::uint64_t SubjectHeader::load_commit_seq() const {
-  doing_("fsqlshm_header_load_commit_seq");
-  return subject_->load_commit_seq(memory_.header());
+  return call("fsqlshm_header_load_commit_seq", subject_->load_commit_seq);
 }
 
 std::uint64_t SubjectHeader::load_schema_epoch() const {
-  doing_("fsqlshm_header_load_schema_epoch");
-  return subject_->load_schema_epoch(memory_.header());
+  return call("fsqlshm_header_load_schema_epoch", subject_->load_schema_epoch);
 }
 
 std::uint64_t SubjectHeader::load_ecs_epoch() const {
-  doing_("fsqlshm_header_load_ecs_epoch");
-  return subject_->load_ecs_epoch(memory_.header());
+  return call("fsqlshm_header_load_ecs_epoch", subject_->load_ecs_epoch);
 }
 
 std::uint64_t SubjectHeader::load_gc_horizon() const {
-  doing_("fsqlshm_header_load_gc_horizon");
-  return subject_->load_gc_horizon(memory_.header());
+  return call("fsqlshm_header_load_gc_horizon", subject_->load_gc_horizon);
 }
 
 void SubjectHeader::store_gc_horizon(std::uint64_t horizon) {
-  doing_("fsqlshm_header_store_gc_horizon");
-  subject_->store_gc_horizon(memory_.header(), horizon);
+  call("fsqlshm_header_store_gc_horizon", subject_->store_gc_horizon, horizon);
 }
 
 }  // namespace fsqlshm::harness

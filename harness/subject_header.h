@@ -19,15 +19,22 @@
 
 namespace fsqlshm::harness {
 
+/// What surrounds the calls of a subject, so that something can happen in the middle of one.
+struct CallSurroundings {
+  bool (*before)();  ///< the last before the call; whether `after` is to follow
+  void (*after)();
+};
+
 /// One header of a subject, in memory that is made for it. Says what it calls to `doing`, for engines
 /// that run in a child (guarded.h).
 ///
 /// Thread safety: that of the subject.
 class SubjectHeader {
  public:
-  /// REQUIRES: all three outlive it. A header has to be made by `create` or `open` before other calls.
-  SubjectHeader(const Subject& subject, const SubjectMemory& memory, Doing& doing) noexcept
-      : subject_(subject), memory_(memory), doing_(doing) {}
+  /// REQUIRES: the three references outlive it. A header has to be made by `create` or `open` before other calls.
+  SubjectHeader(const Subject& subject, const SubjectMemory& memory, Doing& doing,
+                CallSurroundings surroundings = {}) noexcept
+      : subject_(subject), memory_(memory), doing_(doing), surroundings_(surroundings) {}
 
   [[nodiscard]] std::expected<void, fsqlshm_error> create(std::uint32_t page_size,
                                                           std::uint32_t max_txn_slots);
@@ -60,9 +67,13 @@ class SubjectHeader {
   void store_gc_horizon(std::uint64_t horizon);
 
  private:
+  template <class Function, class... Arguments>
+  auto call(const char* name, Function function, Arguments... arguments) const;
+
   const Subject& subject_;
   const SubjectMemory& memory_;
   Doing& doing_;
+  CallSurroundings surroundings_;
 };
 
 }  // namespace fsqlshm::harness

@@ -8,6 +8,7 @@
 
 #include "harness/random.h"
 #include "harness/subject.h"
+#include "harness/subject_header.h"
 
 namespace fsqlshm::stress {
 
@@ -23,19 +24,8 @@ class Interruptions {
   Interruptions& operator=(const Interruptions&) = delete;
   ~Interruptions();
 
-  /// One call of the subject: between its construction and its destruction.
-  class Call {
-   public:
-    Call() : armed_(before_call()) {}
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-    ~Call() {
-      if (armed_) after_call();
-    }
-
-   private:
-    bool armed_;
-  };
+  /// Lets the interruptions of the calling thread, if it has any, come into its calls.
+  [[nodiscard]] static harness::CallSurroundings of_calls() { return {before_call, after_call}; }
 
  private:
   static bool before_call();

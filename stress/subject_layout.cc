@@ -15,31 +15,31 @@ std::optional<TxnId> id_or_none(std::uint64_t raw) {
 }  // namespace
 
 bool SubjectLayout::create() {
-  return called()->create(PageSize().get(), kDefaultMaxTxnSlots).has_value();
+  return header_.create(PageSize().get(), kDefaultMaxTxnSlots).has_value();
 }
 
 std::optional<ShmSnapshot> SubjectLayout::try_load_consistent_snapshot(
     std::uint64_t attempts) const {
   if ((*subject_)->try_load_consistent_snapshot != nullptr) {
-    return called()->try_load_consistent_snapshot(attempts);
+    return header_.try_load_consistent_snapshot(attempts);
   }
   for (; word(Field::kSnapshotSeq) % 2 != 0; cpu_pause()) {
     if (attempts-- <= 1) return std::nullopt;
   }
-  return called()->load_consistent_snapshot();
+  return header_.load_consistent_snapshot();
 }
 
 std::optional<TxnId> SubjectLayout::check_serialized_writer() const {
-  return id_or_none(called()->check_serialized_writer());
+  return id_or_none(header_.check_serialized_writer());
 }
 
 Exclusion SubjectLayout::check_serialized_writer_exclusion(std::uint64_t now) {
-  return called()->check_serialized_writer_exclusion(now, self_, liveness_) == FSQLSHM_NO_WRITER
+  return header_.check_serialized_writer_exclusion(now, self_, liveness_) == FSQLSHM_NO_WRITER
              ? Exclusion::kOk
              : Exclusion::kBusy;
 }
 
-std::optional<TxnId> SubjectLayout::alloc_txn_id() { return id_or_none(called()->alloc_txn_id()); }
+std::optional<TxnId> SubjectLayout::alloc_txn_id() { return id_or_none(header_.alloc_txn_id()); }
 
 HeaderBytes wire_bytes(const harness::Subject& subject, const harness::SubjectMemory& memory) {
   SharedMemoryLayout header;

@@ -29,19 +29,19 @@ class SubjectLayout {
         memory_(&memory),
         self_(self),
         liveness_(liveness),
-        header_(subject, memory, harness::LastWords::mine()->doing) {}
+        header_(subject, memory, harness::LastWords::mine()->doing, Interruptions::of_calls()) {}
 
   /// Makes the header anew. False if the subject does not.
   [[nodiscard]] bool create();
-  [[nodiscard]] HeaderBytes to_bytes() const { return called()->to_bytes(); }
+  [[nodiscard]] HeaderBytes to_bytes() const { return header_.to_bytes(); }
   /// An atomic word, without the subject.
   [[nodiscard]] std::uint64_t word(Field field) const { return memory_->load(*subject_, field); }
 
   void publish_snapshot(CommitSeq commit, SchemaEpoch schema, std::uint64_t ecs) {
-    called()->publish_snapshot({commit, schema, ecs});
+    header_.publish_snapshot({commit, schema, ecs});
   }
   void reconcile(CommitSeq commit, SchemaEpoch schema, std::uint64_t ecs) {
-    called()->reconcile({commit, schema, ecs});
+    header_.reconcile({commit, schema, ecs});
   }
   /// A subject that has no such function is asked for the triple when its number is even: its loop would not
   /// end if the publisher is dead.
@@ -49,42 +49,30 @@ class SubjectLayout {
       std::uint64_t attempts) const;
 
   bool acquire_serialized_writer(TxnId id, std::uint64_t lease_expiry) {
-    return called()->acquire_serialized_writer(id, self_, lease_expiry);
+    return header_.acquire_serialized_writer(id, self_, lease_expiry);
   }
   bool acquire_serialized_writer(TxnId id, std::uint32_t pid, std::uint64_t birth,
                                  std::uint64_t lease_expiry) {
-    return called()->acquire_serialized_writer(id, {pid, birth}, lease_expiry);
+    return header_.acquire_serialized_writer(id, {pid, birth}, lease_expiry);
   }
-  bool release_serialized_writer(TxnId id) { return called()->release_serialized_writer(id); }
+  bool release_serialized_writer(TxnId id) { return header_.release_serialized_writer(id); }
   [[nodiscard]] std::optional<TxnId> check_serialized_writer() const;
   [[nodiscard]] Exclusion check_serialized_writer_exclusion(std::uint64_t now);
 
   [[nodiscard]] std::optional<TxnId> alloc_txn_id();
-  [[nodiscard]] CommitSeq load_commit_seq() const { return CommitSeq(called()->load_commit_seq()); }
+  [[nodiscard]] CommitSeq load_commit_seq() const { return CommitSeq(header_.load_commit_seq()); }
   [[nodiscard]] SchemaEpoch load_schema_epoch() const {
-    return SchemaEpoch(called()->load_schema_epoch());
+    return SchemaEpoch(header_.load_schema_epoch());
   }
-  [[nodiscard]] CommitSeq load_gc_horizon() const { return CommitSeq(called()->load_gc_horizon()); }
+  [[nodiscard]] CommitSeq load_gc_horizon() const { return CommitSeq(header_.load_gc_horizon()); }
   void store_gc_horizon(CommitSeq horizon) { header_.store_gc_horizon(horizon.get()); }
 
  private:
-  // For one call, which may be disturbed.
-  class Called {
-   public:
-    explicit Called(harness::SubjectHeader& header) : header_(header) {}
-    harness::SubjectHeader* operator->() const { return &header_; }
-
-   private:
-    harness::SubjectHeader& header_;
-    Interruptions::Call call_;
-  };
-  [[nodiscard]] Called called() const { return Called(header_); }
-
   const harness::Subject* subject_;
   const harness::SubjectMemory* memory_;
   ProcessIdentity self_;
   fsqlshm_liveness liveness_;
-  mutable harness::SubjectHeader header_;  // its const functions change what the thread says
+  harness::SubjectHeader header_;
 };
 
 /// What a header of `subject` holds, in the wire format and without its help: the ten words as they are, and
