@@ -1,21 +1,9 @@
 #include "harness/subject_header.h"
 
+#include "harness/c_types.h"
+
 namespace fsqlshm::harness {
 namespace {
-
-fsqlshm_process to_c(ProcessIdentity who) {
-  return {.birth = who.birth, .pid = who.pid, .reserved = 0};
-}
-
-fsqlshm_snapshot to_c(const ShmSnapshot& snapshot) {
-  return {.commit_seq = snapshot.commit_seq.get(),
-          .schema_epoch = snapshot.schema_epoch.get(),
-          .ecs_epoch = snapshot.ecs_epoch};
-}
-
-ShmSnapshot of_c(const fsqlshm_snapshot& snapshot) {
-  return {CommitSeq(snapshot.commit_seq), SchemaEpoch(snapshot.schema_epoch), snapshot.ecs_epoch};
-}
 
 std::expected<void, fsqlshm_error> outcome(fsqlshm_code code, fsqlshm_error error) {
   if (code == FSQLSHM_OK) return {};
@@ -93,7 +81,8 @@ void SubjectHeader::reconcile(const ShmSnapshot& durable) {
 }
 
 ShmSnapshot SubjectHeader::load_consistent_snapshot() const {
-  return of_c(call("fsqlshm_header_load_consistent_snapshot", subject_->load_consistent_snapshot));
+  return from_c(
+      call("fsqlshm_header_load_consistent_snapshot", subject_->load_consistent_snapshot));
 }
 
 std::optional<ShmSnapshot> SubjectHeader::try_load_consistent_snapshot(
@@ -103,7 +92,7 @@ std::optional<ShmSnapshot> SubjectHeader::try_load_consistent_snapshot(
             attempts, &found)) {
     return std::nullopt;
   }
-  return of_c(found);
+  return from_c(found);
 }
 
 bool SubjectHeader::acquire_serialized_writer(TxnId id, ProcessIdentity self,

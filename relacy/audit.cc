@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <stdexcept>
@@ -65,7 +66,8 @@ bool is_operation(const std::string& line) {
 std::string pack(const Verdicts& verdicts) {
   nlohmann::json rows;
   for (const MatrixRow& row : verdicts) {
-    rows.push_back({row.killed, row.scenario, row.property, row.executions, row.replay});
+    rows.push_back({row.killed, row.scenario, row.property, row.executions, row.replay,
+                    row.search.search, row.search.bound, row.search.iterations, row.search.first});
   }
   std::string bytes;
   nlohmann::json::to_msgpack(rows, bytes);
@@ -75,12 +77,14 @@ std::string pack(const Verdicts& verdicts) {
 Verdicts unpack(std::string_view bytes, const Weakening& weakening) {
   Verdicts verdicts;
   for (const nlohmann::json& row : nlohmann::json::from_msgpack(bytes)) {
-    verdicts.push_back({.weakening = weakening,
-                        .killed = row[0],
-                        .scenario = row[1],
-                        .property = row[2],
-                        .executions = row[3],
-                        .replay = row[4]});
+    verdicts.push_back(
+        {.weakening = weakening,
+         .killed = row[0],
+         .scenario = row[1],
+         .property = row[2],
+         .search = {.search = row[5], .bound = row[6], .iterations = row[7], .first = row[8]},
+         .executions = row[3],
+         .replay = row[4]});
   }
   return verdicts;
 }
@@ -154,6 +158,8 @@ MatrixRow judge(const Subject& subject, const std::vector<const Scenario*>& scen
       row.executions += result.executions;
       if (!result.violation) continue;
       row.kill(*scenario, result, *result.violation, result.replay.text());
+      row.search = pass;
+      if (pass.search == Search::kRandom) row.search.iterations = result.executions;
       return row;
     }
   }
@@ -190,6 +196,41 @@ std::expected<void, std::string> audit(const std::vector<SiteUse>& uses, unsigne
   if (!died.empty()) return std::unexpected(died);
   if (harness::stop_requested()) return std::unexpected("stopped before the audit was complete");
   return {};
+}
+
+std::optional<std::string> violated_as_it_is(const Subject& subject,
+                                             const std::vector<MatrixRow>& rows, unsigned jobs) {
+  std::map<std::tuple<std::string, Search, unsigned, std::uint64_t>, Budget> killers;
+  for (const MatrixRow& row : rows) {
+    if (!row.killed) continue;
+    const Budget& search = row.search;
+    Budget& longest =
+        killers.try_emplace({row.scenario, search.search, search.bound, search.first}, search)
+            .first->second;
+    longest.iterations = std::max(longest.iterations, search.iterations);
+  }
+  const std::vector all(killers.begin(), killers.end());
+  std::optional<std::string> why;
+  harness::run({.count = all.size(),
+                .at_once = jobs,
+                .work = [&](std::size_t i) -> std::string {
+                  harness::install_stop_handler();
+                  const SearchResult found =
+                      search(subject, *find_scenario(std::get<0>(all[i].first)), all[i].second,
+                             [](std::uint64_t) { return !harness::stop_requested(); });
+                  if (!found.violation) return {};
+                  return fmt::format("{} violates {} as it is: {}", subject.name,
+                                     found.violation->property, found.replay.text());
+                },
+                .done =
+                    [&](std::size_t i, const harness::Made& made) {
+                      if (why) return;
+                      if (!made) why = std::get<0>(all[i].first) + ": the process " + made.error();
+                      if (made && !made->empty()) why = *made;
+                    },
+                .go_on = [&] { return !why && !harness::stop_requested(); }});
+  if (!why && harness::stop_requested()) why = "stopped before the audit was complete";
+  return why;
 }
 
 // The comment's numbers go to the operations below it, one each; the last one to all that follow,

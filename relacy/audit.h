@@ -11,6 +11,7 @@
 #include <expected>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ struct MatrixRow {
   bool killed = false;
   std::string scenario{};        ///< killed: by this one
   std::string property{};        ///< ... because this did not hold
+  Budget search{};               ///< ... in this search, up to the violation
   std::uint64_t executions = 0;  ///< killed: of that scenario; else: of all scenarios together
   std::string replay{};
 
@@ -62,6 +64,12 @@ struct AuditWork {
 /// it is not complete.
 [[nodiscard]] std::expected<void, std::string> audit(const std::vector<SiteUse>& uses,
                                                      unsigned jobs, const AuditWork& work);
+
+/// Why a kill among `rows` is not the weakening's: its search finds a violation of `subject` without that, too. Or why
+/// not all of them were repeated; a clause for a person. Uses `jobs` processes.
+[[nodiscard]] std::optional<std::string> violated_as_it_is(const Subject& subject,
+                                                           const std::vector<MatrixRow>& rows,
+                                                           unsigned jobs);
 
 /// Where the operation is, by what does not change with the lines around it: "publish (2)", the
 /// function and the number in the comment above the operation, if it has one.

@@ -24,35 +24,6 @@ nlohmann::json to_json(const MatrixRow& row) {
           {"replay", row.replay}};
 }
 
-// Why no weakening can be blamed: the violation of a scenario that is there without any, or that not all were
-// searched.
-std::optional<std::string> violated_as_it_is(const Subject& subject, unsigned bound,
-                                             unsigned jobs) {
-  const auto& all = scenarios();
-  std::optional<std::string> why;
-  harness::run({.count = all.size(),
-                .at_once = jobs,
-                .work = [&](std::size_t i) -> std::string {
-                  harness::install_stop_handler();
-                  if (must_fail(subject, all[i])) return {};
-                  const SearchResult found =
-                      search(subject, all[i], {.search = Search::kBounded, .bound = bound},
-                             [](std::uint64_t) { return !harness::stop_requested(); });
-                  if (!found.violation) return {};
-                  return fmt::format("{} violates {} as it is: {}", subject.name,
-                                     found.violation->property, found.replay.text());
-                },
-                .done =
-                    [&](std::size_t i, const harness::Made& made) {
-                      if (why) return;
-                      if (!made) why = all[i].name + ": the process " + made.error();
-                      if (made && !made->empty()) why = *made;
-                    },
-                .go_on = [&] { return !why && !harness::stop_requested(); }});
-  if (!why && harness::stop_requested()) why = "stopped before the audit was complete";
-  return why;
-}
-
 harness::Finding unexplained(const MatrixRow& row) {
   return {.severity = "violation",
           .property = "every memory order is necessary",
@@ -94,10 +65,6 @@ void report_matrix(const Matrix& matrix, std::size_t sites, harness::Result& res
 // None if it was stopped or cannot be done; the document says why in that case.
 std::optional<Matrix> audit_subject(const Subject& subject, const Budget& budget, unsigned jobs,
                                     harness::Progress& progress, harness::Result& result) {
-  if (auto why = violated_as_it_is(subject, budget.bound, jobs)) {
-    result.could_not_run = std::move(why);
-    return std::nullopt;
-  }
   Matrix matrix{.subject = subject.name};
   const std::vector<SiteUse> uses = discover_sites(subject);
   const auto complete = audit(
@@ -121,6 +88,10 @@ std::optional<Matrix> audit_subject(const Subject& subject, const Budget& budget
            }});
   if (!complete) {
     result.could_not_run = complete.error();
+    return std::nullopt;
+  }
+  if (auto why = violated_as_it_is(subject, matrix.rows, jobs)) {
+    result.could_not_run = std::move(why);
     return std::nullopt;
   }
   report_matrix(matrix, uses.size(), result);

@@ -66,10 +66,11 @@ class LitmusTests {
   static std::uint64_t check(Layout& layout) {
     const auto lives = [](std::uint32_t, std::uint64_t) { return true; };
     const auto answer = [&] {
-      if constexpr (kOfSubject)
+      if constexpr (kOfSubject) {
         return layout.check_serialized_writer_exclusion(kNow);
-      else
+      } else {
         return layout.check_serialized_writer_exclusion(kNow, lives);
+      }
     };
     return answer() == Exclusion::kOk ? 1 : 0;
   }
@@ -89,10 +90,11 @@ class LitmusTests {
   // What the four words say.
   static std::string_view words(const Layout& layout) {
     const auto load = [&](Field field) {
-      if constexpr (kOfSubject)
+      if constexpr (kOfSubject) {
         return layout.word(field);
-      else
+      } else {
         return layout.words().load(field, std::memory_order_acquire);
+      }
     };
     const std::uint64_t state = load(Field::kSerializedWriterTxnId);
     const std::uint64_t pid = load(Field::kSerializedWriterPidAndGen);

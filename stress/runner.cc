@@ -270,10 +270,10 @@ class Runner {
     const std::uint64_t low = log.begin_read();
     const auto look = subject_.look(now);
     if (!look) return findings_.add_call(look.error());
-    died_in_publish_ = !look->snapshot;
-    if (look->snapshot &&
-        (!whole(*look->snapshot) ||
-         log.end_read(low, look->snapshot->commit_seq.get()) != ReadVerdict::kGood)) {
+    const auto& seen = look->snapshot;
+    died_in_publish_ = !seen;
+    if (seen &&
+        (!whole(*seen) || log.end_read(low, seen->commit_seq.get()) != ReadVerdict::kGood)) {
       findings_.add_with_context(harness::kSnapshotIntegrity, "no right snapshot after the run");
     }
     const HeaderBytes bytes = subject_.header_bytes();

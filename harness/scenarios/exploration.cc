@@ -61,7 +61,7 @@ SearchBudget budget_of(const ExplorationOptions& options, const Shard& shard) {
 
 // A search that is not over after so many executions is done in so many parts. Counts and findings
 // depend on these two, and not on --jobs.
-constexpr std::uint64_t kShort = 2000;
+constexpr std::uint64_t kShort = 5000;
 constexpr std::uint64_t kParts = 16;
 
 // What a process does at a time: a whole search, or a part of it.

@@ -1,20 +1,53 @@
 #include "relacy/rc11/explorer.h"
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <utility>
 
 namespace fsqlshm::rc11 {
+namespace {
+
+// All parts deal the same subtrees out, so that a part of a part is one of more parts. They are many, because the largest
+// are a hundred times as large as most.
+constexpr std::size_t kSubtrees = 1024;
+
+}  // namespace
 
 Explorer::Explorer(const Program& program, Part part)
-    : program_(program), part_(part), replayer_(program), graph_(program) {
-  stack_.push_back({Graph(program), 0});
+    : program_(program), replayer_(program), graph_(program) {
+  stack_.emplace_back(program);
+  if (part.count > 1) keep_part(part);
+}
+
+// Breadth first, so that a large subtree is taken apart again while small ones come to their end.
+void Explorer::keep_part(Part part) {
+  std::deque<Graph> inner(1, stack_.front());
+  std::vector<Graph> all;  // leaves; then what is left of the inner ones
+  while (!inner.empty() && inner.size() + all.size() < kSubtrees) {
+    Graph graph = std::move(inner.front());
+    inner.pop_front();
+    if (graph.half_done() < 0 && schedule(graph) < 0) {
+      all.push_back(std::move(graph));
+      continue;
+    }
+    stack_.clear();
+    static_cast<void>(visit(std::move(graph)));
+    std::ranges::move(stack_, std::back_inserter(inner));
+  }
+  std::ranges::move(inner, std::back_inserter(all));
+  stack_.clear();
+  for (std::uint64_t i = part.index; i < all.size(); i += part.count) {
+    stack_.push_back(std::move(all[i]));
+  }
+  visits_ = 0;
 }
 
 bool Explorer::next() {
   while (!stack_.empty()) {
-    Frame frame = std::move(stack_.back());
+    Graph graph = std::move(stack_.back());
     stack_.pop_back();
-    if (visit(std::move(frame))) return true;
+    if (visit(std::move(graph))) return true;
   }
   return false;
 }
@@ -31,9 +64,8 @@ int Explorer::schedule(Graph& graph) {
 }
 
 // True if the graph is one to show. Otherwise what follows it is on the stack.
-bool Explorer::visit(Frame frame) {
+bool Explorer::visit(Graph graph) {
   ++visits_;
-  Graph& graph = frame.graph;
   children_.clear();
   if (const int half = graph.half_done(); half >= 0) {
     const Operation operation = graph.events(half).back().operation;
@@ -48,17 +80,11 @@ bool Explorer::visit(Frame frame) {
       add_write(std::move(graph), thread, operation);
     }
   } else {
-    if (frame.choices < kShardDepth && split_++ % part_.count != part_.index) return false;
     if (!finish(graph)) return false;
     graph_ = std::move(graph);
     return true;
   }
-  const unsigned choices = frame.choices + (children_.size() > 1 ? 1 : 0);
-  const bool splits = frame.choices < kShardDepth && choices == kShardDepth;
-  for (Graph& child : children_) {
-    if (splits && split_++ % part_.count != part_.index) continue;
-    stack_.push_back({std::move(child), choices});
-  }
+  std::ranges::move(children_, std::back_inserter(stack_));
   return false;
 }
 

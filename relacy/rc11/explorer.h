@@ -21,7 +21,7 @@
 
 namespace fsqlshm::rc11 {
 
-/// Which part of the graphs: they are split after a few choices.
+/// Which part of the graphs.
 struct Part {
   std::uint64_t index = 0;
   std::uint64_t count = 1;
@@ -48,14 +48,8 @@ class Explorer {
   [[nodiscard]] std::uint64_t unfair() const noexcept { return unfair_; }
 
  private:
-  struct Frame {
-    Graph graph;
-    unsigned choices;  // with more than one possibility, so far
-  };
-
-  static constexpr unsigned kShardDepth = 8;
-
-  bool visit(Frame frame);
+  void keep_part(Part part);
+  bool visit(Graph graph);
   [[nodiscard]] bool finish(const Graph& graph);
   [[nodiscard]] int schedule(Graph& graph);
   void add_reads(const Graph& graph, int thread, const Operation& operation);
@@ -65,15 +59,13 @@ class Explorer {
   [[nodiscard]] static bool is_newest(const Graph& graph, EventId id, const Clock& prefix);
 
   const Program& program_;
-  Part part_;
   Replayer replayer_;
   Graph graph_;
   End end_ = End::kComplete;
-  std::vector<Frame> stack_;
+  std::vector<Graph> stack_;  // subtrees to go
   std::vector<Graph> children_;
   std::uint64_t visits_ = 0;
   std::uint64_t unfair_ = 0;
-  std::uint64_t split_ = 0;  // parts so far
 };
 
 }  // namespace fsqlshm::rc11

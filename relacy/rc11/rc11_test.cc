@@ -143,6 +143,17 @@ TEST(Executions, OfShardsAreTogetherTheWhole) {
   }
 }
 
+// As a search with --shard and --jobs takes a large tree apart.
+TEST(Executions, OfPartsOfAShardAreTogetherTheShard) {
+  constexpr const char* kScenario = "publish3-load2";
+  std::uint64_t together = 0;
+  for (const std::uint64_t index : {2U, 5U, 8U, 11U}) {
+    together += all_of("hardened", kScenario, {.shard = {index, 12}}).executions;
+  }
+  EXPECT_GT(together, 5000U);
+  EXPECT_EQ(together, all_of("hardened", kScenario, {.shard = {2, 3}}).executions);
+}
+
 // --- Orders of steps ------------------------------------------------------------------------------------
 
 // Whether each step comes after those that it is behind by po, rf and modification order.

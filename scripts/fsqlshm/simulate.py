@@ -16,7 +16,7 @@ from fsqlshm.results import CLEAN, CouldNotRun, Document
 from fsqlshm.text import table
 
 # Of harness/scenarios/exploration.cc, and who has parts.
-SHORT, PARTS = 2000, 16
+SHORT, PARTS = 5000, 16
 IN_PARTS = ("relacy", "rc11")
 
 

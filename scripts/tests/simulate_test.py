@@ -34,9 +34,9 @@ class SimulateTest(support.FolderTest):
     def test_a_long_search_has_parts_where_the_engine_has_them(self) -> None:
         long = (32.0, 32_000)
         self.assertEqual(predict([search("step", long)], 8, 1, FREE).search, 32)
-        # 2,000 executions are 2 s; then two rounds of eight parts, 2 s each.
-        self.assertEqual(predict([search("rc11", long)], 8, 1, FREE).search, 2 + 4)
-        self.assertEqual(predict([search("rc11", (32.0, 2000))], 8, 1, FREE).search, 32)
+        # 5,000 executions are 5 s; then two rounds of eight parts, 2 s each.
+        self.assertEqual(predict([search("rc11", long)], 8, 1, FREE).search, 5 + 4)
+        self.assertEqual(predict([search("rc11", (32.0, 5000))], 8, 1, FREE).search, 32)
 
     def test_machines_share_every_scenario_build_each_for_itself_and_are_merged(self) -> None:
         costs = Costs(build=100, longest=30, piece=0, scenario=1, merge=2)

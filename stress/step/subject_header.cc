@@ -4,22 +4,13 @@
 #include <type_traits>
 #include <utility>
 
+#include "harness/c_types.h"
+
 namespace fsqlshm::step {
 namespace {
 
-fsqlshm_process to_c(ProcessIdentity who) {
-  return {.birth = who.birth, .pid = who.pid, .reserved = 0};
-}
-
-fsqlshm_snapshot to_c(const ShmSnapshot& snapshot) {
-  return {.commit_seq = snapshot.commit_seq.get(),
-          .schema_epoch = snapshot.schema_epoch.get(),
-          .ecs_epoch = snapshot.ecs_epoch};
-}
-
-ShmSnapshot from_c(const fsqlshm_snapshot& snapshot) {
-  return {CommitSeq(snapshot.commit_seq), SchemaEpoch(snapshot.schema_epoch), snapshot.ecs_epoch};
-}
+using harness::from_c;
+using harness::to_c;
 
 // 0 and what is outside of the domain are none.
 std::optional<TxnId> id_of(std::uint64_t raw) {
