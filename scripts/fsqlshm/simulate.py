@@ -26,7 +26,7 @@ class Costs:
 
     build: float  # of one processor
     longest: float  # that a build takes on any number of processors
-    piece: float  # to begin and end a process
+    piece: float  # to begin and end a process; one job needs none
     scenario: float  # to come to a machine's part of it
     merge: float  # for each machine
 
@@ -42,16 +42,23 @@ class Prediction:
         return self.build + self.search + self.merge
 
 
-def queues(document: Document, machines: int, costs: Costs) -> list[list[float]]:
+def has_parts(document: Document) -> bool:
+    """Whether its long searches are done in parts: exhaustive ones without a limit."""
+    limited = document["details"]["search"] == "random" or {"seconds", "iterations"} & document["budget"].keys()
+    return document["engine"] in IN_PARTS and not limited
+
+
+def queues(document: Document, jobs: int, machines: int, costs: Costs) -> list[list[float]]:
     """The pieces of a search on one machine of several, in seconds: a queue begins when the one before is done."""
     first, second = [], []
+    in_parts, piece = has_parts(document), costs.piece * (jobs > 1)
     for row in document["details"]["scenarios"]:
         executions, seconds = row["executions"] / machines, row["seconds"] / machines + costs.scenario * (machines > 1)
-        if document["engine"] in IN_PARTS and executions > SHORT:
-            first.append(costs.piece + seconds * SHORT / executions)
-            second += [costs.piece + seconds / PARTS] * PARTS
+        if in_parts and executions > SHORT:
+            first.append(piece + seconds * SHORT / executions)
+            second += [piece + seconds / PARTS] * PARTS
         else:
-            first.append(costs.piece + seconds)
+            first.append(piece + seconds)
     return [first, second]
 
 
@@ -64,7 +71,7 @@ def schedule(pieces: Iterable[float], jobs: int) -> float:
 
 
 def predict(documents: Sequence[Document], jobs: int, machines: int, costs: Costs) -> Prediction:
-    search = sum(schedule(queue, jobs) for one in documents for queue in queues(one, machines, costs))
+    search = sum(schedule(queue, jobs) for one in documents for queue in queues(one, jobs, machines, costs))
     build = max(costs.build / jobs, costs.longest if costs.build else 0)
     return Prediction(build, search, costs.merge * machines if machines > 1 else 0)
 
@@ -74,6 +81,10 @@ def load(path: pathlib.Path) -> Document:
     if not document["details"].get("scenarios"):
         raise CouldNotRun(f"{path} is not of a search of scenarios")
     return document
+
+
+def kind(document: Document) -> tuple[str, str, str]:
+    return document["engine"], document["subject"], document["details"]["search"]
 
 
 def measured(text: str) -> tuple[int, pathlib.Path]:
@@ -94,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     add("--machines", type=count, nargs="+", default=[1, 10, 100], metavar="M", help="default 1 10 100")
     add("--build", type=seconds, default=0, metavar="S", help="seconds of one processor that a machine builds (0)")
     add("--longest", type=seconds, default=0, metavar="S", help="seconds that a build takes at least (0)")
-    add("--piece", type=seconds, default=0.003, metavar="S", help="to begin and end a process (0.003)")
+    add("--piece", type=seconds, default=0.0015, metavar="S", help="to begin and end a process (0.0015)")
     add("--scenario", type=seconds, default=0.01, metavar="S", help="to come to a machine's part of one (0.01)")
     add("--merge", type=seconds, default=0.05, metavar="S", help="to merge what a machine has found (0.05)")
     add("--measured", type=measured, nargs="+", default=[], metavar="N:DOCUMENT", help="compare with these runs")
@@ -112,7 +123,10 @@ def main(arguments: Sequence[str]) -> int:
     print(table(["machines", "jobs", "build, s", "search, s", "merge, s", "total, s", "efficiency"], rows), end="")
     for jobs, path in options.measured:
         document = load(path)
-        predicted = predict([one for one in documents if one["engine"] == document["engine"]], jobs, 1, costs).search
+        same = [one for one in documents if kind(one) == kind(document)]
+        if not same:
+            raise CouldNotRun(f"{path} is of a search that no other document is of")
+        predicted = predict(same, jobs, 1, costs).search
         took = document["duration_seconds"]
         more = 100 * (predicted / took - 1)
         print(f"{document['engine']}, {jobs} jobs: predicted {predicted:.1f} s, measured {took:.1f} s, {more:+.0f} %")

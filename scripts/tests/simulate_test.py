@@ -13,10 +13,10 @@ from fsqlshm.simulate import Costs, predict, schedule
 FREE = Costs(build=0, longest=0, piece=0, scenario=0, merge=0)
 
 
-def search(engine: str, *scenarios: tuple[float, int]) -> dict[str, Any]:
+def search(engine: str, *scenarios: tuple[float, int], kind: str = "full") -> dict[str, Any]:
     rows = [{"name": str(i), "seconds": seconds, "executions": e} for i, (seconds, e) in enumerate(scenarios)]
     document: dict[str, Any] = support.document(engine=engine)
-    return document | {"details": {"scenarios": rows}}
+    return document | {"details": {"scenarios": rows, "search": kind}, "budget": {}}
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -37,6 +37,15 @@ class SimulateTest(support.FolderTest):
         # 5,000 executions are 5 s; then two rounds of eight parts, 2 s each.
         self.assertEqual(predict([search("rc11", long)], 8, 1, FREE).search, 5 + 4)
         self.assertEqual(predict([search("rc11", (32.0, 5000))], 8, 1, FREE).search, 32)
+        # One that ends by its budget has none.
+        self.assertEqual(predict([search("relacy", long, kind="random")], 8, 1, FREE).search, 32)
+        self.assertEqual(predict([search("rc11", long) | {"budget": {"seconds": 60}}], 8, 1, FREE).search, 32)
+
+    def test_a_process_costs_something_where_there_are_several(self) -> None:
+        costs = Costs(build=0, longest=0, piece=1, scenario=0, merge=0)
+        one = search("step", (4.0, 10), (4.0, 10))
+        self.assertEqual(predict([one], 1, 1, costs).search, 8)
+        self.assertEqual(predict([one], 2, 1, costs).search, 5)
 
     def test_machines_share_every_scenario_build_each_for_itself_and_are_merged(self) -> None:
         costs = Costs(build=100, longest=30, piece=0, scenario=1, merge=2)
@@ -63,6 +72,11 @@ class SimulateTest(support.FolderTest):
         done = run(self.top / "one.json", *words)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("step, 2 jobs: predicted 4.0 s, measured 5.0 s, -20 %", done.stdout)
+        # Of another search nothing is known.
+        files.write_json(self.top / "two.json", search("step", (4.0, 10), kind="bounded"))
+        done = run(self.top / "one.json", *words)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is of a search that no other document is of", done.stderr)
 
 
 if __name__ == "__main__":
