@@ -50,7 +50,7 @@ class RelacyTest(support.FolderTest):
         self.assertNotIn("left_out", support.read(self.out / "relacy-hardened.json")["details"])
 
     def test_what_is_left_out_is_said(self) -> None:
-        for arguments, why in (((), "it needs 20 s, there are 1 s"), (("--shard", "2/2"), "the first shard does it")):
+        for arguments, why in (((), "it needs 15 s, there are 1 s"), (("--shard", "2/2"), "the first shard does it")):
             code, errors = self.run_engine("--seconds", "1", "--subject", "hardened", *arguments)
             self.assertEqual(code, 0, errors)
             self.assertFalse((self.out / "relacy-orders.json").exists())

@@ -25,7 +25,7 @@ DESCRIPTION = Description(__doc__, builds={"release": "engines-relacy"}, subject
 BINARY = ROOT / "build" / "release" / "relacy" / "fsqlshm-relacy"
 AUDIT = "relacy-orders.json"
 RANDOM_NUMBERS = 1 << 40  # executions that one seed has for itself
-AUDIT_SECONDS = 20  # it takes 30 to 40 s where it has a processor's core for itself, and may end later
+AUDIT_SECONDS = 15  # of a processor it takes 6 to 20 s, depending on the machine
 AUDIT_PATIENCE = 90  # how long after the engine's time it may still end on a loaded machine
 
 
