@@ -1,5 +1,5 @@
 // Small functions of liburcu may be compiled into programs of any licence (LGPL 2.1, section 5).
-#define _LGPL_SOURCE
+#define _LGPL_SOURCE  // NOLINT(bugprone-reserved-identifier): the name is that of liburcu
 #define URCU_API_MAP  // its calls are known by their general names
 #include <urcu/urcu-qsbr.h>
 

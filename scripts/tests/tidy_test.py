@@ -7,7 +7,7 @@ from unittest import mock
 
 import support
 
-from fsqlshm import host, tidy
+from fsqlshm import ROOT, files, host, tidy
 
 
 class ChangedFiles(support.FolderTest):
@@ -60,6 +60,21 @@ class ChangedFiles(support.FolderTest):
     def test_without_a_name_and_commits_of_its_own_it_is_the_last_commit(self) -> None:
         self.assertEqual(tidy.changed_files(), {"three"})
         self.assertEqual(self.since(""), {"three"})
+
+
+class Sources(support.FolderTest):
+    def test_a_peer_whose_library_is_not_installed_is_left_out(self) -> None:
+        there = [
+            "bench/main.cc",
+            "bench/subjects/lmdb.cc",
+            "bench/subjects/sqlite.cc",
+            "core/a_test.cc",
+            "core/by_hand.cc",
+        ]
+        built = [{"file": str(ROOT / file)} for file in ("bench/main.cc", "bench/subjects/sqlite.cc")]
+        files.write_json(self.top / "compile_commands.json", built)
+        with mock.patch.object(tidy, "BUILD", self.top), mock.patch.object(tidy, "git", return_value="\n".join(there)):
+            self.assertEqual(tidy.sources(), ["bench/main.cc", "bench/subjects/sqlite.cc", "core/by_hand.cc"])
 
 
 if __name__ == "__main__":

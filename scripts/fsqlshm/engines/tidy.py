@@ -35,13 +35,13 @@ def look_at(job: Job, files: Sequence[str], result: Result) -> None:
 
 def main(job: Job) -> int:
     result = job.result("every source")
-    index, count = (int(part) for part in job.shard.split("/"))
-    files = tidy.sources()[index - 1 :: count]
-    # If there is not time for all, another seed looks at others.
-    random.Random(job.seed).shuffle(files)
     # There has to be a compilation database to go by.
     configure = ["cmake", "--preset", "tidy"]
     if subprocess.run(configure, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0:
+        index, count = (int(part) for part in job.shard.split("/"))
+        files = tidy.sources()[index - 1 :: count]
+        # If there is not time for all, another seed looks at others.
+        random.Random(job.seed).shuffle(files)
         look_at(job, files, result)
     else:
         result.reason = f"{' '.join(configure)} failed"
