@@ -16,7 +16,7 @@ from fsqlshm import ROOT
 
 BUILD = pathlib.Path()
 INCLUDE = ROOT / "core" / "include"
-VERSION = ".".join(re.findall(r"project\(fsqlshm VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")))
+(VERSION,) = re.findall(r"^project\(fsqlshm VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"), re.M)
 PACKAGES = {"libfsqlshm1", "libfsqlshm-dev", "libfsqlshm-tools"}
 PROGRAMS = ["bench", "golden", "inspect", "rc11", "relacy", "step", "stress", "world"]
 
@@ -135,7 +135,7 @@ class Installed(unittest.TestCase):
                 self.assertIn(section, text, name)
 
     def test_nothing_of_the_source_tree(self) -> None:
-        self.assertEqual(list((self.top / "a root").rglob("*.*")), [], "something is outside of the prefix")
+        self.assertEqual(files(self.top / "a root"), set(), "something is outside of the prefix")
         for path in self.prefix.rglob("*"):
             if path.suffix in (".h", ".pc", ".cmake"):
                 text = path.read_text(encoding="utf-8")

@@ -80,6 +80,26 @@ class ReleaseTest(support.FolderTest):
         self.git("commit", "-qam", "a version that no change has")
         self.assertRefused("CMakeLists.txt says 99.1, CHANGELOG.md begins with")
 
+    def test_an_archive_that_cannot_be_written_is_no_difference(self) -> None:
+        (self.top / "out" / f"fsqlshm-{self.version()}.tar.gz").mkdir(parents=True)
+        self.assertEqual(self.release().returncode, 2)
+
+    def test_packages_that_cannot_be_configured_are_not_built(self) -> None:
+        for name, status in (("scripts/bootstrap", 0), ("bin/cmake", 1), ("bin/cpack", 0)):
+            path = self.clone / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"#!/bin/sh\nexit {status}\n", encoding="utf-8")
+            path.chmod(0o755)
+        self.git("add", ".")
+        self.git("commit", "-qm", "no tools")
+        command = [str(self.clone / "scripts" / "release"), "--out", str(self.top / "out")]
+        path_variable = {"PATH": f"{self.clone / 'bin'}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=120, env=os.environ | path_variable
+        )
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("the packages could not be built", done.stderr)
+
     def version(self) -> str:
         match = re.search(r"^project\(fsqlshm VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.M)
         assert match is not None
