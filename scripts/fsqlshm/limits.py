@@ -33,14 +33,21 @@ def processors(proc: pathlib.Path = PROC, cgroups: pathlib.Path = CGROUPS) -> in
     return max(1, count)
 
 
+def _in_use(group: pathlib.Path) -> int | None:
+    """Bytes, without the cached files that the kernel drops when memory is short: after a build they are most of it."""
+    used = _read(group / "memory.current")
+    cached = re.search(r"^inactive_file (\d+)$", _read(group / "memory.stat"), re.MULTILINE)
+    return int(used) - (int(cached[1]) if cached else 0) if used else None
+
+
 def memory(proc: pathlib.Path = PROC, cgroups: pathlib.Path = CGROUPS) -> int:
     """Bytes that are left."""
     available = re.search(r"^MemAvailable: *(\d+) kB$", _read(proc / "meminfo"), re.MULTILINE)
     left = int(available[1]) * 1024 if available else 1 << 62
     for group in _groups(proc, cgroups):
-        most, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
-        if most.isdigit() and used.isdigit():
-            left = min(left, max(0, int(most) - int(used)))
+        most, used = _read(group / "memory.max").strip(), _in_use(group)
+        if most.isdigit() and used is not None:
+            left = min(left, max(0, int(most) - used))
     return left
 
 

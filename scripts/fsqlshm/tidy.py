@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from fsqlshm import ROOT
+from fsqlshm import ROOT, limits
 from fsqlshm.host import git
 
 BUILD = ROOT / "build" / "tidy"
@@ -86,7 +86,7 @@ def check(files: Sequence[str], goes_on: Callable[[], bool] = lambda: True) -> I
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         return (done.stdout or f"{file}: clang-tidy failed") if done.returncode else ""
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(limits.processors()) as pool:
         yield from ((file, output) for file, output in zip(files, pool.map(one, files)) if output is not None)
 
 

@@ -49,6 +49,12 @@ class Groups(support.FolderTest):
         (self.own / "memory.current").write_text(f"{7 * GIB}\n")  # a limit that was lowered
         self.assertEqual(self.memory(), 0)
 
+    def test_files_that_are_only_cached_are_not_in_use(self) -> None:
+        (self.own / "memory.max").write_text(f"{4 * GIB}\n")
+        (self.own / "memory.current").write_text(f"{4 * GIB}\n")
+        (self.own / "memory.stat").write_text(f"anon {GIB}\nactive_file 0\ninactive_file {3 * GIB}\n")
+        self.assertEqual(self.memory(), 3 * GIB)
+
     def test_of_groups_of_another_kind_nothing_is_known(self) -> None:
         (self.proc / "self" / "cgroup").write_text("4:memory:/a\n1:name=systemd:/a\n")
         (self.own / "cpu.max").write_text("100000 100000")

@@ -137,7 +137,7 @@ class SchemataTest(support.FolderTest):
 
     def schemata(self, *options: str) -> Schemata:
         self.add_build("many")
-        return Schemata(self.top / "many", self.tree("alone", *options), self.texts)
+        return Schemata(self.top / "many", self.tree("alone", *options), self.texts, jobs=2)
 
     def ids(self, end: str) -> list[Mutant]:
         return [one for one in self.mutants if end in one.id]

@@ -17,12 +17,12 @@ RESERVE_SECONDS = 90  # for the mutant at work when the time is up
 
 def main(job: Job) -> int:
     # Here, because they need libclang, which nobody needs to describe an engine.
-    from fsqlshm.mutants import command, run, schemata, survey
+    from fsqlshm.mutants import command, run, survey
 
     options = argparse.Namespace(
         engines=None,
         alone=False,
-        jobs=schemata.JOBS,
+        jobs=job.jobs,
         first_kill=lambda mutant: not run.share([mutant], JUDGED_BY_ALL),
         minutes=max(job.seconds - RESERVE_SECONDS, 1) / 60,
         shard=job.shard,

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from fsqlshm import ROOT, command, files, results
+from fsqlshm import ROOT, command, files, limits, results
 from fsqlshm.mutants import attacks, explained, matrix, run, schemata, survey, workshop
 from fsqlshm.mutants.ledger import Ledger
 from fsqlshm.mutants.mutant import Mutant
@@ -36,8 +36,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--engines", type=lambda text: text.split(","), metavar="A,B", help="only these; a survivor is no finding then")
     add("--first-kill", action="store_true", help="no engine follows one that killed the mutant")
     add("--alone", action="store_true", help="build each mutant by itself, as --mutant does, not many at once")
-    jobs = "mutants that are attacked at the same time (default: a core each); much of an attack waits"
-    add("--jobs", type=command.number(int, 1, 256), default=schemata.JOBS, metavar="N", help=jobs)
+    jobs = "mutants that are attacked at the same time (default: one for each processor); much of an attack waits"
+    add("--jobs", type=command.number(int, 1, 256), default=limits.processors(), metavar="N", help=jobs)
     add("--minutes", type=command.number(float, 0.01, 1e5), metavar="N", help="time for all (default: no end)")
     add("--shard", type=command.shard, default="1/1", metavar="I/N", help="part I of N of the mutants")
     add("--out", type=pathlib.Path, default=OUT, metavar="DIR", help="for builds and results (default out/mutants)")

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import pathlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ from fsqlshm.mutants.workshop import Tree, attacked, name_of, scratch_folder, st
 from fsqlshm.results import CouldNotRun
 from fsqlshm.schema import BadDocument, read_json
 
-JOBS = len(os.sched_getaffinity(0))
 # What runs for a time, and not for a number of executions, may reach more in another run.
 RUNS_BY_TIME = 3
 # One in so many that a program does not reach is run all the same.
@@ -28,7 +26,7 @@ class Schemata:
     """A workshop (judge.py). `alone` is one for what is built alone: mutants outside of functions and in constant
     expressions, and proofs, which read what a compiler makes of a source. `texts`: the sources."""
 
-    def __init__(self, folder: pathlib.Path, alone: Tree, texts: Mapping[str, bytes], jobs: int = JOBS) -> None:
+    def __init__(self, folder: pathlib.Path, alone: Tree, texts: Mapping[str, bytes], jobs: int) -> None:
         self.alone, self.texts, self.jobs = alone, texts, jobs
         self.engines = alone.engines
         self.many = Tree(folder, alone.stop, list(alone.by_name.values()), alone.root)
