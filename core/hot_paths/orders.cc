@@ -43,9 +43,12 @@ class RecordingWords {
                         Order /*failure*/, Where = {}) {
     std::printf(" cas:%s", name_of(success));
     std::uint64_t& word = words_[atomic_index(field)];
-    const bool same = word == expected;
-    (same ? word : expected) = same ? desired : word;
-    return same;
+    if (word != expected) {
+      expected = word;
+      return false;
+    }
+    word = desired;
+    return true;
   }
   std::uint64_t fetch_add(Field field, std::uint64_t addend, Order order, Where = {}) {
     std::printf(" add:%s", name_of(order));

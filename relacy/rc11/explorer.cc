@@ -8,8 +8,8 @@
 namespace fsqlshm::rc11 {
 namespace {
 
-// All parts deal the same subtrees out, so that a part of a part is one of more parts. They are many, because the largest
-// are a hundred times as large as most.
+// A part is each count-th of so many subtrees, the same for every count: so the parts of a part are parts, too. They are
+// many, because the largest are a hundred times as large as most.
 constexpr std::size_t kSubtrees = 1024;
 
 }  // namespace
@@ -23,7 +23,7 @@ Explorer::Explorer(const Program& program, Part part)
 // Breadth first, so that a large subtree is taken apart again while small ones come to their end.
 void Explorer::keep_part(Part part) {
   std::deque<Graph> inner(1, stack_.front());
-  std::vector<Graph> all;  // leaves; then what is left of the inner ones
+  std::vector<Graph> all;  // at first only those that have no children
   while (!inner.empty() && inner.size() + all.size() < kSubtrees) {
     Graph graph = std::move(inner.front());
     inner.pop_front();

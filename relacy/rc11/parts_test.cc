@@ -1,6 +1,7 @@
 // A long search is done in parts: what they come to does not depend on the processes that do them.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -57,7 +58,8 @@ class PartsTest : public testing::TestWithParam<unsigned> {
     harness::ExplorationOptions options{.search = "full", .jobs = GetParam(), .quiet = true};
     harness::Program program("fsqlshm-rc11", "");
     program.add_documents();
-    std::string file = testing::TempDir() + "parts.json";
+    // Tests of this file run side by side, each in a process of its own.
+    std::string file = testing::TempDir() + "parts-" + std::to_string(::getpid()) + ".json";
     std::string words[] = {"fsqlshm-rc11", "--json", file};
     char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
     status_ =
