@@ -113,10 +113,10 @@ def main(arguments: Sequence[str]) -> int:
     costs = Costs(options.build, options.longest, options.piece, options.scenario, options.merge)
     documents = [load(path) for path in options.documents]
     rows = []
+    alone = predict(documents, 1, 1, costs).search
     for machines in options.machines:
         for jobs in options.jobs:
             one = predict(documents, jobs, machines, costs)
-            alone = predict(documents, 1, 1, costs).search
             efficiency = f"{alone / one.search / jobs / machines:.2f}" if one.search else "-"
             figures = (one.build, one.search, one.merge, one.total)
             rows.append([str(machines), str(jobs), *(f"{figure:.1f}" for figure in figures), efficiency])

@@ -135,7 +135,7 @@ def code_of(name: str) -> Code:
 
 
 def table() -> str:
-    heads = [f"{name} {run(codes_of[0], '-dumpversion').strip()}" for name, codes_of in there().items()]
+    heads = [f"{name} {run(command[0], '-dumpversion').strip()}" for name, command in there().items()]
     rows = ["| operation | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
     for operation in OPERATIONS:
         cells = [cell(code_of(name)[operation], name in AARCH64) for name in there()]

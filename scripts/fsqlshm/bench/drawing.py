@@ -49,13 +49,13 @@ def lines(axes: Any, title: str, series: dict[str, dict[str, float]]) -> None:
     axes.set_yscale("log")
 
 
-def save(drawing: Any, axes: Iterable[Any], context: dict[str, Any], path: pathlib.Path) -> None:
+def save(figure: Any, axes: Iterable[Any], context: dict[str, Any], path: pathlib.Path) -> None:
     for each in axes:
         each.grid(True, which="major", lw=0.3)
     machine = context["machine"]
     where = f"{machine['cpu']}, {machine['cpus']} processors"
-    drawing.suptitle(f"{context['compiler']}, {where}, commit {context['commit']}")
-    drawing.savefig(path, dpi=100, metadata={"Software": None})
+    figure.suptitle(f"{context['compiler']}, {where}, commit {context['commit']}")
+    figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
 def facts(context: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def new_file(preset: str, passes: Sequence[Pass], subject: pathlib.Path | None =
     """A file without a round. `subject`: a shared object whose calls are measured, too. `peers`: other libraries,
     too."""
     # What is generated from earlier results does not make the sources differ from the commit.
-    changes = host.git("status", "--porcelain", "--", ".", ":!bench/results", ":!bench/README.md")
+    generated = (":!bench/results", ":!bench/README.md", ":!bench/PEERS.md")
+    changes = host.git("status", "--porcelain", "--", ".", *generated)
     ours = {
         "started": now(),
         "machine": host.machine(),

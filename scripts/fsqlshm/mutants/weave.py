@@ -73,11 +73,11 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Woven:
-    """`numbers`: what {CHOSEN} is for a mutant, by its id; the first is 1."""
+    """Sources, and what chooses and tells of the mutants in them."""
 
     texts: dict[str, bytes]  # by file, HEADER included
-    numbers: dict[str, int]
-    functions: dict[Function, int]  # the byte of each in the file that {REACHED} names
+    numbers: dict[str, int]  # what the variable CHOSEN is for a mutant, by its id; from 1
+    functions: dict[Function, int]  # the byte of each in the file that the variable REACHED names
     lines: dict[str, dict[int, Place]]  # by file
 
 
