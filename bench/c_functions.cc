@@ -3,8 +3,6 @@
 #include <cctype>
 #include <utility>
 
-#include "fsqlshm.h"
-
 namespace fsqlshm::bench {
 
 std::string fact(std::string name) {

@@ -5,12 +5,18 @@
 
 #include <string>
 
+#include "fsqlshm.h"
 #include "harness/subject.h"
+#include "subject.h"
 
 namespace fsqlshm::bench {
 
 /// This library's.
 [[nodiscard]] harness::SubjectFunctions our_functions();
+
+[[nodiscard, gnu::always_inline]] inline Triple to_triple(const fsqlshm_snapshot& found) noexcept {
+  return {found.commit_seq, found.schema_epoch, found.ecs_epoch};
+}
 
 /// A file's name as a fact, which has neither spaces nor slashes nor equals signs.
 [[nodiscard]] std::string fact(std::string name);

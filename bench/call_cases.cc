@@ -11,6 +11,7 @@
 #include "cases.h"
 #include "fsqlshm.h"
 #include "fsqlshm/process.h"
+#include "harness/c_types.h"
 #include "harness/child.h"
 #include "harness/guarded.h"
 #include "harness/subject.h"
@@ -32,10 +33,7 @@ class Inlined {
     const Opened* const made = ::new (&*opened_) Opened(SharedMemoryLayout::open(bytes));
     return made->has_value();
   }
-  [[gnu::always_inline]] Triple read() {
-    const ShmSnapshot found = (*opened_)->load_consistent_snapshot();
-    return {found.commit_seq.get(), found.schema_epoch.get(), found.ecs_epoch};
-  }
+  [[gnu::always_inline]] Triple read() { return to_triple((*opened_)->load_consistent_snapshot()); }
   [[gnu::always_inline]] void publish(const Triple& next) {
     (*opened_)->publish_snapshot(CommitSeq(next.commit_seq), SchemaEpoch(next.schema_epoch),
                                  next.ecs_epoch);
@@ -68,15 +66,12 @@ class Called {
   Called(const harness::SubjectFunctions& functions, std::size_t size, std::size_t alignment)
       : functions_(functions), memory_(size, alignment) {
     asm volatile("" : "+m"(functions_));
-    const ProcessIdentity self = this_process();
-    self_ = {.birth = self.birth, .pid = self.pid, .reserved = 0};
   }
   [[gnu::always_inline]] bool open(const HeaderBytes& bytes) {
     return functions_.open(header(), bytes.data(), bytes.size(), nullptr) == FSQLSHM_OK;
   }
   [[gnu::always_inline]] Triple read() {
-    const fsqlshm_snapshot found = functions_.load_consistent_snapshot(header());
-    return {found.commit_seq, found.schema_epoch, found.ecs_epoch};
+    return to_triple(functions_.load_consistent_snapshot(header()));
   }
   [[gnu::always_inline]] void publish(const Triple& next) {
     functions_.publish_snapshot(header(), {next.commit_seq, next.schema_epoch, next.ecs_epoch});
@@ -100,7 +95,7 @@ class Called {
 
   harness::SubjectFunctions functions_;
   harness::SubjectMemory memory_;
-  fsqlshm_process self_{};
+  fsqlshm_process self_ = harness::to_c(this_process());
 };
 
 /// Says what it calls: for the calls that are tried before anything is measured.
@@ -111,10 +106,7 @@ class Tried {
       : header_(subject, memory, doing) {}
 
   bool open(const HeaderBytes& bytes) { return header_.open(bytes).has_value(); }
-  Triple read() {
-    const ShmSnapshot found = header_.load_consistent_snapshot();
-    return {found.commit_seq.get(), found.schema_epoch.get(), found.ecs_epoch};
-  }
+  Triple read() { return to_triple(header_.load_consistent_snapshot()); }
   void publish(const Triple& next) {
     header_.publish_snapshot(
         {CommitSeq(next.commit_seq), SchemaEpoch(next.schema_epoch), next.ecs_epoch});

@@ -137,8 +137,7 @@ void publish_bare(benchmark::State& state) {
 template <class Layout>
 void read(benchmark::State& state, const Layout& layout) {
   for (auto _ : state) {
-    const ShmSnapshot found = layout.load_consistent_snapshot();
-    consume({found.commit_seq.get(), found.schema_epoch.get(), found.ecs_epoch});
+    consume(to_triple(layout.load_consistent_snapshot()));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fsqlshm/types.h"
 #include "fsqlshm/words.h"
 
 namespace fsqlshm::bench {
@@ -23,6 +24,10 @@ struct Triple {
 
   friend constexpr bool operator==(const Triple&, const Triple&) noexcept = default;
 };
+
+[[nodiscard, gnu::always_inline]] inline Triple to_triple(const ShmSnapshot& snapshot) noexcept {
+  return {snapshot.commit_seq.get(), snapshot.schema_epoch.get(), snapshot.ecs_epoch};
+}
 
 /// The triple of publish number `n`: any two of its words tell whether they belong together, and
 /// making it costs next to nothing.

@@ -37,12 +37,12 @@ class HardenedFile {
 
   [[nodiscard, gnu::always_inline]] Triple read() const {
     const ShmFile::Layout layout = layout_;  // so that it is in registers
-    return plain(layout.load_consistent_snapshot());
+    return to_triple(layout.load_consistent_snapshot());
   }
   [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
     const std::optional<ShmSnapshot> snapshot = layout_.try_load_consistent_snapshot(1);
     if (!snapshot) return false;
-    triple = plain(*snapshot);
+    triple = to_triple(*snapshot);
     return true;
   }
   [[gnu::always_inline]] void publish(const Triple& triple) {
@@ -70,9 +70,6 @@ class HardenedFile {
   static T must(std::expected<T, ShmError> result) {
     if (!result) throw std::runtime_error(result.error().message());
     if constexpr (!std::is_void_v<T>) return *std::move(result);
-  }
-  static Triple plain(const ShmSnapshot& snapshot) noexcept {
-    return {snapshot.commit_seq.get(), snapshot.schema_epoch.get(), snapshot.ecs_epoch};
   }
 
   const FileMemory* memory_;

@@ -37,12 +37,12 @@ class Header : public Handle<Header<Protocol>, HeaderMemory> {
   }
 
   [[nodiscard, gnu::always_inline]] Triple read() const {
-    return plain(layout_.load_consistent_snapshot());
+    return to_triple(layout_.load_consistent_snapshot());
   }
   [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
     const std::optional<ShmSnapshot> snapshot = layout_.try_load_consistent_snapshot(1);
     if (!snapshot) return false;
-    triple = plain(*snapshot);
+    triple = to_triple(*snapshot);
     return true;
   }
   [[gnu::always_inline]] void publish(const Triple& triple) {
@@ -65,10 +65,6 @@ class Header : public Handle<Header<Protocol>, HeaderMemory> {
   using Base = Handle<Header, HeaderMemory>;
   Header(const Geometry& geometry, HeaderMemory& memory)
       : Base(memory), layout_(geometry, RawWords(memory.data())) {}
-
-  static Triple plain(const ShmSnapshot& snapshot) noexcept {
-    return {snapshot.commit_seq.get(), snapshot.schema_epoch.get(), snapshot.ecs_epoch};
-  }
 
   Layout layout_;
 };

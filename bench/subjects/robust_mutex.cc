@@ -66,7 +66,7 @@ class RobustMutex : public Handle<RobustMutex, RobustMemory> {
   [[gnu::always_inline]] bool lock() const {
     return pthread_mutex_lock(&memory_->mutex) == EOWNERDEAD;
   }
-  // A reader knows no triple to put in force but one that is whole.
+  // The dead publisher may have left half a triple. A reader has no other: any whole one will do.
   void repair() const {
     memory_->triple = triple_of(0);
     pthread_mutex_consistent(&memory_->mutex);

@@ -44,8 +44,7 @@ class ThroughC {
     header_ = reinterpret_cast<fsqlshm_header*>(reinterpret_cast<std::byte*>(header_) + bytes);
   }
   [[nodiscard, gnu::always_inline]] Triple read() const {
-    const fsqlshm_snapshot found = functions_.load_consistent_snapshot(header_);
-    return {found.commit_seq, found.schema_epoch, found.ecs_epoch};
+    return to_triple(functions_.load_consistent_snapshot(header_));
   }
   [[nodiscard, gnu::always_inline]] bool try_read(Triple& triple) const {
     triple = read();

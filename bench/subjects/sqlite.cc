@@ -23,8 +23,8 @@ class Sqlite {
           "UPDATE (synchronous=NORMAL; the file in memory)",
       .adds =
           "SQL; any number of rows and values; transactions, durable if wanted; any number of "
-          "publishers; "
-          "readers never wait for a publisher, also after a death, and keep what they read",
+          "publishers; readers never wait for a publisher, also after a death, and keep what they "
+          "read",
       .lacks = "a reader that stays holds back the checkpoint",
       .peer = true};
 
