@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tarfile
 import unittest
@@ -71,7 +72,10 @@ class ReleaseTest(support.FolderTest):
 
     def test_what_is_no_release_is_refused(self) -> None:
         self.change("README.md", "fsqlshm", "FSQLSHM")
-        self.assertRefused("not committed")
+        self.assertRefused("not committed: README.md\n")
+        (self.clone / "forgotten").touch()
+        self.assertRefused("not committed: README.md, and more\n")
+        (self.clone / "forgotten").unlink()
         self.git("checkout", "README.md")
         self.git("tag", "v" + self.version(), "HEAD~1")
         self.assertRefused("another commit")
@@ -99,6 +103,12 @@ class ReleaseTest(support.FolderTest):
         )
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("the packages could not be built", done.stderr)
+
+    def test_an_unpacked_archive_is_no_checkout(self) -> None:
+        shutil.rmtree(self.clone / ".git")
+        self.assertRefused("is no checkout that git works in")
+        subprocess.run(["git", "init", "--quiet", self.top], check=True)
+        self.assertRefused("is no checkout that git works in")
 
     def version(self) -> str:
         match = re.search(r"^project\(fsqlshm VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.M)
