@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +94,20 @@ TEST(Result, WriteFailsOnAFullDisk) {
   EXPECT_NE(error.error().find("/dev/full"), std::string::npos);
 }
 
+TEST(Result, WriteFailsAtALimitForFiles) {
+  const std::string path = ::testing::TempDir() + "fsqlshm_limited." + std::to_string(::getpid());
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit small{.rlim_cur = 10, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto written = write_file(path, "more than ten bytes");
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().find("File too large"), std::string::npos) << written.error();
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::exists(path + "." + std::to_string(::getpid()) + ".tmp"));
+}
+
 TEST(Options, TakeNumbersThatAreNumbers) {
   const Check time = number(0, 3600);
   for (const char* text : {"0", "0.5", "3600", "1e3"}) EXPECT_EQ(time(text), "") << text;
@@ -131,6 +146,22 @@ TEST(Program, CouldNotRunAfterABadCommandLineOrAnException) {
   }
   EXPECT_EQ(run_with({"test"}, []() -> ExitCode { throw std::runtime_error("no"); }),
             kExitCouldNotRun);
+}
+
+TEST(Program, HelpNamesADefaultOnce) {
+  std::uint64_t drawn = 987654;
+  std::uint64_t fixed = 1234;
+  Program program("test", "a test");
+  program.add({"--seed", &drawn, "what every choice follows from (default: drawn)"});
+  program.add({"--rate", &fixed, "acts a second"});
+  char name[] = "test";
+  char option[] = "--help";
+  char* argv[] = {name, option};
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(program.run(2, argv, [] { return kExitFound; }), kExitClean);
+  const std::string help = ::testing::internal::GetCapturedStdout();
+  EXPECT_EQ(help.find("987654"), std::string::npos) << help;
+  EXPECT_NE(help.find("UINT=1234"), std::string::npos) << help;
 }
 
 TEST(Human, UsesThreeDigits) {

@@ -58,7 +58,9 @@ CLI::Option* add_to(CLI::App& app, const Option& option) {
           if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
             if (option.name.starts_with("--")) one->delimiter(',')->allow_extra_args(false);
           }
-          return one->capture_default_str();
+          // A help text that says what is the default knows better than what this machine has drawn.
+          if (option.help.find("(default") == std::string::npos) one->capture_default_str();
+          return one;
         }
       },
       option.target);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <system_error>
 #include <utility>
 
@@ -147,6 +148,8 @@ std::expected<void, std::string> write_file(const std::filesystem::path& path,
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return std::unexpected(error_text("create", temporary, errno));
   int error = 0;
+  // Where a limit for files is reached, a write fails instead of ending the process.
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
   while (!text.empty() && error == 0) {
     const ssize_t written = ::write(fd, text.data(), text.size());
     if (written >= 0) {
@@ -155,6 +158,7 @@ std::expected<void, std::string> write_file(const std::filesystem::path& path,
       error = errno;
     }
   }
+  std::signal(SIGXFSZ, before);
   if (::close(fd) != 0 && error == 0) error = errno;
   if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
   if (error != 0) {

@@ -150,7 +150,7 @@ def make_report(folder: pathlib.Path) -> pathlib.Path:
 
         report.write(folder)
     except (BadDocument, OSError, ImportError) as error:
-        print(f"no report: {error}", file=sys.stderr)
+        print(f"no report: {command.sentence(error)}", file=sys.stderr)
         return folder / "summary.json"
     return folder / "report.html"
 

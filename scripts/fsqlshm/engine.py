@@ -113,6 +113,9 @@ def describe(name: str) -> Description:
 
 def main(arguments: Sequence[str]) -> int:
     name = arguments[0] if arguments else ""
+    if name in ("-h", "--help"):
+        print(f"usage: scripts/engine NAME --help\n\nNAME is one of {', '.join(NAMES)}.")
+        return results.CLEAN
     if name not in NAMES:
         raise results.CouldNotRun(f"expected an engine, one of {', '.join(NAMES)}")
     engine: Any = importlib.import_module(f"fsqlshm.engines.{name}")
@@ -139,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
     status = int(engine.main(job))
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     more = f", more than the {description.job_mib} foreseen" if 0 < description.job_mib < largest else ""
-    job.say(f"{job.jobs} jobs, {largest} MiB in the largest process{more}")
+    job.say(f"{job.jobs} job{'s' * (job.jobs > 1)}, {largest} MiB in the largest process{more}")
     return status
 
 

@@ -79,7 +79,8 @@ def read_json(path: pathlib.Path) -> Any:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
         deep = _depth(value) > DEEPEST
     except (OSError, ValueError) as error:
-        raise BadDocument(f"cannot read {path}: {error}") from error
+        why = getattr(error, "strerror", None) or f"no JSON: {error}"
+        raise BadDocument(f"cannot read {path}: {why}") from error
     except RecursionError:
         deep = True
     if deep:

@@ -72,6 +72,15 @@ class OutputTest(support.FolderTest):
             command.write(results.CLEAN, self.pipe, "text")
 
 
+class EngineTest(unittest.TestCase):
+    def test_it_names_the_engines(self) -> None:
+        for word, code in (("--help", 0), ("nothing", 2)):
+            run = [str(support.SCRIPTS / "engine"), word]
+            done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, code, done)
+            self.assertIn("one of bench, coverage,", done.stderr if code else done.stdout)
+
+
 class EndTest(support.FolderTest):
     def test_an_interrupted_program_says_so(self) -> None:
         body = "import os, signal; from fsqlshm import command\n"

@@ -217,6 +217,12 @@ class Refused(support.FolderTest):
             said = self.compile("c++", str(path), "-std=c++23", "-U__BYTE_ORDER__", "-D__BYTE_ORDER__=4321")
             self.assertIn("no big-endian machine", said, path)
 
+    def test_older_languages(self) -> None:
+        for name in ("fsqlshm/shm_file.h", "fsqlshm/types.h", "fsqlshm/shared_memory_layout.h"):
+            self.assertRegex(self.compile("c++", name, "-std=c++20"), r'error: "fsqlshm: .* takes C\+\+23')
+        for name in ("fsqlshm.h", "fsqlshm_file.h"):
+            self.assertEqual(self.compile("c++", name, "-std=c++11"), "")
+
 
 class Added(support.FolderTest):
     def test_who_adds_the_library_gets_no_install_rules(self) -> None:

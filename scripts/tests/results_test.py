@@ -58,6 +58,11 @@ class CheckTest(unittest.TestCase):
             with self.assertRaisesRegex(BadDocument, "NaN is no JSON"):
                 results.load(path)
 
+    def test_what_cannot_be_read(self) -> None:
+        for path, why in (("/nonexistent", "No such file or directory"), ("/dev/null", "no JSON: Expecting value.*")):
+            with self.assertRaisesRegex(BadDocument, f"^cannot read {path}: {why}$"):
+                results.load(pathlib.Path(path))
+
     def test_every_schema_is_one(self) -> None:
         import jsonschema
 

@@ -3,6 +3,10 @@
 #ifndef FSQLSHM_ERROR_H_
 #define FSQLSHM_ERROR_H_
 
+#if __cplusplus <= 202002L
+#error "fsqlshm: the C++ interface takes C++23 (-std=c++23); the C interface any C or C++"
+#endif
+
 #include <cstdint>
 #include <string>
 #include <string_view>
