@@ -3,11 +3,12 @@
 import contextlib
 import hashlib
 import pathlib
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fsqlshm import files
+from fsqlshm import files, limits
 from fsqlshm.mutants.attacks import Part
 from fsqlshm.mutants.ledger import KILLED, SURVIVED, UNREACHED, Verdict
 from fsqlshm.mutants.mutant import Mutant
@@ -16,6 +17,7 @@ from fsqlshm.mutants.workshop import Tree, attacked, name_of, scratch_folder, st
 from fsqlshm.results import CouldNotRun
 from fsqlshm.schema import BadDocument, read_json
 
+COMPILER_MIB = 1024  # that one takes at most
 # What runs for a time, and not for a number of executions, may reach more in another run.
 RUNS_BY_TIME = 3
 # One in so many that a program does not reach is run all the same.
@@ -31,6 +33,7 @@ class Schemata:
         self.engines = alone.engines
         self.many = Tree(folder, alone.stop, list(alone.by_name.values()), alone.root)
         self.many.original = alone.original
+        self.many.compilers = limits.jobs(jobs, COMPILER_MIB, lambda text: print(text, file=sys.stderr))
         self.place = folder / "build" / "batch.json"
         self.batch: dict[str, Any] = {}  # which mutants these are, and what is known of them; as JSON
         self.numbers: dict[str, int] = {}  # of those that are in the library

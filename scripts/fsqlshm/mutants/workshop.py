@@ -29,7 +29,6 @@ PRESET = "mutants"
 MUTATED = tuple(f"scripts/fsqlshm/mutants/{name}.py" for name in ("attacks", "operators", "survey", "weave"))
 JUDGED = ("CMake", "core/", "harness/", "relacy/", "fuzz/", "stress/", "corpus/", "scripts/fsqlshm/proofs/", *MUTATED)
 LIBRARY = "core/libfsqlshm.a"
-JOBS = 2
 # A program does not end if one of its processes takes more processor time than so many seconds, and than so many times
 # what the program takes without a mutant; or if that much more passes by the clock: on a loaded machine a program
 # mostly waits.
@@ -60,6 +59,7 @@ class Tree:
     """A workshop (judge.py) that builds one mutant at a time."""
 
     jobs = 1  # that may be attacked at the same time
+    compilers = 2  # that run at the same time
 
     def __init__(
         self, folder: pathlib.Path, stop: Stopper, engines: Sequence[Engine] = ENGINES, root: pathlib.Path = ROOT
@@ -183,7 +183,7 @@ class Tree:
     def build(self, targets: Sequence[str], *options: str) -> bool:
         if not targets:
             return True
-        words: Command = ["ninja", "-C", self.build_folder, f"-j{JOBS}", *options, *dict.fromkeys(targets)]
+        words: Command = ["ninja", "-C", self.build_folder, f"-j{self.compilers}", *options, *dict.fromkeys(targets)]
         with open(self.log, "wb") as log:
             child = self.stop.start(words, group=True, env=self.environment, stdout=log, stderr=log)
             code = self.stop.wait(child)
