@@ -86,13 +86,15 @@ class Stopper:
                 return None
 
     def run(self, command: Command, log: pathlib.Path, deadline: float = math.inf) -> int:
-        """The exit status of a command whose output is added to a log. Raises CouldNotRun if it did not come to its
-        end until `deadline`, a time.monotonic()."""
+        """The exit status of a command whose output is added to a log; it ends with this process. Raises CouldNotRun if
+        it did not come to its end until `deadline`, a time.monotonic()."""
         left = deadline - time.monotonic()
         if left <= 0 and not self.requested:
             raise CouldNotRun("no time left")
         with open(log, "ab") as output:
-            code = self.wait(self.start(command, group=True, cwd=ROOT, stdout=output, stderr=output), left, grace=5)
+            child = self.start(command, group=True, cwd=ROOT, stdout=output, stderr=output)
+            with watchdog(child):
+                code = self.wait(child, left, grace=5)
         if self.requested:
             raise CouldNotRun("interrupted")
         if code is None:

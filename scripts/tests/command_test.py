@@ -6,10 +6,12 @@ import io
 import os
 import pathlib
 import subprocess
+import time
 import unittest
 from collections.abc import Callable, Sequence
 from unittest import mock
 
+import psutil
 import support
 
 from fsqlshm import command, files, results
@@ -90,6 +92,19 @@ class EndTest(support.FolderTest):
         words: list[str | pathlib.Path] = [support.SCRIPTS / "python", "-B", program]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (2, "", "name: interrupted\n"))
+
+    def test_what_a_killed_program_runs_ends_with_it(self) -> None:
+        body = "import pathlib; from fsqlshm.processes import Stopper\n"
+        body += f"Stopper().run(['sleep', '60'], pathlib.Path({str(self.top / 'log')!r}))\n"
+        program = self.top / "program.py"
+        program.write_text(body, encoding="utf-8")
+        with subprocess.Popen([support.SCRIPTS / "python", "-B", program]) as process:
+            children: list[psutil.Process] = []
+            while process.poll() is None and len(children) < 2:  # what it runs, and who looks after that
+                time.sleep(0.05)
+                children = psutil.Process(process.pid).children()
+            process.kill()
+        self.assertEqual(len(psutil.wait_procs(children, timeout=20)[0]), 2, children)
 
 
 if __name__ == "__main__":
