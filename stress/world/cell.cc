@@ -230,7 +230,10 @@ void Cell::ask_peer(PeerOrder what) {
   }
 }
 
-void Cell::kill_subject() { ::kill(process(), SIGKILL); }
+void Cell::kill_subject() {
+  ::kill(process(), SIGKILL);
+  killed_ = true;
+}
 
 // The kernel ends the other threads; a program that execs waits until the tracer has seen that.
 void Cell::exec_subject() {
@@ -267,6 +270,8 @@ void Cell::judge_operation() {
   harness::Child& child = subject_->other_thread().child();
   if (event_.ends_subject) {
     if (!verdict_.struck) return;
+    // What it had open is closed when the last of its threads is over, not only the one that was traced.
+    if (killed_) static_cast<void>(child.wait());
     subject_over_ = true;
     world.owner = 0;
     world.guard_held = false;

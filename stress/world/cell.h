@@ -134,6 +134,7 @@ class Cell {
   harness::Child rival_;
   std::uint64_t passed_ = 0;  // moments that the event can strike
   bool subject_over_ = false;
+  bool killed_ = false;
   bool ordered_ = false;  // an order was given and not yet obeyed
   bool holder_holds_ = false;
   bool draft_may_stay_ = false;
