@@ -49,8 +49,10 @@ std::optional<Weakening> parse_weakening(std::string_view text) {
   site.function = kept(take(text, ':'));
   std::string_view number = take(text, ':');
   std::string_view op = take(number, '#');
-  if (!number.empty() && (!parse_number(number, site.earlier) || site.earlier-- < 2)) {
-    return std::nullopt;
+  if (!number.empty()) {
+    unsigned place = 0;  // "#2" is the second
+    if (!parse_number(number, place) || place < 2) return std::nullopt;
+    site.earlier = place - 1;
   }
   weakening.failure = op == "cas-failure";
   const auto* const known = std::ranges::find(kOps, weakening.failure ? "cas" : op, short_name);

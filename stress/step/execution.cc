@@ -34,8 +34,10 @@ std::vector<std::byte> new_header(const harness::Subject& subject, Machine& mach
 // An address as it is in every run: within its file, and the function if that is exported.
 std::string place_of(std::uintptr_t address) {
   Dl_info object{};
-  if (::dladdr(reinterpret_cast<void*>(address), &object) == 0)
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an instruction's address is a number
+  if (::dladdr(reinterpret_cast<void*>(address), &object) == 0) {
     return fmt::format("{:#x}", address);
+  }
   const auto offset = address - reinterpret_cast<std::uintptr_t>(object.dli_fbase);
   const std::string file = std::filesystem::path(object.dli_fname).filename();
   const char* const function = object.dli_sname;

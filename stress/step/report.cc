@@ -46,7 +46,7 @@ harness::Finding finding_of(const harness::Subject& subject, const Scenario& sce
 harness::ScenarioReport judge_search(const harness::Subject& subject, const Scenario& scenario,
                                      SearchResult result, const Budget& budget, double seconds) {
   harness::ScenarioReport report{
-      .summary = result,
+      .summary = static_cast<const harness::SearchSummary&>(result),
       .counts = {{"steps", result.steps}, {"cut", result.cut}, {"deaths", result.deaths}},
       .refusal = result.refusal};
   if (result.found) {

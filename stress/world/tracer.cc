@@ -136,7 +136,7 @@ Stop Tracer::stopped_in_call() {
     return stop;
   }
   in_call_ = false;
-  if (forced_result_) set_result(*std::exchange(forced_result_, std::nullopt));
+  if (const auto forced = std::exchange(forced_result_, std::nullopt)) set_result(*forced);
   struct user_regs_struct registers = {};
   trace(PTRACE_GETREGS, thread_, 0, reinterpret_cast<std::uintptr_t>(&registers));
   stop.kind = Stop::Kind::kExit;
