@@ -38,20 +38,22 @@ using harness::kExitFound;
 using harness::Subject;
 
 void print_help() {
-  std::puts(
-      "Usage: fsqlshm-bench [FLAG...]\n"
-      "Measures the operations of the shared-memory header. Google Benchmark's flags, and some "
-      "more:\n");
-  benchmark::PrintDefaultHelp();
+  // Google Benchmark's list at the end: help2man takes what is indented more for running text.
   fmt::print(
-      "          [--rates=0,1k,...]  publishes a second of the groups read and tail, also "
-      "saturating\n"
-      "          [--hgrm=FOLDER]     HdrHistogram files of the group tail, in ns\n"
-      "          [--subject=PATH.so] the group call, also of this shared object (fsqlshm.h)\n"
-      "          [--peers]           other libraries, too, as far as they were installed; with\n"
-      "                              --subject, the shared object is one more\n"
-      "Exit status: 0 done, 1 an operation did not do what it should, 2 could not run.\n"
-      "scripts/bench runs it several times, compares runs and draws the tables.\n");
+      "Usage: fsqlshm-bench [FLAG...]\n"
+      "Measures the operations of the shared-memory header. scripts/bench runs it several times,\n"
+      "compares runs and draws the tables.\n"
+      "Exit status: 0 done, 1 an operation did not do what it should, 2 could not run.\n\n"
+      "Options:\n"
+      "  --rates=LIST       publishes a second of the groups read and tail: 0,1k,..., saturating\n"
+      "  --hgrm=FOLDER      HdrHistogram files of the group tail, in ns\n"
+      "  --subject=PATH.so  the group call, also of this shared object (fsqlshm.h)\n"
+      "  --peers            other libraries, too, as far as they were installed; with --subject,\n"
+      "                     the shared object is one more\n"
+      "  --version          print name and version and exit\n\n"
+      "And the flags of Google Benchmark:\n\n");
+  std::fflush(stdout);
+  benchmark::PrintDefaultHelp();
 }
 
 Subject load(std::string_view path) {

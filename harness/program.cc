@@ -104,6 +104,7 @@ void Program::add_command(const std::string& name, const std::string& descriptio
                           const std::vector<Option>& options) {
   CLI::App& app = command_line_->app;
   app.require_subcommand(0, 1);
+  app.footer(app.get_name() + " SUBCOMMAND --help shows the options of one.");
   CLI::App* const command = app.add_subcommand(name, description);
   command->fallthrough();  // the program's own options may follow the command
   for (const Option& option : options) add_to(*command, option);
