@@ -51,7 +51,7 @@ harness::ExitCode conclude_replay(const harness::Program& program, std::string_v
 
 harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
                                      SearchResult result, const Budget& budget, double seconds) {
-  harness::ScenarioReport report{.summary = result};
+  harness::ScenarioReport report{.summary = static_cast<const harness::SearchSummary&>(result)};
   if (result.violation) {
     report_violation(subject, scenario, budget, seconds, std::move(result), report);
     return report;

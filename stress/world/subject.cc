@@ -208,11 +208,11 @@ class Actor {
     auto guard = stage_.file->try_lock_publication_for(std::chrono::milliseconds(300));
     if (!guard) {
       world.blame(kW6, "another thread gets an error: " + guard.error().message());
-    } else if (!*guard) {
-      world.blame(kW6, "another thread does not get the publication lock");
-    } else {
-      static_cast<void>(reconcile(**guard, world));
+    } else if (auto& held = *guard) {
+      static_cast<void>(reconcile(*held, world));
       world.note("  another thread of the subject publishes");
+    } else {
+      world.blame(kW6, "another thread does not get the publication lock");
     }
     return 0;
   }
