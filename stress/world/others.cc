@@ -53,9 +53,10 @@ class User {
 
   void publish(bool may_be_held) {
     const bool held = world_.guard_held;
-    auto guard = file_.try_lock_publication_for(milliseconds(may_be_held ? 0 : 200));
-    if (!guard) return blame(property_, "cannot lock: " + guard.error().message());
-    if (!*guard) {
+    auto locked = file_.try_lock_publication_for(milliseconds(may_be_held ? 0 : 200));
+    if (!locked) return blame(property_, "cannot lock: " + locked.error().message());
+    auto& guard = *locked;
+    if (!guard) {
       if (!may_be_held) blame(property_, "does not get the publication lock");
       return;
     }
@@ -63,12 +64,12 @@ class User {
       blame(kW1, "gets the publication lock, which the subject holds");
       return;
     }
-    if ((*guard)->needs_reconcile()) {
-      if (const auto done = reconcile(**guard, world_); !done) {
+    if (guard->needs_reconcile()) {
+      if (const auto done = reconcile(*guard, world_); !done) {
         return blame(property_, "cannot reconcile: " + done.error().message());
       }
     }
-    if (const auto done = commit_and_publish(**guard, world_); !done) {
+    if (const auto done = commit_and_publish(*guard, world_); !done) {
       return blame(property_, "cannot publish: " + done.error().message());
     }
     read();
@@ -129,21 +130,22 @@ class PeerActor {
 
   int obey(char order) {
     if (!file_) return 1;
+    ShmFile& file = *file_;
     switch (static_cast<PeerOrder>(order)) {
       case PeerOrder::kWork:
-        return work(kNow);
+        return work(file, kNow);
       case PeerOrder::kWorkLater:
-        return work(kLease + 1000);
+        return work(file, kLease + 1000);
       case PeerOrder::kHold:
-        guard_.emplace(*file_->lock_publication());
+        guard_.emplace(*file.lock_publication());
         return 0;
       case PeerOrder::kLetGo:
         guard_.reset();
         return 0;
       case PeerOrder::kExpectLost:
-        return expect_lost();
+        return expect_lost(file);
       case PeerOrder::kExpectFine:
-        if (const auto good = file_->check_file(); !good) {
+        if (const auto good = file.check_file(); !good) {
           world_.blame(kW5, "the peer's file counts as lost: " + good.error().message());
         }
         return 0;
@@ -152,17 +154,17 @@ class PeerActor {
   }
 
  private:
-  int work(std::uint64_t now) {
+  int work(ShmFile& file, std::uint64_t now) {
     world_.note("  the peer works");
-    User user(world_, *file_, "the peer", kW2);
+    User user(world_, file, "the peer", kW2);
     user.expect_claims();
     if (guard_) return 0;
     user.work(true, now);
     return 0;
   }
 
-  int expect_lost() {
-    const auto checked = file_->check_file();
+  int expect_lost(ShmFile& file) {
+    const auto checked = file.check_file();
     world_.note("  the peer looks: " + (checked ? "fine" : checked.error().message()));
     if (checked) {
       world_.blame(kW5, "the peer does not see that the name leads to another file");
@@ -172,7 +174,7 @@ class PeerActor {
     guard_.reset();
     // A guard looks at the names again some milliseconds after the last look.
     std::this_thread::sleep_for(milliseconds(9));
-    if (file_->try_lock_publication().value_or(std::nullopt)) {
+    if (file.try_lock_publication().value_or(std::nullopt)) {
       world_.blame(kW5, "the peer gets a guard of a file that has lost its name");
     }
     return 0;
