@@ -5,6 +5,8 @@ A block of commands is a ```bash block. Three things are not as they stand there
 that only pretend, because real ones take minutes. What installs packages, tests everything or makes a release is asked
 for its --help, with the options that it is given there. And a block with the comment "run by FILE" before it is left
 to that test, which does the same with less.
+
+The engines' own pages have commands that take minutes: their programs and options are looked up in the help.
 """
 
 import os
@@ -25,6 +27,8 @@ BLOCK = re.compile(r"(?:<!-- run by (\S+) -->\n)?```bash\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(
     r"^(    |\$ )?((scripts|build)/\S+|cmake -|ctest |g\+\+ |gcc |apt-get |dpkg |python3 |export )", re.M
 )
+# A line of an engine's page: program, and what it is given.
+CALL = re.compile(r"^ *(?:build/release/\S*/)?(fsqlshm-[a-z0-9]+|scripts/[a-z]+)((?: [^#\n`|]*)?)", re.M)
 PRETENDED = ("campaign", "nightly")
 ONLY_ASKED = ("bootstrap", "test", "release")
 HERE = pathlib.Path(__file__).resolve().parent
@@ -40,6 +44,26 @@ ENGINE = (
 
 def blocks(page: pathlib.Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def unknown(calls: str) -> list[str]:
+    """What these commands name that their programs do not have."""
+    missing = []
+    for name, given in CALL.findall(calls):
+        found = [ROOT / name] if name.startswith("scripts/") else [*BUILD.glob(f"**/{name}")]
+        words = given.split()
+        subcommand = [word for word in words[:1] if name == found[0].name and re.fullmatch("[a-z][a-z-]+", word)]
+        # A subcommand takes the program's options, too.
+        helps = [
+            subprocess.run([found[0], *of, "--help"], capture_output=True, text=True, check=False)
+            for of in ([], subcommand)
+        ]
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        if any(done.returncode for done in helps) or subcommand and helps[0].stdout == helps[1].stdout:
+            missing.append(f"{name} {given.strip()}")
+        text = "".join(done.stdout for done in helps)
+        missing += [f"{name} {option}" for option in options if not re.search(rf"{option}\b", text)]
+    return missing
 
 
 def is_run(left_to: str, lists: str) -> bool:
@@ -122,6 +146,16 @@ class CommandsTest(support.FolderTest):
             page.write_text(f"```bash\ntrue\n```\n\n```bash\n{text}\n```\n", encoding="utf-8")
             with self.assertRaisesRegex(AssertionError, "page.md"):
                 self.run_page(page)
+
+    def test_the_commands_of_an_engines_page_are_those_of_its_program(self) -> None:
+        pages = [page for page in ROOT.glob("*/**/README.md") if not {"docs", "build", "out"} & {*page.parts}]
+        text = {page: page.read_text(encoding="utf-8") for page in pages}
+        self.assertGreater(len([page for page in pages if CALL.search(text[page])]), 7)
+        for page in pages:
+            self.assertEqual(unknown(text[page]), [], page)
+        self.assertEqual(unknown("    fsqlshm-stress outcomes --subject X\n"), [])
+        for wrong in ("fsqlshm-stress --no-such 1", "fsqlshm-stress nothing", "scripts/fuzz all --minute 5"):
+            self.assertEqual(len(unknown(f"    {wrong}\n")), 1, wrong)
 
     def test_no_command_is_left_out(self) -> None:
         lists = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*/**/CMakeLists.txt"))
