@@ -9,6 +9,7 @@ to that test, which does the same with less.
 The engines' own pages have commands that take minutes: their programs and options are looked up in the help.
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -46,6 +47,11 @@ def blocks(page: pathlib.Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
+@functools.cache
+def help_of(*program: pathlib.Path | str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*program, "--help"], capture_output=True, text=True, check=False)
+
+
 def unknown(calls: str) -> list[str]:
     """What these commands name that their programs do not have."""
     missing = []
@@ -53,15 +59,12 @@ def unknown(calls: str) -> list[str]:
         found = [ROOT / name] if name.startswith("scripts/") else [*BUILD.glob(f"**/{name}")]
         words = given.split()
         subcommand = [word for word in words[:1] if name == found[0].name and re.fullmatch("[a-z][a-z-]+", word)]
-        # A subcommand takes the program's options, too.
-        helps = [
-            subprocess.run([found[0], *of, "--help"], capture_output=True, text=True, check=False)
-            for of in ([], subcommand)
-        ]
+        helps = [help_of(found[0])]  # a subcommand takes the program's options, too
+        helps += [help_of(found[0], word) for word in subcommand]
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
-        if any(done.returncode for done in helps) or subcommand and helps[0].stdout == helps[1].stdout:
-            missing.append(f"{name} {given.strip()}")
         text = "".join(done.stdout for done in helps)
+        if any(done.returncode for done in helps) or subcommand and f"Usage: {name} {words[0]} " not in text:
+            missing.append(f"{name} {given.strip()}")
         missing += [f"{name} {option}" for option in options if not re.search(rf"{option}\b", text)]
     return missing
 
