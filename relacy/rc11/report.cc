@@ -7,7 +7,7 @@ namespace fsqlshm::rc11 {
 harness::ScenarioReport judge_search(const Subject& subject, const Scenario& scenario,
                                      const SearchResult& result, const Budget& budget) {
   harness::ScenarioReport report{
-      .summary = result,
+      .summary = static_cast<const harness::SearchSummary&>(result),
       .counts = {{"orders", result.judged}, {"visits", result.visits}, {"unfair", result.unfair}}};
   if (!result.violation) {
     judge_clean(subject, scenario, budget, report);
