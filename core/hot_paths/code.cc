@@ -7,7 +7,7 @@
 #include "fsqlshm/shared_memory_layout.h"
 #include "operations.h"
 
-using namespace fsqlshm;
+using namespace fsqlshm;  // NOLINT(google-build-using-namespace): a program about nothing else
 
 extern "C" {
 

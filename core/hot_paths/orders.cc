@@ -9,7 +9,7 @@
 
 namespace {
 
-using namespace fsqlshm;
+using namespace fsqlshm;  // NOLINT(google-build-using-namespace): a program about nothing else
 using Order = std::memory_order;
 using Where = std::source_location;
 
