@@ -50,7 +50,7 @@ class Subjects(Attacks):
         document = self.attack_until("reached", 0, "hardened", "--chaos-rate", 60)
         self.assertEqual(document["subject"], "hardened.so")
         self.assertEqual(len(document["details"]["subject"]["promises"]), 10)
-        for name in ("kills", "execs", "stops", "releases", "publishes", "snapshot_reads", "txn_ids", "gc_reads"):
+        for name in ("kills", "execs", "stops", "releases", "publishes", "snapshot_reads", "txn_ids", "gc_moves"):
             self.assertGreater(document["counts"][name], 0, name)
         self.assertLess(document["details"]["run_seconds"], 60)
         # The roles that need a file have no threads.

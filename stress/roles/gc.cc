@@ -78,7 +78,7 @@ class GcMover {
     .name = "gc",
     .does = "move the gc horizon",
     .counts = {"gc_reads", "gc_moves"},
-    .wants = {{.count = "gc_reads"}},
+    .wants = {{.count = "gc_reads"}, {.count = "gc_moves"}},
 }));
 
 }  // namespace
