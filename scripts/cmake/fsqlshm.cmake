@@ -124,13 +124,9 @@ function(_fsqlshm_test_headers)
 endfunction()
 
 # The same options for all tests, as a precompiled header asks for. Their own code needs no optimizer,
-# and sanitizers make it slow to compile; what they test is compiled by the libraries as it ships.
+# which would take most of their compile time; what they test is compiled by the libraries as it ships.
 function(_fsqlshm_test_options target)
   target_link_libraries(${target} PRIVATE GTest::gmock fmt::fmt nlohmann_json::nlohmann_json)
-  if(FSQLSHM_SANITIZER)
-    target_compile_options(${target} PRIVATE -O0)
-  else()
-    target_compile_options(${target} PRIVATE -O1)
-  endif()
+  target_compile_options(${target} PRIVATE -O0)
   fsqlshm_warnings(${target})
 endfunction()
