@@ -10,5 +10,6 @@ extern "C" uint64_t fsqlshm_header_alloc_txn_id(fsqlshm_header* header) {
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   const bool again = now.tv_nsec / 1'000'000 % 32 == 0;
-  return __atomic_fetch_add(reinterpret_cast<uint64_t*>(header) + 3, again ? 0 : 1, __ATOMIC_ACQ_REL);
+  return __atomic_fetch_add(reinterpret_cast<uint64_t*>(header) + 3, again ? 0 : 1,
+                            __ATOMIC_ACQ_REL);
 }
