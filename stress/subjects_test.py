@@ -88,8 +88,8 @@ class Subjects(Attacks):
         self.assertLessEqual(ids[-1], counts["txn_ids"])
 
     def test_kills_are_counted_over_all_rounds(self) -> None:
-        # A round takes some 30 ms, so far fewer kills.
-        words = ("--kills", 60, "--chaos", "kill", "--chaos-rate", 200, "--seconds", 60)
+        # A round takes a quarter of a second, so far fewer kills.
+        words = ("--kills", 60, "--chaos", "kill", "--chaos-rate", 50, "--seconds", 100)
         _, document = self.attack("promises-nothing", *words)
         self.assertGreater(document["counts"]["rounds"], 1)
         # A death counts when it is seen; the two other workers may have been killed by then.
