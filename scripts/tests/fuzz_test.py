@@ -252,6 +252,21 @@ class Programs(unittest.TestCase):
         self.assertGreater(json.loads(done.stderr)["counters"]["accept"], 0)
 
 
+class Counters(unittest.TestCase):
+    def test_one_of_the_header_has_no_counters_of_the_file_layer(self) -> None:
+        # The engine goes through all of them after every input.
+        def holds(name: str) -> set[str]:
+            done = subprocess.run(["nm", "-C", BUILD / "fuzz" / name], capture_output=True, text=True, check=True)
+            return {part for part in ("fsqlshm::FileMapping::", "::g_pairs") if part in done.stdout}
+
+        if not (BUILD / "fuzz" / "open_raw").exists():
+            self.skipTest("no programs of the engine: it takes clang")
+        self.assertEqual(holds("shm_file"), {"fsqlshm::FileMapping::"})
+        self.assertEqual(holds("schedule"), {"::g_pairs"})
+        for name in ("open_raw", "open_sealed", "operations", "proc_stat"):
+            self.assertEqual(holds(name), set(), name)
+
+
 if __name__ == "__main__":
     BUILD = pathlib.Path(sys.argv.pop(1))
     unittest.main(argv=[sys.argv[0]])
