@@ -87,13 +87,14 @@ class Subjects(Attacks):
         self.assertGreater(ids[-1], 0)
         self.assertLessEqual(ids[-1], counts["txn_ids"])
 
+    @unittest.skipIf(os.environ["FSQLSHM_SANITIZER"], "a worker is started ten times as slowly, and counted as always")
     def test_kills_are_counted_over_all_rounds(self) -> None:
         # A round takes a quarter of a second, so far fewer kills.
-        words = ("--kills", 60, "--chaos", "kill", "--chaos-rate", 50, "--seconds", 100)
+        words = ("--kills", 20, "--chaos", "kill", "--chaos-rate", 50, "--seconds", 100)
         _, document = self.attack("promises-nothing", *words)
         self.assertGreater(document["counts"]["rounds"], 1)
         # A death counts when it is seen; the two other workers may have been killed by then.
-        self.assertIn(document["counts"]["kills"], range(60, 60 + 3))
+        self.assertIn(document["counts"]["kills"], range(20, 20 + 3))
 
     def test_outcomes(self) -> None:
         # A race goes on for up to a minute if its threads have not met: these do.
