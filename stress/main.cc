@@ -61,7 +61,7 @@ void run(Options& options, Result& result) {
       {"none", Plant::kNone},           {"race", Plant::kDataRace},
       {"crash", Plant::kCrash},         {"hang", Plant::kHang},
       {"violation", Plant::kViolation}, {"no-turn", Plant::kNoTurn},
-      {"reconcile", Plant::kReconcile}};
+      {"reconcile", Plant::kReconcile}, {"keeps-lock", Plant::kKeepsLock}};
   static const std::map<std::string, Until> kUntil = {
       {"time", Until::kTime}, {"found", Until::kFound}, {"reached", Until::kReached}};
   const Setting& setting = options.setting;
@@ -172,7 +172,8 @@ std::vector<Option> run_options(Options& options) {
       {"--publish-rate", &run.worker.publish_rate,
        "publishes a second, all publishers together; 0: no limit", number(0, 1e9)},
       {"--plant", &options.plant, "plant a fault in the workers, to see that it is found",
-       one_of({"none", "race", "crash", "hang", "violation", "no-turn", "reconcile"})},
+       one_of(
+           {"none", "race", "crash", "hang", "violation", "no-turn", "reconcile", "keeps-lock"})},
   };
   for (Role& role : run.worker.roles) {
     all.push_back({role.option(), &role.threads, "threads of each worker that " + role.does,

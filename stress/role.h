@@ -102,6 +102,7 @@ enum class Plant : std::uint8_t {
   kViolation,
   kNoTurn,  ///< threads of a process do not wait for each other before they take the publication lock
   kReconcile,  ///< a guard needs a reconcile now and then, although nobody died
+  kKeepsLock,  ///< a publisher never releases the publication lock
 };
 
 struct WorkerConfig {

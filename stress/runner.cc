@@ -25,12 +25,13 @@ namespace {
 
 using harness::Result;
 
-// When writers count as locked out: none succeeded for so long, and so many tried in vain (on a
+// Writers count as locked out if none succeeded for RunConfig::locked_out, and so many tried in vain (on a
 // machine that has no time for us, they do not get around to trying).
-constexpr std::uint64_t kLockedOutNs = 5'000'000'000;
 constexpr std::uint64_t kLockedOutTries = 20'000;
 // Who stands still in one call in 128 does not try that often.
 constexpr std::uint64_t kLockedOutTriesOfSubject = 500;
+// So do publishers, each of whose tries takes 20 ms.
+constexpr std::uint64_t kLockedOutPublishers = 10;
 // How long a call of a subject may take.
 constexpr std::chrono::seconds kCallPatience(10);
 // A worker of which a thread has been in a call for so long may be the one that is not killed.
@@ -69,6 +70,26 @@ std::vector<const harness::LastWords*> last_words_of(const ControlBlock& control
   }
   return all;
 }
+
+// Sees that nothing of a kind is done any more, although it is tried.
+class Standstill {
+ public:
+  // Whether `done` has not moved for `limit`, in which time there were more than `tries` of `tried`.
+  bool lasts(std::uint64_t now_ns, std::uint64_t done, std::uint64_t tried, std::uint64_t tries,
+             double limit_s) {
+    if (since_ns_ == 0 || done != done_) {
+      since_ns_ = now_ns;
+      done_ = done;
+      tried_ = tried;
+    }
+    return static_cast<double>(now_ns - since_ns_) > limit_s * 1e9 && tried - tried_ > tries;
+  }
+
+ private:
+  std::uint64_t since_ns_ = 0;  // when `done_` was last seen to move
+  std::uint64_t done_ = 0;
+  std::uint64_t tried_ = 0;  // at that time
+};
 
 class Runner {
  public:
@@ -125,7 +146,6 @@ class Runner {
     harness::Progress progress(config_.title, std::chrono::duration<double>(config_.seconds),
                                config_.quiet);
     next_chaos_ns_ = start_ns_ + chaos_pause();
-    acquired_ns_ = start_ns_;
     while (true) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const std::uint64_t now = now_ns();
@@ -137,14 +157,7 @@ class Runner {
         act_of_chaos(now);
         next_chaos_ns_ = now + chaos_pause();
       }
-      if (locked_out(now)) {
-        findings_.add_with_context(
-            harness::kP4, "no writer got the indicator for 5 s: they are locked out",
-            writer_report(subject_.header_bytes(), control_->clock.at(now), subject_.liveness())
-                .text(),
-            "D2");
-        break;
-      }
+      if (locked_out(now)) break;
       over_time_.sample(now - start_ns_, [&] { return sample(now); });
       progress.update(summary());
     }
@@ -227,15 +240,27 @@ class Runner {
     }
   }
 
-  [[nodiscard]] bool locked_out(std::uint64_t now) {
-    if (const std::uint64_t count = total("acquires"); count != acquires_) {
-      acquires_ = count;
-      acquired_ns_ = now;
-      refusals_ = total("acquire_refusals");
+  bool locked_out(std::uint64_t now) {
+    const double limit = config_.locked_out;
+    if (acquires_.lasts(
+            now, total("acquires"), total("acquire_refusals"),
+            worker_config_.subject == nullptr ? kLockedOutTries : kLockedOutTriesOfSubject,
+            limit)) {
+      findings_.add_with_context(
+          harness::kP4,
+          fmt::format("no writer got the indicator for {:g} s: they are locked out", limit),
+          writer_report(subject_.header_bytes(), control_->clock.at(now), subject_.liveness())
+              .text(),
+          "D2");
+      return true;
     }
-    return now - acquired_ns_ > kLockedOutNs &&
-           total("acquire_refusals") - refusals_ >
-               (worker_config_.subject == nullptr ? kLockedOutTries : kLockedOutTriesOfSubject);
+    if (publishes_.lasts(now, total("publishes"), total("publication_lock_busy"),
+                         kLockedOutPublishers, limit)) {
+      findings_.add_with_context(
+          harness::kP4, fmt::format("no publisher got the publication lock for {:g} s", limit));
+      return true;
+    }
+    return false;
   }
 
   void stop_all() {
@@ -388,9 +413,8 @@ class Runner {
   harness::Patience patience_{kCallPatience};
   std::uint64_t start_ns_ = 0;
   std::uint64_t next_chaos_ns_ = 0;
-  std::uint64_t acquires_ = 0;
-  std::uint64_t acquired_ns_ = 0;  // when the count of acquires was last seen to rise
-  std::uint64_t refusals_ = 0;     // at that time
+  Standstill acquires_;
+  Standstill publishes_;
   std::uint64_t lost_ids_ = 0;
   double seconds_ = 0;
   bool worker_ended_ = false;

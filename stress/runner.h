@@ -37,6 +37,7 @@ struct RunConfig {
   std::uint64_t kills = 0;  ///< end after so many; 0: no such end
   Until until = Until::kTime;
   double patience = 20;          ///< seconds that a worker may take to stop when told to
+  double locked_out = 5;         ///< seconds in which some writer and some publisher must get in
   std::filesystem::path dir{};   ///< where the file lies; empty: tmpfs
   std::string title = "stress";  ///< of the progress line
   bool quiet = false;

@@ -199,6 +199,15 @@ TEST(Plant, AReconcileAlthoughNobodyDied) {
   EXPECT_TRUE(found(result, "P4 crash", "needs a reconcile")) << dump(result);
 }
 
+TEST(Plant, APublisherThatKeepsTheLock) {
+  Result result("stress", "hardened");
+  RunConfig config = planted(Plant::kKeepsLock);
+  config.locked_out = 0.5;
+  run_stress(config, result);
+  EXPECT_TRUE(found(result, "P4 crash", "no publisher got the publication lock for 0.5 s"))
+      << dump(result);
+}
+
 // A publisher that ignores the lock on a file that stress works on: a stranger that tears triples.
 TEST(Plant, AStrangerThatTearsTriples) {
   const auto dir = RunDir::make({});

@@ -57,6 +57,11 @@ class Subjects(Attacks):
         self.assertEqual(document["details"]["roles"]["forker"], 0)
         self.assertEqual(document["counts"]["opens"], 0)
 
+    def test_publishers_go_on_after_execs(self) -> None:
+        _, document = self.attack("hardened", "--seconds", 4, "--chaos", "exec", "--chaos-rate", 60)
+        rows = [row["publishes"] for row in document["details"]["over_time"]]
+        self.assertGreater(rows[-1], rows[len(rows) // 2])
+
     def assert_known_defects(self, document: dict[str, Any]) -> None:
         known = {finding["defect"] for finding in document["findings"]}
         self.assertTrue(known & {"D2", "D3", "D5"}, known)

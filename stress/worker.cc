@@ -36,7 +36,9 @@ namespace {
 
 constexpr int kExecSignal = SIGUSR1;
 
-// In whichever thread the kernel chooses; the others end where they are.
+// In whichever thread the kernel chooses; the others end where they are. In a run on a subject always the first
+// thread: another one takes over its id, and Linux then no longer knows which robust mutexes it held. The
+// publication lock of such a run is one, and nobody would get it any more.
 void exec_another_program(int /*signal*/) {
   static char name[] = "true";
   static char* arguments[] = {name, nullptr};
@@ -60,6 +62,7 @@ void plant(Plant what, ControlBlock& control) {
   switch (what) {
     case Plant::kNone:
     case Plant::kReconcile:  // in the publisher
+    case Plant::kKeepsLock:
       return;
     case Plant::kNoTurn:
       harness::tell_lies([](std::string_view call, std::span<const std::uint64_t>) {
@@ -117,12 +120,14 @@ void run_threads(const File& file, const WorkerConfig& config, ControlBlock& con
       std::get<void (*)(RoleThread<File>&)>(role->lives)(me);
     }));
   }
+  change_exec_signal(SIG_UNBLOCK);
   for (std::thread& thread : threads) thread.join();
 }
 
 template <class File>
 int run_on_a_file(const WorkerConfig& config, ControlBlock& control, std::size_t worker,
                   std::uint64_t incarnation) {
+  change_exec_signal(SIG_UNBLOCK);
   auto file = File::open(config.file);
   if (!file) return kWorkerOpenFailed;
   run_threads<NoFrame>(*file, config, control, worker, incarnation);
@@ -141,7 +146,6 @@ int run_on_a_subject(const WorkerConfig& config, ControlBlock& control, std::siz
 int run_worker(const WorkerConfig& config, ControlBlock& control, std::size_t worker,
                std::uint64_t incarnation) {
   std::signal(kExecSignal, exec_another_program);
-  change_exec_signal(SIG_UNBLOCK);
   ::prctl(PR_SET_TIMERSLACK, 1000UL);  // ns; sleeps are short here
   // A process that is forked and killed leaves its report where the parent finds it.
   if (under_tsan()) __sanitizer_set_report_path(config.reports.c_str());

@@ -32,6 +32,7 @@ class Publisher {
       const auto code = static_cast<std::uint64_t>(locked.error().code());
       me.violation(kRefused, {me.control.snapshot.next(), code});
     } else if (auto& guard = *locked) {
+      while (me.config.plant == Plant::kKeepsLock && !me.stopped()) sleep_ns(1'000'000);
       publish_batch(me, *guard);
     } else {
       me.count(kLockBusy);
