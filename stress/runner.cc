@@ -71,24 +71,14 @@ std::vector<const harness::LastWords*> last_words_of(const ControlBlock& control
   return all;
 }
 
-// Sees that nothing of a kind is done any more, although it is tried.
-class Standstill {
- public:
-  // Whether `done` has not moved for `limit`, in which time there were more than `tries` of `tried`.
-  bool lasts(std::uint64_t now_ns, std::uint64_t done, std::uint64_t tried, std::uint64_t tries,
-             double limit_s) {
-    if (since_ns_ == 0 || done != done_) {
-      since_ns_ = now_ns;
-      done_ = done;
-      tried_ = tried;
-    }
-    return static_cast<double>(now_ns - since_ns_) > limit_s * 1e9 && tried - tried_ > tries;
-  }
-
- private:
-  std::uint64_t since_ns_ = 0;  // when `done_` was last seen to move
-  std::uint64_t done_ = 0;
-  std::uint64_t tried_ = 0;  // at that time
+// Two counts, by which it shows that nothing of a kind is done any more, although it is tried.
+struct Standstill {
+  std::string_view done;
+  std::string_view tried;
+  std::uint64_t tries;         // more than so many while nothing is done
+  std::uint64_t count = 0;     // of `done`, and
+  std::uint64_t since_ns = 0;  // when that was last seen to rise
+  std::uint64_t tried_then = 0;
 };
 
 class Runner {
@@ -241,26 +231,34 @@ class Runner {
   }
 
   bool locked_out(std::uint64_t now) {
-    const double limit = config_.locked_out;
-    if (acquires_.lasts(
-            now, total("acquires"), total("acquire_refusals"),
-            worker_config_.subject == nullptr ? kLockedOutTries : kLockedOutTriesOfSubject,
-            limit)) {
+    if (lasts(acquires_, now)) {
       findings_.add_with_context(
           harness::kP4,
-          fmt::format("no writer got the indicator for {:g} s: they are locked out", limit),
+          fmt::format("no writer got the indicator for {:g} s: they are locked out",
+                      config_.locked_out),
           writer_report(subject_.header_bytes(), control_->clock.at(now), subject_.liveness())
               .text(),
           "D2");
       return true;
     }
-    if (publishes_.lasts(now, total("publishes"), total("publication_lock_busy"),
-                         kLockedOutPublishers, limit)) {
+    if (lasts(publishes_, now)) {
       findings_.add_with_context(
-          harness::kP4, fmt::format("no publisher got the publication lock for {:g} s", limit));
+          harness::kP4,
+          fmt::format("no publisher got the publication lock for {:g} s", config_.locked_out));
       return true;
     }
     return false;
+  }
+
+  [[nodiscard]] bool lasts(Standstill& what, std::uint64_t now) const {
+    if (const std::uint64_t count = total(what.done); count != what.count) {
+      what.count = count;
+      what.since_ns = now;
+      what.tried_then = total(what.tried);
+    }
+    const std::uint64_t since = std::max(what.since_ns, start_ns_);
+    return static_cast<double>(now - since) > config_.locked_out * 1e9 &&
+           total(what.tried) - what.tried_then > what.tries;
   }
 
   void stop_all() {
@@ -413,8 +411,12 @@ class Runner {
   harness::Patience patience_{kCallPatience};
   std::uint64_t start_ns_ = 0;
   std::uint64_t next_chaos_ns_ = 0;
-  Standstill acquires_;
-  Standstill publishes_;
+  Standstill acquires_{
+      .done = "acquires",
+      .tried = "acquire_refusals",
+      .tries = worker_config_.subject == nullptr ? kLockedOutTries : kLockedOutTriesOfSubject};
+  Standstill publishes_{
+      .done = "publishes", .tried = "publication_lock_busy", .tries = kLockedOutPublishers};
   std::uint64_t lost_ids_ = 0;
   double seconds_ = 0;
   bool worker_ended_ = false;

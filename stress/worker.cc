@@ -120,7 +120,7 @@ void run_threads(const File& file, const WorkerConfig& config, ControlBlock& con
       std::get<void (*)(RoleThread<File>&)>(role->lives)(me);
     }));
   }
-  change_exec_signal(SIG_UNBLOCK);
+  change_exec_signal(SIG_UNBLOCK);  // of this thread, if they were started with it blocked
   for (std::thread& thread : threads) thread.join();
 }
 
