@@ -28,7 +28,9 @@ using testing::Field;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
-std::string dump(const Result& result) { return result.to_json().dump(1).substr(0, 4000); }
+std::string dump(const Result& result) {
+  return result.to_json().at("findings").dump(1).substr(0, 4000);
+}
 
 auto shows(std::string_view defect, std::string_view property) {
   return AllOf(Field(&harness::Finding::defect, defect),

@@ -31,7 +31,10 @@ using harness::Result;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
-std::string dump(const Result& result) { return result.to_json().dump(1).substr(0, 4000); }
+std::string dump(const Result& result) {
+  const auto json = result.to_json();
+  return json.at("findings").dump(1).substr(0, 4000) + '\n' + json.at("counts").dump();
+}
 
 RunConfig short_run() {
   RunConfig config;
@@ -185,12 +188,19 @@ TEST(Plant, ARaceInAWorkerUnderTsan) {
   EXPECT_THAT(result.findings.front().detail, HasSubstr("worker.cc"));
 }
 
+// A run ends at the first violation. Now and then that is another consequence: the second thread
+// took the lock amid a publish, and said its name after it.
 TEST(Plant, ThreadsThatDoNotWaitForTheirTurn) {
-  Result result("stress", "hardened");
   RunConfig config = planted(Plant::kNoTurn);
   config.worker.only({{"publisher", WorkerConfig().role("publisher").threads}, {"reader", 1}});
-  run_stress(config, result);
-  EXPECT_TRUE(found(result, "publication lock", "two live publishers")) << dump(result);
+  bool named = false;
+  for (int run = 0; run < 10 && !named; ++run) {
+    Result result("stress", "hardened");
+    run_stress(config, result);
+    ASSERT_EQ(result.exit_code(), harness::kExitFound) << dump(result);
+    named = found(result, "publication lock", "two live publishers");
+  }
+  EXPECT_TRUE(named);
 }
 
 TEST(Plant, AReconcileAlthoughNobodyDied) {
