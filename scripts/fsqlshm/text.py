@@ -31,6 +31,11 @@ def number(value: Any) -> str:
     return digits.replace(",", "\u202f")
 
 
+def plural(count: int, noun: str) -> str:
+    """3 and "scenario" as "3 scenarios"."""
+    return f"{number(count)} {noun}{'s' * (count != 1)}"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """As Markdown that is aligned for the terminal: figures, with a letter for the unit at most, to the right."""
     widths = [max(map(len, cells)) for cells in zip(columns, *rows)]

@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     path = options.save or OUT / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
     measured.save(file, path)
     run_now = measured.gather(file)
-    print(f"{ours['rounds']} rounds, {run_now['context']['compiler']}, kept in {path}")
+    print(f"{text.plural(ours['rounds'], 'round')}, {run_now['context']['compiler']}, kept in {path}")
     if options.peers:
         from fsqlshm.bench import peers  # measuring alone does not need matplotlib
 

@@ -17,6 +17,7 @@ from fsqlshm import ROOT, host
 from fsqlshm.bench.measured import File, timed_rows
 from fsqlshm.processes import Command, Stopper
 from fsqlshm.results import CouldNotRun, now
+from fsqlshm.text import plural
 
 PROGRAM = "fsqlshm-bench"
 
@@ -112,5 +113,5 @@ def measure(file: File, stop: Stopper, goes_on: Callable[[int, float], bool]) ->
             row["repetitions"] = ours["rounds"]
         passed = time.monotonic() - start
         load = f"load {os.getloadavg()[0]:.1f}"
-        print(f"bench: {ours['rounds']} rounds in {passed:.0f} s, {load}", file=sys.stderr, flush=True)
+        print(f"bench: {plural(ours['rounds'], 'round')} in {passed:.0f} s, {load}", file=sys.stderr, flush=True)
     ours["load"].append(round(os.getloadavg()[0], 2))

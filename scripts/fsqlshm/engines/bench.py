@@ -15,6 +15,7 @@ from fsqlshm.bench import rounds, tables
 from fsqlshm.bench.measured import File, Measured, gather, pick, timed_rows
 from fsqlshm.engine import Description, Job
 from fsqlshm.results import CouldNotRun, Result
+from fsqlshm.text import plural
 
 PRESET = "release"
 BUILDS = {PRESET: "engines-bench"}
@@ -98,7 +99,7 @@ def main(job: Job) -> int:
         # At least one round, and no round that would not be over in time.
         rounds.measure(file, job.stop, lambda count, passed: passed * (count + 1) <= job.seconds * count)
         if job.stop.requested:
-            result.reason = f"interrupted after {file['context']['fsqlshm']['rounds']} rounds"
+            result.reason = f"interrupted after {plural(file['context']['fsqlshm']['rounds'], 'round')}"
     except CouldNotRun as error:
         result.reason = str(error)
     except rounds.DidNotReturn as error:

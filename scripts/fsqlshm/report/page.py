@@ -13,10 +13,10 @@ from fsqlshm.bench.tables import every
 from fsqlshm.mutants import matrix
 from fsqlshm.report import checks, findings, text, trends
 from fsqlshm.results import Document, Summary
-from fsqlshm.text import duration, number, table
+from fsqlshm.text import duration, number, plural, table
 
 TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
-FILTERS: list[Callable[..., Any]] = [duration, number, pick, ns, every, text.words, text.plural, text.cell, text.spark]
+FILTERS: list[Callable[..., Any]] = [duration, number, pick, ns, every, text.words, plural, text.cell, text.spark]
 FILTERS += [text.is_list_of_objects, text.ranges, text.runs, text.without, text.rates, text.escaped, text.code_block]
 FILTERS += [matrix.by_class, matrix.by_engine, matrix.survivors]
 # What a section may meet in a document that is not as its engine writes it.

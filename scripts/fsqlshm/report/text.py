@@ -19,11 +19,6 @@ def words(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
-def plural(count: int, noun: str) -> str:
-    """3 and "scenario" as "3 scenarios"."""
-    return f"{number(count)} {noun}{'s' * (count != 1)}"
-
-
 def cell(value: Any, longest: int = 400) -> str:
     """What a table shows of one value."""
     if value is None or isinstance(value, bool):
