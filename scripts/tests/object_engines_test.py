@@ -69,7 +69,7 @@ class ObjectEngines(support.FolderTest):
         path = FOLDER / "harness" / "subjects" / "reference.so"
         words = [support.SCRIPTS / "engine", "bench", "--seconds", 60, "--out", self.top, "--subject", path]
         process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        support.wait_for_line(process, "bench: 1 rounds")
+        support.wait_for_line(process, "bench: 1 round in")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, results.COULD_NOT_RUN, output)
