@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
-#include <map>
 #include <optional>
 #include <random>
+#include <ranges>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "harness/program.h"
@@ -28,6 +30,28 @@ namespace {
 using namespace fsqlshm::harness;
 using namespace fsqlshm::stress;
 // NOLINTEND(google-build-using-namespace)
+
+// The words of options, and what each means.
+constexpr auto kPlants =
+    std::to_array<std::pair<std::string_view, Plant>>({{"none", Plant::kNone},
+                                                       {"race", Plant::kDataRace},
+                                                       {"crash", Plant::kCrash},
+                                                       {"hang", Plant::kHang},
+                                                       {"violation", Plant::kViolation},
+                                                       {"no-turn", Plant::kNoTurn},
+                                                       {"reconcile", Plant::kReconcile},
+                                                       {"keeps-lock", Plant::kKeepsLock}});
+constexpr auto kUntil = std::to_array<std::pair<std::string_view, Until>>(
+    {{"time", Until::kTime}, {"found", Until::kFound}, {"reached", Until::kReached}});
+
+auto word_of(const auto& table) {
+  const auto words = std::views::keys(table);
+  return one_of({words.begin(), words.end()});
+}
+
+auto meaning(const auto& table, std::string_view word) {
+  return std::ranges::find(table, word, [](const auto& entry) { return entry.first; })->second;
+}
 
 struct Options {
   Setting setting{};
@@ -57,21 +81,14 @@ void print_counts(const Result& result) {
 }
 
 void run(Options& options, Result& result) {
-  static const std::map<std::string, Plant> kPlants = {
-      {"none", Plant::kNone},           {"race", Plant::kDataRace},
-      {"crash", Plant::kCrash},         {"hang", Plant::kHang},
-      {"violation", Plant::kViolation}, {"no-turn", Plant::kNoTurn},
-      {"reconcile", Plant::kReconcile}, {"keeps-lock", Plant::kKeepsLock}};
-  static const std::map<std::string, Until> kUntil = {
-      {"time", Until::kTime}, {"found", Until::kFound}, {"reached", Until::kReached}};
   const Setting& setting = options.setting;
-  options.run.until = kUntil.at(options.until);
+  options.run.until = meaning(kUntil, options.until);
   options.run.dir = setting.dir;
   options.run.quiet = setting.quiet;
   options.run.subject = setting.subject ? &*setting.subject : nullptr;
   options.run.title = "stress " + (setting.subject ? setting.subject->name() : options.protocol);
   options.run.worker.reference = setting.reference;
-  options.run.worker.plant = kPlants.at(options.plant);
+  options.run.worker.plant = meaning(kPlants, options.plant);
   options.run.worker.seed = setting.seed + (Shard::parse(options.shard)->index - 1) * 0x10001;
   run_stress(options.run, result);
   if (setting.subject) {
@@ -166,14 +183,13 @@ std::vector<Option> run_options(Options& options) {
        "end before --seconds: at the first finding, one that is expected too (found); also when "
        "all "
        "has happened that must happen in a run (reached)",
-       one_of({"time", "found", "reached"})},
+       word_of(kUntil)},
       {"--perturb", &run.worker.perturb,
        "disturb the timing before one atomic operation in so many; 0: never", whole_number(0)},
       {"--publish-rate", &run.worker.publish_rate,
        "publishes a second, all publishers together; 0: no limit", number(0, 1e9)},
       {"--plant", &options.plant, "plant a fault in the workers, to see that it is found",
-       one_of(
-           {"none", "race", "crash", "hang", "violation", "no-turn", "reconcile", "keeps-lock"})},
+       word_of(kPlants)},
   };
   for (Role& role : run.worker.roles) {
     all.push_back({role.option(), &role.threads, "threads of each worker that " + role.does,
